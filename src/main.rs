@@ -1,0 +1,2 @@
+//! The `shadowtable` command.
+fn main() {}

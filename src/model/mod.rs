@@ -1,0 +1,25 @@
+//! What a table holds: numbers, keys, items, changes and layouts, as plain data.
+//!
+//! Nothing here knows a clock, a network or a runtime. Values are the DynamoDB SDK's `AttributeValue`, the one SDK
+//! type allowed outside `aws/`; [`Item`] hides them, so that a raw representation can take their place.
+
+mod change;
+mod decimal;
+mod item;
+mod key;
+mod layout;
+mod position;
+mod time;
+
+pub use aws_sdk_dynamodb::types::AttributeValue;
+pub use aws_smithy_types::Blob;
+pub use change::{Change, ChangeKind, Image};
+pub use decimal::Decimal;
+pub use item::{Item, Measure, UnknownType};
+pub use key::{Key, KeyAttribute, KeyError, KeySchema, KeyType};
+pub use layout::{
+    Billing, IndexLayout, IndexStatus, Projection, StreamDescription, TableDescription, TableLayout, TableStatus,
+    Throughput, ViewType,
+};
+pub use position::{Position, PositionError};
+pub use time::Timestamp;

@@ -1,0 +1,203 @@
+//! What the engine needs from the outside, as small traits, so that a faulty one is a page of test code.
+//!
+//! `aws/` implements them on the SDK, tests implement them in memory. Every method is one request (listings follow
+//! their pages), with no retry inside: retries have one owner, `engine::retry`. A reply that never came is
+//! [`Fault::Abandoned`]: the request may still take effect.
+
+mod clock;
+mod error;
+mod state;
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+
+pub use clock::{Clock, Moment};
+pub use error::{Fault, PortError, Reaction};
+pub use state::{Entry, Guard, StateKey, StateStore};
+
+use crate::model::{AttributeValue, Change, Item, Key, Position, TableDescription, TableLayout, ViewType};
+
+/// All ports of one migration: the single seam through which clients enter.
+pub trait Ports: Send + Sync + 'static {
+    /// Reads the source.
+    type Source: TableReader;
+    /// The source's stream.
+    type Feed: ChangeFeed;
+    /// Writes the shadow.
+    type Shadow: ShadowWriter;
+    /// Creates and describes tables.
+    type Admin: TableAdmin;
+    /// The state table's contents.
+    type State: StateStore;
+    /// Time and chance.
+    type Clock: Clock;
+
+    /// Reads the source.
+    fn source(&self) -> &Self::Source;
+    /// The source's stream.
+    fn feed(&self) -> &Self::Feed;
+    /// Writes the shadow.
+    fn shadow(&self) -> &Self::Shadow;
+    /// The source as a table.
+    fn source_admin(&self) -> &Self::Admin;
+    /// The shadow as a table.
+    fn shadow_admin(&self) -> &Self::Admin;
+    /// The state table as a table.
+    fn state_admin(&self) -> &Self::Admin;
+    /// The state table's contents.
+    fn state(&self) -> &Self::State;
+    /// Time and chance.
+    fn clock(&self) -> &Self::Clock;
+}
+
+/// Which page of a parallel Scan to read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScanRequest {
+    /// This segment, from 0.
+    pub segment: u32,
+    /// How many segments there are.
+    pub segments: u32,
+    /// The key after which the page begins; `None` for the segment's first page. Valid only with the same segment and total.
+    pub start: Option<Key>,
+    /// At most so many items; `None` for the service's own limit of 1 MB.
+    pub limit: Option<u32>,
+}
+
+/// One Scan response.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct ScanPage {
+    /// The items, possibly none even when more pages follow.
+    pub items: Vec<Item>,
+    /// Where the next page begins; `None` at the segment's end, and only there.
+    pub next: Option<Key>,
+    /// Read capacity units consumed, where the service says.
+    pub read_units: Option<f64>,
+}
+
+/// Reads a table, always consistently.
+pub trait TableReader: Send + Sync + 'static {
+    /// One page: it shows every write finished before the request was sent.
+    fn scan(&self, request: &ScanRequest) -> impl Future<Output = Result<ScanPage, PortError>> + Send;
+    /// One item as it is now.
+    fn get(&self, key: &Key) -> impl Future<Output = Result<Option<Item>, PortError>> + Send;
+}
+
+/// A shard as a listing shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedShard {
+    /// The shard's id.
+    pub id: String,
+    /// The shard it continues, which may no longer be listed.
+    pub parent: Option<String>,
+    /// It has an ending sequence number. The embedded endpoint says so of open shards too: only a null iterator proves an end.
+    pub says_closed: bool,
+}
+
+/// Where reading a shard begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StartAt {
+    /// `TRIM_HORIZON`: the oldest record kept. No error is raised when older ones were trimmed.
+    Beginning,
+    /// `LATEST`: after the newest record.
+    Latest,
+    /// `AFTER_SEQUENCE_NUMBER`.
+    After(Position),
+}
+
+/// A place in a shard, good for 15 minutes after its issue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShardIterator(pub String);
+
+/// One `GetRecords` response.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecordsPage {
+    /// The changes in stream order. None of them proves nothing.
+    pub changes: Vec<Change>,
+    /// Where to go on; `None` ends the shard, and nothing else does.
+    pub next: Option<ShardIterator>,
+}
+
+/// Reads a table's stream.
+pub trait ChangeFeed: Send + Sync + 'static {
+    /// Every shard that is listed now, all pages followed. Listings may be inconsistent for a while.
+    fn shards(&self, stream_arn: &str) -> impl Future<Output = Result<Vec<ListedShard>, PortError>> + Send;
+    /// An iterator.
+    fn iterator(
+        &self,
+        stream_arn: &str,
+        shard: &str,
+        start: &StartAt,
+    ) -> impl Future<Output = Result<ShardIterator, PortError>> + Send;
+    /// Up to 1,000 records or 1 MB.
+    fn records(&self, iterator: &ShardIterator) -> impl Future<Output = Result<RecordsPage, PortError>> + Send;
+}
+
+/// One write to the shadow: a put of a full image, or a deletion.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Write {
+    /// The shadow key.
+    pub key: Key,
+    /// The image to put; `None` deletes.
+    pub image: Option<Item>,
+    /// The source key attributes that say whose the item is: needed under a transform that is not injective.
+    pub owner: Option<Arc<HashMap<String, AttributeValue>>>,
+}
+
+/// The service took the request. What it left undone is in `unprocessed`.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct BatchReply {
+    /// Shadow keys whose writes were not done, in no order.
+    pub unprocessed: Vec<Key>,
+    /// Write capacity units consumed, where the service says.
+    pub write_units: Option<f64>,
+}
+
+/// The outcome of a conditional write.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct OwnedReply {
+    /// The key was free or the owner's, and the write was done. Otherwise it belongs to another source item.
+    pub done: bool,
+    /// Write capacity units consumed, where the service says.
+    pub write_units: Option<f64>,
+}
+
+/// Writes the shadow.
+pub trait ShadowWriter: Send + Sync + 'static {
+    /// Up to 25 writes of distinct keys in one `BatchWriteItem`.
+    fn write_batch(&self, writes: &[Arc<Write>]) -> impl Future<Output = Result<BatchReply, PortError>> + Send;
+    /// One write under the condition "absent, or its owner's".
+    fn write_owned(&self, write: &Write) -> impl Future<Output = Result<OwnedReply, PortError>> + Send;
+}
+
+/// What a new table gets besides its layout.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct CreateOptions {
+    /// Refuse `DeleteTable` until switched off.
+    pub deletion_protection: bool,
+    /// The attribute that holds an item's expiry, in seconds since the epoch.
+    pub ttl_attribute: Option<String>,
+    /// Point-in-time recovery.
+    pub point_in_time_recovery: bool,
+}
+
+/// Creates and describes one table.
+pub trait TableAdmin: Send + Sync + 'static {
+    /// The table's name.
+    fn name(&self) -> &str;
+    /// The table as it is, or `None` when there is none. Eventually consistent.
+    fn describe(&self) -> impl Future<Output = Result<Option<TableDescription>, PortError>> + Send;
+    /// Asks for the table to be created; it is not usable yet when this returns.
+    fn create(
+        &self,
+        layout: &TableLayout,
+        options: &CreateOptions,
+    ) -> impl Future<Output = Result<(), PortError>> + Send;
+    /// Sets what can only be set on an active table (time to live, point-in-time recovery). Returns what the endpoint
+    /// does not offer.
+    fn configure(&self, options: &CreateOptions) -> impl Future<Output = Result<Vec<&'static str>, PortError>> + Send;
+    /// Enables the stream of a table that has none.
+    fn enable_stream(&self, view: ViewType) -> impl Future<Output = Result<(), PortError>> + Send;
+    /// Asks for the table to be deleted.
+    fn delete(&self) -> impl Future<Output = Result<(), PortError>> + Send;
+}

@@ -1,0 +1,5 @@
+//! How a source item becomes a shadow item, or nothing.
+
+mod rule;
+
+pub use rule::{Action, Condition, Rule};

@@ -1,0 +1,69 @@
+//! The declared rules, as an operator wrote them.
+
+use serde::Serialize;
+
+/// One rule. Rules are applied in their order, each to the result of those before it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Rule {
+    /// What is done.
+    pub action: Action,
+    /// Only to items for which this holds, judged on the source item; always when absent.
+    pub when: Option<Condition>,
+}
+
+/// What a rule does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub enum Action {
+    /// Sets an attribute to a string made from others, such as `STATUS#{status}`. Where a named attribute is missing,
+    /// the attribute is not set, so that sparse index keys can be built.
+    Set {
+        /// The attribute to set.
+        attribute: String,
+        /// The template: text with `{attribute}` places; `{{` and `}}` stand for the braces themselves.
+        template: String,
+    },
+    /// Renames an attribute. One that already has the new name is replaced.
+    Rename {
+        /// The old name.
+        from: String,
+        /// The new name.
+        to: String,
+    },
+    /// Removes an attribute.
+    Remove {
+        /// The attribute.
+        attribute: String,
+    },
+    /// Copies an attribute, whatever its type.
+    Copy {
+        /// The attribute to copy.
+        from: String,
+        /// The copy's name.
+        to: String,
+    },
+    /// The item does not belong in the shadow: a change into this state is a deletion there.
+    Drop,
+}
+
+/// When a rule applies.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub enum Condition {
+    /// The attribute is there.
+    Exists {
+        /// The attribute.
+        attribute: String,
+    },
+    /// The attribute is not there.
+    Missing {
+        /// The attribute.
+        attribute: String,
+    },
+    /// The attribute is a string equal to one of these, a number equal in value to one of them, or the boolean
+    /// `true` or `false` written out.
+    OneOf {
+        /// The attribute.
+        attribute: String,
+        /// The values, at least one.
+        values: Vec<String>,
+    },
+}
