@@ -95,7 +95,7 @@ impl Default for TailSettings {
             caught_up: Duration::from_secs(5),
             discover: Duration::from_secs(30),
             readers: 1_000,
-            retention_margin: Duration::from_secs(23 * 3600),
+            retention_margin: Duration::from_hours(23),
         }
     }
 }
