@@ -10,6 +10,7 @@ mod key;
 mod layout;
 mod position;
 mod time;
+mod write;
 
 pub use aws_sdk_dynamodb::types::AttributeValue;
 pub use aws_smithy_types::Blob;
@@ -22,4 +23,5 @@ pub use layout::{
     Throughput, ViewType,
 };
 pub use position::{Position, PositionError};
-pub use time::Timestamp;
+pub use time::{Moment, Timestamp};
+pub use write::Write;

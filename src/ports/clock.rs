@@ -3,24 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use crate::model::Timestamp;
-
-/// A point on a clock that never goes back and goes on while the machine is suspended, since an arbitrary start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Moment(pub Duration);
-
-impl Moment {
-    /// How long ago `earlier` was; zero when it lies ahead.
-    pub fn since(self, earlier: Self) -> Duration {
-        self.0.saturating_sub(earlier.0)
-    }
-
-    /// This moment moved forward.
-    #[must_use]
-    pub fn plus(self, span: Duration) -> Self {
-        Self(self.0.saturating_add(span))
-    }
-}
+use crate::model::{Moment, Timestamp};
 
 /// Time and chance.
 pub trait Clock: Send + Sync + 'static {

@@ -8,15 +8,15 @@ mod clock;
 mod error;
 mod state;
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 
-pub use clock::{Clock, Moment};
+pub use clock::Clock;
 pub use error::{Fault, PortError, Reaction};
 pub use state::{Entry, Guard, StateKey, StateStore};
 
-use crate::model::{AttributeValue, Change, Item, Key, Position, TableDescription, TableLayout, ViewType};
+use crate::model::{Change, Item, Key, Position, TableDescription, TableLayout, ViewType};
+pub use crate::model::{Moment, Write};
 
 /// All ports of one migration: the single seam through which clients enter.
 pub trait Ports: Send + Sync + 'static {
@@ -131,17 +131,6 @@ pub trait ChangeFeed: Send + Sync + 'static {
     ) -> impl Future<Output = Result<ShardIterator, PortError>> + Send;
     /// Up to 1,000 records or 1 MB.
     fn records(&self, iterator: &ShardIterator) -> impl Future<Output = Result<RecordsPage, PortError>> + Send;
-}
-
-/// One write to the shadow: a put of a full image, or a deletion.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Write {
-    /// The shadow key.
-    pub key: Key,
-    /// The image to put; `None` deletes.
-    pub image: Option<Item>,
-    /// The source key attributes that say whose the item is: needed under a transform that is not injective.
-    pub owner: Option<Arc<HashMap<String, AttributeValue>>>,
 }
 
 /// The service took the request. What it left undone is in `unprocessed`.

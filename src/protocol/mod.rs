@@ -1,3 +1,25 @@
 //! Pure decisions: what may happen next, given what has happened. No clock, no network, no runtime; time is an argument.
+//!
+//! | file | decides | invariants |
+//! |---|---|---|
+//! | [`slots`] | which write may be sent, and what an outcome means | 1 |
+//! | [`overtaken`] | whether a copied image is older than a change already offered | 2 |
+//! | [`ledger`] | how far a checkpoint or a cursor may move | 3, 5 |
+//! | [`lineage`] | which shards may be read, and from where | 4, 8 |
+//! | [`phase`] | which phase follows | 7 |
+//! | [`lag`] | how far behind the shadow is | |
+//! | [`budget`], [`window`] | how much may be read and written now | |
+//! | [`transform`] | what a source item is in the shadow | |
+//!
+//! Invariant 6 is the lease's (`engine::lease`).
 
+pub mod budget;
+pub mod invariant;
+pub mod lag;
+pub mod ledger;
+pub mod lineage;
+pub mod overtaken;
+pub mod phase;
+pub mod slots;
 pub mod transform;
+pub mod window;
