@@ -103,7 +103,14 @@ mod tests {
     #[test]
     fn progress_does_not_pass_an_unsettled_unit() {
         let mut ledger = Ledger::default();
-        let units: Vec<_> = (1..=3).map(|mark| { let unit = ledger.open(mark); ledger.add(unit); ledger.close(unit); unit }).collect();
+        let units: Vec<_> = (1..=3)
+            .map(|mark| {
+                let unit = ledger.open(mark);
+                ledger.add(unit);
+                ledger.close(unit);
+                unit
+            })
+            .collect();
         ledger.settle(units[1]);
         ledger.settle(units[2]);
         assert_eq!(ledger.settled(), None);

@@ -58,11 +58,12 @@ pub fn next(phase: Phase, event: Event) -> Result<Phase, Refused> {
         (Phase::Provisioned, Event::Pinned) => Ok(Phase::Copying),
         (Phase::Copying, Event::CopyComplete) => Ok(Phase::Tailing),
         (Phase::Provisioned | Phase::Copying | Phase::Tailing, Event::HistoryLost) => Ok(Phase::NeedsReseed),
-        (Phase::Provisioned | Phase::Copying | Phase::Tailing | Phase::NeedsReseed, Event::Reseed) => Ok(Phase::Planned),
-        (
-            Phase::Planned | Phase::Provisioned | Phase::Copying | Phase::Tailing | Phase::NeedsReseed,
-            Event::Abort,
-        ) => Ok(Phase::Aborted),
+        (Phase::Provisioned | Phase::Copying | Phase::Tailing | Phase::NeedsReseed, Event::Reseed) => {
+            Ok(Phase::Planned)
+        }
+        (Phase::Planned | Phase::Provisioned | Phase::Copying | Phase::Tailing | Phase::NeedsReseed, Event::Abort) => {
+            Ok(Phase::Aborted)
+        }
         (phase, event) => Err(Refused { phase, event }),
     }
 }
