@@ -9,6 +9,7 @@ mod item;
 mod key;
 mod layout;
 mod position;
+mod stream;
 mod time;
 mod write;
 
@@ -23,5 +24,6 @@ pub use layout::{
     Throughput, ViewType,
 };
 pub use position::{Position, PositionError};
+pub use stream::{ListedShard, StartAt};
 pub use time::{Moment, Timestamp};
 pub use write::Write;

@@ -15,8 +15,8 @@ pub use clock::Clock;
 pub use error::{Fault, PortError, Reaction};
 pub use state::{Entry, Guard, StateKey, StateStore};
 
-use crate::model::{Change, Item, Key, Position, TableDescription, TableLayout, ViewType};
-pub use crate::model::{Moment, Write};
+use crate::model::{Change, Item, Key, TableDescription, TableLayout, ViewType};
+pub use crate::model::{ListedShard, Moment, StartAt, Write};
 
 /// All ports of one migration: the single seam through which clients enter.
 pub trait Ports: Send + Sync + 'static {
@@ -81,28 +81,6 @@ pub trait TableReader: Send + Sync + 'static {
     fn scan(&self, request: &ScanRequest) -> impl Future<Output = Result<ScanPage, PortError>> + Send;
     /// One item as it is now.
     fn get(&self, key: &Key) -> impl Future<Output = Result<Option<Item>, PortError>> + Send;
-}
-
-/// A shard as a listing shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ListedShard {
-    /// The shard's id.
-    pub id: String,
-    /// The shard it continues, which may no longer be listed.
-    pub parent: Option<String>,
-    /// It has an ending sequence number. The embedded endpoint says so of open shards too: only a null iterator proves an end.
-    pub says_closed: bool,
-}
-
-/// Where reading a shard begins.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StartAt {
-    /// `TRIM_HORIZON`: the oldest record kept. No error is raised when older ones were trimmed.
-    Beginning,
-    /// `LATEST`: after the newest record.
-    Latest,
-    /// `AFTER_SEQUENCE_NUMBER`.
-    After(Position),
 }
 
 /// A place in a shard, good for 15 minutes after its issue.

@@ -1,1 +1,177 @@
-//! Lag.
+//! How far behind the shadow is, said honestly.
+//!
+//! `GetRecords` tells no delay, an empty page proves nothing, and records are stamped in whole seconds. So a shard
+//! counts as caught up only after a span of successful, empty polls, and everything is computed when it is asked for,
+//! never by the task that may be stuck. All times are the service's.
+
+use std::time::Duration;
+
+use crate::model::Timestamp;
+
+/// What is known of one shard that is being read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watch {
+    /// Every record created before it was offered and is durable.
+    pub known_through: Timestamp,
+    /// When the last successful poll was answered.
+    pub last_poll: Option<Timestamp>,
+    /// When the present run of successful, empty polls began.
+    empty_since: Option<Timestamp>,
+}
+
+impl Watch {
+    /// A shard whose reading begins.
+    pub fn new(known_through: Timestamp) -> Self {
+        Self { known_through, last_poll: None, empty_since: None }
+    }
+
+    /// A poll was answered at `now` with this many records.
+    pub fn polled(&mut self, records: usize, now: Timestamp) {
+        self.last_poll = self.last_poll.max(Some(now));
+        if records > 0 {
+            self.empty_since = None;
+        } else {
+            self.empty_since = self.empty_since.or(Some(now));
+        }
+    }
+
+    /// A poll failed: what was seen before it proves nothing any more.
+    pub fn failed(&mut self) {
+        self.empty_since = None;
+    }
+
+    /// A record created at `created`, and every one before it, is durable.
+    pub fn durable(&mut self, created: Timestamp) {
+        self.known_through = self.known_through.max(created);
+    }
+
+    /// Whether every poll of the last `span` was empty.
+    pub fn is_caught_up(&self, span: Duration) -> bool {
+        matches!((self.empty_since, self.last_poll), (Some(first), Some(last)) if last.since(first) >= span)
+    }
+
+    /// While nothing is pending, a caught-up shard is known through the beginning of the span that its last poll ended.
+    pub fn settle(&mut self, span: Duration) {
+        if let (true, Some(last)) = (self.is_caught_up(span), self.last_poll) {
+            self.known_through = self.known_through.max(last.minus(span));
+        }
+    }
+}
+
+/// One shard, as lag sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum View {
+    /// It is being read.
+    Reading {
+        /// What is known of it.
+        watch: Watch,
+        /// When the oldest of its changes was made that is offered and not yet durable.
+        oldest_pending: Option<Timestamp>,
+    },
+    /// It waits for its parent, or for a reader.
+    Waiting {
+        /// The parent's known-through time, or its own where the parent is finished.
+        known_through: Timestamp,
+    },
+    /// It is finished and no child of it is known yet.
+    Leaf {
+        /// When it was finished.
+        finished: Timestamp,
+    },
+}
+
+/// The age of the oldest change that may not be durable in the shadow.
+///
+/// Never below the truth: what is not known counts as old as it may be. Without any shard, everything since `pinned`
+/// is unknown.
+pub fn lag(shards: impl IntoIterator<Item = View>, caught_up: Duration, pinned: Timestamp, now: Timestamp) -> Duration {
+    let mut oldest: Option<Timestamp> = None;
+    for shard in shards {
+        let since = match shard {
+            View::Reading { watch, oldest_pending } => {
+                let read = match watch.last_poll {
+                    Some(last) if watch.is_caught_up(caught_up) => last,
+                    _ => watch.known_through,
+                };
+                oldest_pending.map_or(read, |pending| pending.min(read))
+            }
+            View::Waiting { known_through } => known_through,
+            View::Leaf { finished } => finished,
+        };
+        oldest = Some(oldest.map_or(since, |oldest| oldest.min(since)));
+    }
+    now.since(oldest.unwrap_or(pinned))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SPAN: Duration = Duration::from_secs(5);
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_seconds(seconds)
+    }
+
+    fn of(view: View, now: i64) -> u64 {
+        lag([view], SPAN, at(0), at(now)).as_secs()
+    }
+
+    fn reading(watch: Watch) -> View {
+        View::Reading { watch, oldest_pending: None }
+    }
+
+    #[test]
+    fn an_empty_page_does_not_make_a_shard_caught_up() {
+        let mut watch = Watch::new(at(0));
+        watch.polled(0, at(600));
+        assert_eq!(of(reading(watch), 600), 600, "it may be ten minutes behind, between two pages");
+        watch.polled(0, at(605));
+        assert_eq!(of(reading(watch), 605), 0);
+        assert_eq!(of(reading(watch), 620), 15, "and grows when polls stop");
+    }
+
+    #[test]
+    fn a_failed_poll_begins_the_proof_anew() {
+        let mut watch = Watch::new(at(0));
+        watch.polled(0, at(600));
+        watch.polled(0, at(605));
+        watch.failed();
+        watch.polled(0, at(606));
+        assert_eq!(of(reading(watch), 606), 606);
+    }
+
+    #[test]
+    fn a_pending_change_counts_by_its_age_even_when_nothing_more_comes() {
+        let mut watch = Watch::new(at(0));
+        watch.polled(0, at(600));
+        watch.polled(0, at(605));
+        assert_eq!(of(View::Reading { watch, oldest_pending: Some(at(500)) }, 605), 105);
+    }
+
+    #[test]
+    fn records_make_it_as_old_as_the_newest_durable_one() {
+        let mut watch = Watch::new(at(0));
+        watch.polled(10, at(600));
+        watch.durable(at(590));
+        assert_eq!(of(reading(watch), 600), 10);
+    }
+
+    #[test]
+    fn shards_that_nobody_reads_grow() {
+        assert_eq!(of(View::Waiting { known_through: at(100) }, 160), 60);
+        assert_eq!(of(View::Leaf { finished: at(100) }, 160), 60);
+        assert_eq!(lag([], SPAN, at(0), at(60)).as_secs(), 60);
+    }
+
+    #[test]
+    fn an_idle_shard_stays_known_up_to_a_span_ago() {
+        let mut watch = Watch::new(at(0));
+        watch.polled(0, at(100));
+        watch.settle(SPAN);
+        assert_eq!(watch.known_through, at(0));
+        watch.polled(0, at(130));
+        watch.settle(SPAN);
+        assert_eq!(watch.known_through, at(125));
+    }
+}

@@ -1,1 +1,369 @@
-//! Lineage.
+//! Invariants 4 and 8: which shards may be read, from where, and when history was lost.
+//!
+//! All records of one key stay in one line of shards, so a child is read only when its parent is finished *and* that is
+//! stored: otherwise a restart would replay the parent over the child's newer images. Listings may be inconsistent for
+//! a while, and shards older than 24 h vanish from them; what is known here is what the state table holds.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::invariant::{Invariant, Violation};
+use crate::model::{ListedShard, Position, StartAt, Timestamp};
+
+/// What is durable about one shard.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardRecord {
+    /// The shard's id.
+    pub shard: String,
+    /// The shard that it continues.
+    pub parent: Option<String>,
+    /// How far it is.
+    pub stage: ShardStage,
+    /// The last record that is durable, and all before it.
+    pub position: Option<Position>,
+    /// Every record created before it was offered and is durable.
+    pub known_through: Timestamp,
+}
+
+/// How far a shard is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ShardStage {
+    /// It was closed when the stream was pinned: the copy shows all of it. Never read.
+    BeforePin,
+    /// It was open when the stream was pinned, and has been read from its end of then.
+    Pinned,
+    /// It appeared after the pin: read from its beginning.
+    Open,
+    /// Its end was seen, all its records are durable, and this is stored. Its children may be read.
+    Finished,
+}
+
+/// A pinned shard that is read again from its beginning skips records older than this before the pin: the copy shows
+/// them, with a margin for clocks.
+const BEFORE_PIN_MARGIN: Duration = Duration::from_mins(15);
+
+/// How long a shard may be listed without its parent being known until that counts as loss: listings may be
+/// inconsistent for a while.
+const ORPHAN_GRACE: Duration = Duration::from_mins(1);
+
+/// History that was not read and can no longer be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Lost {
+    /// The service may have trimmed unread records.
+    #[error("shard {shard} is known only through {known_through}: older records may have been trimmed unread")]
+    Overdue {
+        /// The shard.
+        shard: String,
+        /// Its known-through time.
+        known_through: Timestamp,
+    },
+    /// A shard's parent was never seen and is no longer listed.
+    #[error("shard {shard} continues {parent}, which was never read and is no longer listed")]
+    Orphan {
+        /// The shard.
+        shard: String,
+        /// Its parent.
+        parent: String,
+    },
+    /// The service says that records were trimmed.
+    #[error("records of shard {shard} after {known_through} were trimmed unread")]
+    Trimmed {
+        /// The shard.
+        shard: String,
+        /// Its known-through time.
+        known_through: Timestamp,
+    },
+    /// A shard vanished before it was finished.
+    #[error("shard {shard} vanished before its end was read; it is known through {known_through}")]
+    Vanished {
+        /// The shard.
+        shard: String,
+        /// Its known-through time.
+        known_through: Timestamp,
+    },
+}
+
+/// Where to begin reading a shard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// The place.
+    pub at: StartAt,
+    /// Records created before this are read over.
+    pub skip_before: Option<Timestamp>,
+}
+
+/// The shards that are known, and their lines.
+#[derive(Debug, Default)]
+pub struct Lineage {
+    shards: BTreeMap<String, ShardRecord>,
+    orphans: BTreeMap<String, (String, Timestamp)>,
+    listed: Option<Timestamp>,
+    pinned: Option<Timestamp>,
+}
+
+impl Lineage {
+    /// From what is stored. `pinned` is the time of the pin.
+    pub fn restore(records: impl IntoIterator<Item = ShardRecord>, pinned: Timestamp) -> Self {
+        let shards = records.into_iter().map(|record| (record.shard.clone(), record)).collect();
+        Self { shards, orphans: BTreeMap::new(), listed: None, pinned: Some(pinned) }
+    }
+
+    /// Takes a listing; returns the shards that were not known, to be stored before they are read.
+    pub fn observe(&mut self, listing: &[ListedShard], now: Timestamp) -> Vec<ShardRecord> {
+        let listed: BTreeSet<&str> = listing.iter().map(|shard| shard.id.as_str()).collect();
+        let since = self.listed.or(self.pinned).unwrap_or(now);
+        let mut found = Vec::new();
+        let mut orphans = BTreeMap::new();
+        let mut left: Vec<_> = listing.iter().filter(|shard| !self.shards.contains_key(&shard.id)).collect();
+        while !left.is_empty() {
+            let before = left.len();
+            left.retain(|shard| {
+                let known_through = match &shard.parent {
+                    None => since,
+                    Some(parent) => match self.shards.get(parent) {
+                        Some(parent) => parent.known_through,
+                        None if listed.contains(parent.as_str()) => return true,
+                        None => {
+                            let first = self.orphans.get(&shard.id).map_or(now, |(_, first)| *first);
+                            orphans.insert(shard.id.clone(), (parent.clone(), first));
+                            return false;
+                        }
+                    },
+                };
+                let record = ShardRecord {
+                    shard: shard.id.clone(),
+                    parent: shard.parent.clone(),
+                    stage: ShardStage::Open,
+                    position: None,
+                    known_through,
+                };
+                self.shards.insert(shard.id.clone(), record.clone());
+                found.push(record);
+                false
+            });
+            if left.len() == before {
+                break;
+            }
+        }
+        self.orphans = orphans;
+        self.listed = Some(now);
+        found
+    }
+
+    /// The shards that may be read now: neither finished nor closed before the pin, and their parent is done with.
+    pub fn readable(&self) -> impl Iterator<Item = &ShardRecord> {
+        self.shards.values().filter(|record| self.is_unread(record) && self.parent_is_done(record))
+    }
+
+    /// Where to begin reading `shard`. Invariant 4 is checked here, where reading begins.
+    pub fn start(&self, shard: &str) -> Result<Start, Violation> {
+        let broken = |detail: &str| Violation::new(Invariant::ParentsFirst, format!("shard {shard} {detail}"));
+        let record = self.shards.get(shard).ok_or_else(|| broken("was to be read without being known"))?;
+        if !self.parent_is_done(record) {
+            return Err(broken("was to be read before its parent's final checkpoint was stored"));
+        }
+        Ok(match (&record.position, record.stage) {
+            (Some(position), _) => Start { at: StartAt::After(position.clone()), skip_before: None },
+            (None, ShardStage::Pinned) => {
+                Start { at: StartAt::Beginning, skip_before: self.pinned.map(|pinned| pinned.minus(BEFORE_PIN_MARGIN)) }
+            }
+            (None, _) => Start { at: StartAt::Beginning, skip_before: None },
+        })
+    }
+
+    /// One shard's record.
+    pub fn get(&self, shard: &str) -> Option<&ShardRecord> {
+        self.shards.get(shard)
+    }
+
+    /// All records.
+    pub fn records(&self) -> impl Iterator<Item = &ShardRecord> {
+        self.shards.values()
+    }
+
+    /// A checkpoint of a shard was stored. Only then may it count here.
+    pub fn stored(&mut self, record: ShardRecord) {
+        self.shards.insert(record.shard.clone(), record);
+    }
+
+    /// A finished shard of which no child is known yet: the next listing should show one.
+    pub fn childless(&self) -> impl Iterator<Item = &ShardRecord> {
+        let parents: BTreeSet<&str> = self.shards.values().filter_map(|record| record.parent.as_deref()).collect();
+        self.shards
+            .values()
+            .filter(move |record| self.is_done(&record.shard) && !parents.contains(record.shard.as_str()))
+    }
+
+    /// The known-through time that holds for a shard: that of its parent while it waits for it.
+    pub fn known_through(&self, record: &ShardRecord) -> Timestamp {
+        match record.parent.as_deref().and_then(|parent| self.shards.get(parent)) {
+            Some(parent) if self.is_unread(parent) => self.known_through(parent),
+            _ => record.known_through,
+        }
+    }
+
+    /// Invariant 8: history that was lost as of `now`, given that the service keeps it for a little longer than `margin`.
+    pub fn lost(&self, margin: Duration, now: Timestamp) -> Option<Lost> {
+        let overdue = self.shards.values().filter(|record| self.is_unread(record)).find_map(|record| {
+            let known_through = self.known_through(record);
+            (now.since(known_through) > margin).then(|| Lost::Overdue { shard: record.shard.clone(), known_through })
+        });
+        let orphan = || {
+            self.orphans.iter().find_map(|(shard, (parent, first))| {
+                (now.since(*first) > ORPHAN_GRACE)
+                    .then(|| Lost::Orphan { shard: shard.clone(), parent: parent.clone() })
+            })
+        };
+        overdue.or_else(orphan)
+    }
+
+    /// Shards that are done with, no longer listed, and whose children are all done with or being read: nothing will
+    /// ask for them again.
+    pub fn forgettable(&self, listing: &[ListedShard]) -> Vec<String> {
+        let listed: BTreeSet<&str> = listing.iter().map(|shard| shard.id.as_str()).collect();
+        let childless: BTreeSet<&str> = self.childless().map(|record| record.shard.as_str()).collect();
+        let gone = |record: &&ShardRecord| {
+            self.is_done(&record.shard)
+                && !listed.contains(record.shard.as_str())
+                && !childless.contains(record.shard.as_str())
+        };
+        self.shards.values().filter(gone).map(|record| record.shard.clone()).collect()
+    }
+
+    /// Forgets a shard named by [`Lineage::forgettable`]; its children stand on their own.
+    pub fn forget(&mut self, shard: &str) {
+        self.shards.remove(shard);
+    }
+
+    fn is_unread(&self, record: &ShardRecord) -> bool {
+        matches!(record.stage, ShardStage::Pinned | ShardStage::Open)
+    }
+
+    fn is_done(&self, shard: &str) -> bool {
+        self.shards.get(shard).is_some_and(|record| !self.is_unread(record))
+    }
+
+    /// A parent that is not known here was closed before the pin and trimmed since, or forgotten as finished: a shard
+    /// is taken in only while its parent is known, listed, or was at the pin.
+    fn parent_is_done(&self, record: &ShardRecord) -> bool {
+        record.parent.as_ref().is_none_or(|parent| !self.shards.contains_key(parent) || self.is_done(parent))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_seconds(seconds)
+    }
+
+    fn listed(id: &str, parent: Option<&str>) -> ListedShard {
+        ListedShard { id: id.into(), parent: parent.map(str::to_owned), says_closed: false }
+    }
+
+    fn record(shard: &str, parent: Option<&str>, stage: ShardStage, known_through: i64) -> ShardRecord {
+        let known_through = at(known_through);
+        ShardRecord { shard: shard.into(), parent: parent.map(str::to_owned), stage, position: None, known_through }
+    }
+
+    fn readable(lineage: &Lineage) -> Vec<&str> {
+        lineage.readable().map(|record| record.shard.as_str()).collect()
+    }
+
+    fn pinned() -> Lineage {
+        Lineage::restore(
+            [record("a", None, ShardStage::BeforePin, 0), record("b", Some("a"), ShardStage::Pinned, 100)],
+            at(100),
+        )
+    }
+
+    #[test]
+    fn children_wait_until_the_parents_end_is_stored() {
+        let mut lineage = pinned();
+        lineage.observe(&[listed("b", Some("a")), listed("c", Some("b")), listed("d", Some("b"))], at(200));
+        assert_eq!(readable(&lineage), ["b"]);
+        assert!(lineage.start("c").is_err(), "invariant 4");
+        lineage.stored(record("b", Some("a"), ShardStage::Finished, 180));
+        assert_eq!(readable(&lineage), ["c", "d"]);
+        assert_eq!(lineage.start("c").unwrap(), Start { at: StartAt::Beginning, skip_before: None });
+    }
+
+    #[test]
+    fn grandchildren_listed_in_any_order_are_taken_in_together() {
+        let mut lineage = pinned();
+        let found = lineage.observe(&[listed("d", Some("c")), listed("c", Some("b")), listed("b", Some("a"))], at(200));
+        assert_eq!(found.iter().map(|record| record.shard.as_str()).collect::<Vec<_>>(), ["c", "d"]);
+        assert_eq!(readable(&lineage), ["b"]);
+    }
+
+    #[test]
+    fn a_pinned_shard_read_again_skips_what_the_copy_shows() {
+        let lineage = pinned();
+        let start = lineage.start("b").unwrap();
+        assert_eq!(start, Start { at: StartAt::Beginning, skip_before: Some(at(100 - 15 * 60)) });
+    }
+
+    #[test]
+    fn a_shard_is_resumed_behind_its_last_durable_record() {
+        let mut lineage = pinned();
+        let position = Position::parse("123").unwrap();
+        lineage.stored(ShardRecord {
+            position: Some(position.clone()),
+            ..record("b", Some("a"), ShardStage::Pinned, 150)
+        });
+        assert_eq!(lineage.start("b").unwrap().at, StartAt::After(position));
+    }
+
+    #[test]
+    fn a_known_through_time_older_than_the_margin_is_lost_history() {
+        let lineage = pinned();
+        let margin = Duration::from_hours(23);
+        assert_eq!(lineage.lost(margin, at(100 + 23 * 3600)), None);
+        assert!(matches!(lineage.lost(margin, at(101 + 23 * 3600)), Some(Lost::Overdue { .. })));
+    }
+
+    #[test]
+    fn a_waiting_child_is_as_old_as_its_parent() {
+        let mut lineage = pinned();
+        lineage.observe(&[listed("c", Some("b"))], at(200));
+        lineage.stored(record("b", Some("a"), ShardStage::Pinned, 5_000));
+        let child = lineage.get("c").unwrap();
+        assert_eq!(lineage.known_through(child), at(5_000));
+    }
+
+    #[test]
+    fn a_child_whose_parent_was_never_seen_is_loss_once_listings_agree() {
+        let mut lineage = pinned();
+        let listing = [listed("b", Some("a")), listed("z", Some("y"))];
+        assert!(lineage.observe(&listing, at(200)).is_empty());
+        assert_eq!(lineage.lost(Duration::from_hours(23), at(230)), None);
+        lineage.observe(&listing, at(261));
+        let lost = Lost::Orphan { shard: "z".into(), parent: "y".into() };
+        assert_eq!(lineage.lost(Duration::from_hours(23), at(261)), Some(lost));
+        lineage.observe(&[listed("b", Some("a")), listed("y", Some("b")), listed("z", Some("y"))], at(262));
+        assert_eq!(lineage.lost(Duration::from_hours(23), at(262)), None, "the listing came round");
+    }
+
+    #[test]
+    fn what_is_done_and_gone_is_forgotten_but_not_while_its_child_is_unknown() {
+        let mut lineage = pinned();
+        lineage.stored(record("b", Some("a"), ShardStage::Finished, 180));
+        assert_eq!(lineage.forgettable(&[]), ["a"]);
+        lineage.observe(&[listed("c", Some("b"))], at(200));
+        assert_eq!(lineage.forgettable(&[]), ["a", "b"]);
+        lineage.forget("a");
+        lineage.forget("b");
+        assert_eq!(readable(&lineage), ["c"]);
+    }
+
+    #[test]
+    fn a_finished_shard_without_children_is_named() {
+        let mut lineage = pinned();
+        lineage.stored(record("b", Some("a"), ShardStage::Finished, 180));
+        assert_eq!(lineage.childless().map(|record| record.shard.as_str()).collect::<Vec<_>>(), ["b"]);
+    }
+}
