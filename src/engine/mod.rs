@@ -1,5 +1,27 @@
 //! The migration itself, generic over the ports.
+//!
+//! | file | does |
+//! |---|---|
+//! | `lease` | one active process (invariant 6) |
+//! | `store`, `entities` | what is durable, and how it is written |
+//! | `provision` | checks the source, makes the shadow, pins the stream |
+//! | `apply/` | the one applier: everything that is written to the shadow goes through it |
+//! | `copy/` | reads the source by segments and offers pages |
+//! | `tail/` | reads the source's stream by shards and offers changes |
+//! | `retry` | waits between attempts |
+//!
+//! `copy` and `tail` never import each other: they meet in `apply`.
 
+pub mod apply;
+pub mod copy;
+pub mod entities;
+pub mod error;
+pub mod lease;
+pub mod provision;
+pub mod retry;
 mod settings;
+pub mod store;
+pub mod tail;
 
+pub use error::EngineError;
 pub use settings::{ApplySettings, CopySettings, EngineSettings, LeaseSettings, TailSettings};

@@ -7,6 +7,7 @@ mod change;
 mod decimal;
 mod item;
 mod key;
+mod key_json;
 mod layout;
 mod position;
 mod stream;
@@ -19,6 +20,7 @@ pub use change::{Change, ChangeKind, Image};
 pub use decimal::Decimal;
 pub use item::{Item, Measure, UnknownType};
 pub use key::{Key, KeyAttribute, KeyError, KeySchema, KeyType};
+pub use key_json::KeyJsonError;
 pub use layout::{
     Billing, IndexLayout, IndexStatus, Projection, StreamDescription, TableDescription, TableLayout, TableStatus,
     Throughput, ViewType,

@@ -1,0 +1,308 @@
+//! What the applier knows, behind one lock: slots, ledgers and overtaken copies. Pure; time is an argument.
+
+use std::collections::{HashSet, VecDeque};
+use std::time::Duration;
+
+use super::mapping::Mapped;
+use crate::model::{Key, Moment, Position, Timestamp};
+use crate::protocol::invariant::Violation;
+use crate::protocol::ledger::{Ledger, Unit};
+use crate::protocol::overtaken::{Overtaken, PageRead};
+use crate::protocol::slots::{Batch, Counts, Effect, Held, Lane, Offer, Place, Recording, Slots, Ticket};
+
+/// What a reader's progress may say once a unit is settled.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Mark {
+    /// A shard: this record, and all before it.
+    Record {
+        /// Its position.
+        position: Position,
+        /// When the change was made.
+        created: Timestamp,
+    },
+    /// A segment: this page, and all before it.
+    Page {
+        /// Where the next page begins; `None` at the segment's end.
+        next: Option<Key>,
+        /// Items on all pages so far.
+        items: u64,
+    },
+    /// An item that was read again.
+    Reread,
+}
+
+/// A reader: a shard, a segment, or the re-reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Reader(u32);
+
+/// A page whose items are being offered.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenPage {
+    reader: Reader,
+    unit: Unit,
+    page: PageRead,
+}
+
+/// How far a reader is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Progress {
+    /// The mark of the longest settled prefix.
+    pub settled: Option<Mark>,
+    /// The mark of the oldest unit that is not settled.
+    pub oldest_open: Option<Mark>,
+}
+
+/// The applier's state.
+#[derive(Debug)]
+pub struct Core {
+    slots: Slots,
+    overtaken: Overtaken,
+    ledgers: Vec<Ledger<Mark>>,
+    recordings: VecDeque<Recording>,
+    rereads: VecDeque<Key>,
+    wanted: HashSet<Key>,
+    latencies: Vec<Duration>,
+    dropped: u64,
+}
+
+impl Core {
+    /// Nothing offered yet. Source keys in collision are read again: a crash may have lost that one was freed.
+    pub fn new(slots: Slots, overtaken: Overtaken) -> Self {
+        let mut core = Self {
+            overtaken,
+            ledgers: Vec::new(),
+            recordings: VecDeque::new(),
+            rereads: VecDeque::new(),
+            wanted: HashSet::new(),
+            latencies: Vec::new(),
+            dropped: 0,
+            slots,
+        };
+        let colliding: Vec<_> = core.slots.quarantined().collisions().cloned().collect();
+        colliding.into_iter().for_each(|source| core.want(source));
+        core
+    }
+
+    /// A new reader.
+    pub fn add_reader(&mut self) -> Reader {
+        let reader = Reader(u32::try_from(self.ledgers.len()).unwrap_or(u32::MAX));
+        self.ledgers.push(Ledger::default());
+        reader
+    }
+
+    /// To be called before a page's, or an item's, consistent read is sent.
+    pub fn begin_page(&mut self) -> PageRead {
+        self.overtaken.begin()
+    }
+
+    /// The page was read and will offer its items.
+    pub fn open_page(&mut self, reader: Reader, page: PageRead, mark: Mark) -> Option<OpenPage> {
+        let unit = self.ledger(reader)?.open(mark);
+        Some(OpenPage { reader, unit, page })
+    }
+
+    /// Offers some of the page's items. `false`: the page must be read again.
+    pub fn offer_items(&mut self, page: OpenPage, items: Vec<(Key, Option<Mapped>)>, now: Moment) -> bool {
+        if !self.overtaken.is_current(page.page) {
+            if let Some(ledger) = self.ledger(page.reader) {
+                ledger.give_up(page.unit);
+            }
+            return false;
+        }
+        for (source, mapped) in items {
+            if self.overtaken.overtook(&source, page.page) {
+                self.dropped += 1;
+            } else {
+                self.offer(page.reader, page.unit, source, mapped, Lane::Copy, now);
+            }
+        }
+        true
+    }
+
+    /// All of the page's items were offered.
+    pub fn close_page(&mut self, page: OpenPage) {
+        self.overtaken.end(page.page);
+        if let Some(ledger) = self.ledger(page.reader) {
+            ledger.close(page.unit);
+        }
+        self.absorb();
+    }
+
+    /// The page could not be read, or will be read again.
+    pub fn drop_page(&mut self, page: PageRead) {
+        self.overtaken.end(page);
+    }
+
+    /// Offers an item that was read again, unless a change overtook the read: then it must be read once more.
+    pub fn offer_reread(&mut self, reader: Reader, page: PageRead, source: &Key, mapped: Option<Mapped>, now: Moment) -> bool {
+        let current = self.overtaken.is_current(page) && !self.overtaken.overtook(source, page);
+        self.overtaken.end(page);
+        if !current {
+            self.rereads.push_back(source.clone());
+            return false;
+        }
+        let Some(unit) = self.ledger(reader).map(|ledger| ledger.open(Mark::Reread)) else { return false };
+        self.offer(reader, unit, source.clone(), mapped, Lane::Copy, now);
+        if let Some(ledger) = self.ledger(reader) {
+            ledger.close(unit);
+        }
+        self.wanted.remove(source);
+        self.absorb();
+        true
+    }
+
+    /// Offers a change: all of its operations, in one unit.
+    pub fn offer_change(&mut self, reader: Reader, mark: Mark, source: &Key, mapped: Vec<Mapped>, now: Moment) {
+        self.overtaken.offered(source);
+        let Some(unit) = self.ledger(reader).map(|ledger| ledger.open(mark)) else { return };
+        for operation in mapped {
+            self.offer(reader, unit, source.clone(), Some(operation), Lane::Tail, now);
+        }
+        if let Some(ledger) = self.ledger(reader) {
+            ledger.close(unit);
+        }
+        self.absorb();
+    }
+
+    /// The next request.
+    pub fn take(&mut self, now: Moment) -> Result<Option<Batch>, Violation> {
+        self.slots.take(now)
+    }
+
+    /// The next quarantine entry to store.
+    pub fn take_recording(&mut self) -> Option<Recording> {
+        self.recordings.pop_front()
+    }
+
+    /// The next source key to be read again.
+    pub fn take_reread(&mut self) -> Option<Key> {
+        self.rereads.pop_front()
+    }
+
+    /// A re-read could not be read: it is not forgotten.
+    pub fn reread_later(&mut self, source: Key) {
+        self.rereads.push_back(source);
+    }
+
+    /// Reads a source key again as soon as possible.
+    pub fn want(&mut self, source: Key) {
+        if self.wanted.insert(source.clone()) {
+            self.rereads.push_back(source);
+        }
+    }
+
+    /// The batch was done, but for `unprocessed`.
+    pub fn processed(&mut self, batch: &Batch, unprocessed: &[Key], now: Moment) {
+        self.slots.processed(batch, unprocessed, now);
+        self.absorb();
+    }
+
+    /// The owned write was done, or found the key another's.
+    pub fn owned(&mut self, batch: &Batch, held: Held, now: Moment) {
+        self.slots.owned(batch, held, now);
+        self.absorb();
+    }
+
+    /// Definitely not done, for lack of capacity.
+    pub fn throttled(&mut self, batch: &Batch) {
+        self.slots.throttled(batch);
+    }
+
+    /// Given up: it may still take effect.
+    pub fn abandoned(&mut self, batch: &Batch, now: Moment) {
+        self.slots.abandoned(batch, now);
+    }
+
+    /// Refused for its content.
+    pub fn refused(&mut self, batch: &Batch, message: &str) {
+        self.slots.refused(batch, message);
+        self.absorb();
+    }
+
+    /// The entry was stored.
+    pub fn recorded(&mut self, recording: &Recording, now: Moment) {
+        self.slots.recorded(recording, now);
+        self.absorb();
+    }
+
+    /// How far a reader is.
+    pub fn progress(&self, reader: Reader) -> Progress {
+        let ledger = usize::try_from(reader.0).ok().and_then(|index| self.ledgers.get(index));
+        Progress {
+            settled: ledger.and_then(Ledger::settled).cloned(),
+            oldest_open: ledger.and_then(Ledger::oldest_open).cloned(),
+        }
+    }
+
+    /// Latencies since the last call.
+    pub fn take_latencies(&mut self) -> Vec<Duration> {
+        std::mem::take(&mut self.latencies)
+    }
+
+    /// Totals, and copied images dropped because a change overtook them.
+    pub fn counts(&self) -> (Counts, u64) {
+        let counts = self.slots.counts();
+        (counts, self.dropped + counts.superseded)
+    }
+
+    /// Pages that had to be read again for lack of room.
+    pub fn pages_discarded(&self) -> u64 {
+        self.overtaken.discarded()
+    }
+
+    /// Pairs in quarantine.
+    pub fn quarantined(&self) -> usize {
+        self.slots.quarantined().len()
+    }
+
+    /// Operations that may be sent now.
+    pub fn ready(&self) -> usize {
+        self.slots.ready()
+    }
+
+    /// When the next fence falls.
+    pub fn next_release(&self) -> Option<Moment> {
+        self.slots.next_release()
+    }
+
+    /// Nothing is held, wanted or still able to land.
+    pub fn is_quiet(&self, now: Moment) -> bool {
+        self.slots.is_quiet(now) && self.wanted.is_empty() && self.recordings.is_empty()
+    }
+
+    fn offer(&mut self, reader: Reader, unit: Unit, source: Key, mapped: Option<Mapped>, lane: Lane, now: Moment) {
+        let accepted = self.slots.is_unplaced(&source)
+            && !matches!(mapped, Some(Mapped { place: Place::Unplaced(_), .. }));
+        let accept = accepted.then(|| Mapped {
+            place: Place::Unplaced(source.clone()),
+            effect: Effect::Accept,
+            memory_bytes: 0,
+            stored_bytes: 0,
+        });
+        for Mapped { place, effect, memory_bytes, stored_bytes } in accept.into_iter().chain(mapped) {
+            if let Some(ledger) = self.ledger(reader) {
+                ledger.add(unit);
+            }
+            let ticket = Ticket { reader: reader.0, unit };
+            let offer = Offer { place, effect, source: source.clone(), ticket, lane, memory_bytes, stored_bytes };
+            self.slots.offer(offer, now);
+        }
+    }
+
+    /// Takes what came of outcomes: settles tickets, queues entries and re-reads.
+    fn absorb(&mut self) {
+        let outcomes = self.slots.drain();
+        for ticket in outcomes.settled {
+            if let Some(ledger) = self.ledger(Reader(ticket.reader)) {
+                ledger.settle(ticket.unit);
+            }
+        }
+        self.latencies.extend(outcomes.latencies);
+        self.recordings.extend(outcomes.recordings);
+        outcomes.reread.into_iter().for_each(|source| self.want(source));
+    }
+
+    fn ledger(&mut self, reader: Reader) -> Option<&mut Ledger<Mark>> {
+        self.ledgers.get_mut(usize::try_from(reader.0).ok()?)
+    }
+}

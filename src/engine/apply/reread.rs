@@ -1,0 +1,68 @@
+//! Reads source items again: those in collision whose shadow key was freed, and those an operator asks for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::Applier;
+use super::core::Reader;
+use crate::engine::error::EngineError;
+use crate::engine::retry::Retry;
+use crate::model::Key;
+use crate::ports::{Clock, Ports, Reaction, TableReader};
+use crate::protocol::slots::Lane;
+
+impl<P: Ports> Applier<P> {
+    /// Reads again what is wanted, until cancelled. Each item is offered like a copied image; one that a change overtook
+    /// is not forgotten: it is read once more.
+    pub async fn reread(self: Arc<Self>, stop: CancellationToken) -> Result<(), EngineError> {
+        let reader = self.add_reader();
+        let mut retry = Retry::default();
+        loop {
+            let more = self.rereads.notified();
+            let next = self.core().take_reread();
+            let pause = match next {
+                Some(source) => match self.read_again(reader, source).await {
+                    Ok(()) => {
+                        retry.reset();
+                        Some(Duration::ZERO)
+                    }
+                    Err(EngineError::Port(error)) if error.fault.reaction() == Reaction::BackOff => {
+                        Some(retry.next(self.ports.clock()))
+                    }
+                    Err(error) => return Err(error),
+                },
+                None => None,
+            };
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(()),
+                () = more, if pause.is_none() => {}
+                () = self.ports.clock().sleep(pause.unwrap_or_default()), if pause.is_some() => {}
+            }
+        }
+    }
+
+    async fn read_again(&self, reader: Reader, source: Key) -> Result<(), EngineError> {
+        let page = self.begin_page();
+        let item = match self.ports.source().get(&source).await {
+            Ok(item) => item,
+            Err(error) => {
+                self.meters.failed(&error);
+                self.drop_page(page);
+                self.core().reread_later(source);
+                return Err(error.into());
+            }
+        };
+        let mapped = match item {
+            Some(item) => self.mapping.item(&source, item)?,
+            None => None,
+        };
+        self.wait_for_room(Lane::Copy).await;
+        if self.core().offer_reread(reader, page, &source, mapped, self.now()) {
+            self.work.notify_one();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,238 @@
+//! Reads the source by parallel segments and offers its pages.
+//!
+//! Each segment is read page by page with consistent reads. A page notes the applier's tick before its request is sent
+//! (invariant 2); its segment's cursor passes it only when all its items are settled (invariant 5). Reads give way when
+//! the source throttles, stay within the read budget, and wait while the copy is paused.
+
+mod pace;
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use self::pace::Pace;
+use super::apply::core::{Mark, Reader};
+use super::apply::{Applier, PageOutcome};
+use super::entities::{Paused, SegmentRecord};
+use super::error::EngineError;
+use super::retry::Retry;
+use super::settings::{CopySettings, LeaseSettings};
+use super::store::{SEGMENT, Store, Stored, segment_sort};
+use crate::model::{Key, KeySchema};
+use crate::ports::{Clock, Ports, Reaction, ScanRequest, TableReader};
+use crate::protocol::invariant::{Invariant, Violation};
+use crate::telemetry::Meters;
+
+/// The copy of one migration.
+pub struct Copier<P> {
+    ports: Arc<P>,
+    applier: Arc<Applier<P>>,
+    store: Arc<Store<P>>,
+    settings: CopySettings,
+    lease: LeaseSettings,
+    source: KeySchema,
+    segments: Mutex<Vec<Segment>>,
+    pace: Pace,
+    paused: watch::Receiver<Paused>,
+    meters: Arc<Meters>,
+}
+
+/// One segment.
+#[derive(Clone)]
+struct Segment {
+    reader: Reader,
+    stored: Stored<SegmentRecord>,
+}
+
+/// How far the copy is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct CopyProgress {
+    /// Segments in all.
+    pub segments: u32,
+    /// Segments whose last page is durable.
+    pub segments_done: u32,
+    /// Items on durable pages.
+    pub items: u64,
+}
+
+/// What the copy is built from besides its ports.
+pub struct CopyParts {
+    /// Segments in all, as recorded when the migration was planned.
+    pub segments: u32,
+    /// The source's primary key.
+    pub source: KeySchema,
+    /// How it reads.
+    pub settings: CopySettings,
+    /// How often it saves.
+    pub lease: LeaseSettings,
+    /// What an operator paused.
+    pub paused: watch::Receiver<Paused>,
+}
+
+impl<P: Ports> Copier<P> {
+    /// Resumes every segment from its stored cursor.
+    pub async fn resume(
+        ports: Arc<P>,
+        applier: Arc<Applier<P>>,
+        store: Arc<Store<P>>,
+        meters: Arc<Meters>,
+        parts: CopyParts,
+    ) -> Result<Self, EngineError> {
+        let mut known = store.load_all::<SegmentRecord>(SEGMENT).await?.into_iter().peekable();
+        let mut segments = Vec::new();
+        for segment in 0..parts.segments {
+            let stored = match known.next_if(|stored| stored.value.segment == segment) {
+                Some(stored) => stored,
+                None => {
+                    let fresh =
+                        SegmentRecord { segment, segments: parts.segments, cursor: None, done: false, items: 0 };
+                    store.create(&segment_sort(segment), &fresh).await?
+                }
+            };
+            if stored.value.segments != parts.segments {
+                return Err(EngineError::State { entry: stored.sort, problem: "belongs to another number of segments".into() });
+            }
+            segments.push(Segment { reader: applier.add_reader(), stored });
+        }
+        let pace = Pace::new(&parts.settings, ports.clock().now());
+        let CopyParts { source, settings, lease, paused, .. } = parts;
+        let segments = Mutex::new(segments);
+        Ok(Self { ports, applier, store, settings, lease, source, segments, pace, paused, meters })
+    }
+
+    /// How far the copy is.
+    pub fn progress(&self) -> CopyProgress {
+        let segments = self.segments();
+        let count = |done: bool| u32::try_from(segments.iter().filter(|one| !done || one.stored.value.done).count());
+        CopyProgress {
+            segments: count(false).unwrap_or(u32::MAX),
+            segments_done: count(true).unwrap_or(u32::MAX),
+            items: segments.iter().map(|segment| segment.stored.value.items).sum(),
+        }
+    }
+
+    /// Copies until every segment's last page is durable and that is stored, or until cancelled. Returns whether the
+    /// copy is complete.
+    pub async fn run(self: Arc<Self>, stop: CancellationToken) -> Result<bool, EngineError> {
+        let open = self.segments().iter().filter(|one| !one.stored.value.done).cloned().collect();
+        let queue: Arc<Mutex<VecDeque<Segment>>> = Arc::new(Mutex::new(open));
+        let mut readers = JoinSet::new();
+        for _ in 0..self.settings.concurrency {
+            let (copier, queue, stop) = (Arc::clone(&self), Arc::clone(&queue), stop.clone());
+            readers.spawn(async move {
+                loop {
+                    let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+                    let Some(segment) = next else { return Ok(()) };
+                    tokio::select! {
+                        () = stop.cancelled() => return Ok(()),
+                        read = copier.read(&segment) => read?,
+                    }
+                }
+            });
+        }
+        loop {
+            let settled = self.applier.on_settled();
+            self.save().await?;
+            if self.segments().iter().all(|segment| segment.stored.value.done) {
+                return Ok(true);
+            }
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(false),
+                Some(ended) = readers.join_next(), if !readers.is_empty() => {
+                    ended.map_err(|error| EngineError::Task(error.to_string()))??;
+                }
+                () = async { settled.await; self.ports.clock().sleep(self.lease.checkpoint).await } => {}
+            }
+        }
+    }
+
+    /// Saves every cursor that moved.
+    pub async fn save(&self) -> Result<(), EngineError> {
+        let all: Vec<_> = self.segments().clone();
+        for mut segment in all {
+            let known = segment.stored.value.clone();
+            let Some(Mark::Page { next, items }) = self.applier.progress(segment.reader).settled else { continue };
+            let cursor = next.as_ref().map(|key| self.source.to_json(key));
+            let record = SegmentRecord { done: next.is_none(), cursor, items, ..known.clone() };
+            if record == known {
+                continue;
+            }
+            if known.done || record.items < known.items {
+                return Err(Violation::new(Invariant::DurableCursors, "a segment's cursor went back").into());
+            }
+            self.store.update(&mut segment.stored, record).await?;
+            self.meters.items_copied.increment(items - known.items);
+            let index = usize::try_from(known.segment).unwrap_or(usize::MAX);
+            if let Some(slot) = self.segments().get_mut(index) {
+                slot.stored = segment.stored;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads one segment to its end.
+    async fn read(&self, segment: &Segment) -> Result<(), EngineError> {
+        let record = &segment.stored.value;
+        let broken = |problem: String| EngineError::State { entry: segment.stored.sort.clone(), problem };
+        let mut start: Option<Key> = match &record.cursor {
+            Some(cursor) => Some(self.source.from_json(cursor).map_err(|error| broken(error.to_string()))?),
+            None => None,
+        };
+        let (mut items, mut retry) = (record.items, Retry::default());
+        loop {
+            self.unpaused().await;
+            let turn = self.pace.admit(self.ports.clock()).await;
+            let request = ScanRequest {
+                segment: record.segment,
+                segments: record.segments,
+                start: start.clone(),
+                limit: self.settings.page_items,
+            };
+            let page = self.applier.begin_page();
+            let reply = self.ports.source().scan(&request).await;
+            self.pace.answered(turn, &reply, self.ports.clock().now());
+            let reply = match reply {
+                Ok(reply) => reply,
+                Err(error) => {
+                    self.applier.drop_page(page);
+                    self.meters.failed(&error);
+                    if error.fault.reaction() != Reaction::BackOff {
+                        return Err(error.into());
+                    }
+                    tracing::debug!(%error, "a page could not be read; trying again");
+                    retry.wait(self.ports.clock()).await;
+                    continue;
+                }
+            };
+            retry.reset();
+            if let Some(units) = reply.read_units {
+                self.meters.read(units);
+            }
+            let read = items + u64::try_from(reply.items.len()).unwrap_or(0);
+            let mark = Mark::Page { next: reply.next.clone(), items: read };
+            if self.applier.offer_page(segment.reader, page, mark, reply.items).await? == PageOutcome::ReadAgain {
+                continue;
+            }
+            items = read;
+            start = match reply.next {
+                Some(next) => Some(next),
+                None => return Ok(()),
+            };
+        }
+    }
+
+    /// Waits while the copy is paused.
+    async fn unpaused(&self) {
+        let mut paused = self.paused.clone();
+        // The sender lives as long as the migration runs; without it nothing is paused any more.
+        let _ = paused.wait_for(|paused| *paused == Paused::None).await;
+    }
+
+    fn segments(&self) -> MutexGuard<'_, Vec<Segment>> {
+        self.segments.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

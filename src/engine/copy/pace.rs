@@ -1,0 +1,88 @@
+//! How fast the source is read.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::engine::settings::CopySettings;
+use crate::model::Moment;
+use crate::ports::{Clock, Fault, PortError, ScanPage};
+use crate::protocol::budget::Budget;
+use crate::protocol::window::Window;
+
+/// A page of 1 MB, read consistently: 256 units of 4 KB. Charged until the reply tells.
+const PAGE_UNITS: f64 = 256.0;
+
+/// Admits Scan requests within a window and a budget.
+pub(super) struct Pace {
+    state: Mutex<State>,
+    answered: Notify,
+}
+
+struct State {
+    window: Window,
+    budget: Budget,
+    in_flight: usize,
+}
+
+/// One admitted request. It must be given back with its reply.
+pub(super) struct Turn(());
+
+impl Pace {
+    pub(super) fn new(settings: &CopySettings, now: Moment) -> Self {
+        let state = State {
+            window: Window::new(settings.concurrency),
+            budget: Budget::new(settings.read_units_per_second, now),
+            in_flight: 0,
+        };
+        Self { state: Mutex::new(state), answered: Notify::new() }
+    }
+
+    /// Waits for a turn.
+    pub(super) async fn admit(&self, clock: &impl Clock) -> Turn {
+        loop {
+            let answered = self.answered.notified();
+            let wait = {
+                let mut state = self.state();
+                let now = clock.now();
+                let wait = state.budget.wait(now);
+                if wait.is_zero() && state.in_flight < state.window.size() {
+                    state.in_flight += 1;
+                    state.budget.charge(PAGE_UNITS, now);
+                    return Turn(());
+                }
+                (!wait.is_zero()).then_some(wait)
+            };
+            match wait {
+                Some(wait) => clock.sleep(wait).await,
+                None => answered.await,
+            }
+        }
+    }
+
+    /// Gives a turn back and learns from the reply.
+    pub(super) fn answered(&self, turn: Turn, reply: &Result<ScanPage, PortError>, now: Moment) {
+        let Turn(()) = turn;
+        {
+            let mut state = self.state();
+            state.in_flight -= 1;
+            match reply {
+                Ok(page) => {
+                    state.budget.charge(page.read_units.map_or(0.0, |units| units - PAGE_UNITS), now);
+                    state.window.succeeded();
+                }
+                Err(error) => {
+                    state.budget.charge(-PAGE_UNITS, now);
+                    if error.fault == Fault::Throttled {
+                        state.window.throttled(now);
+                    }
+                }
+            }
+        }
+        self.answered.notify_waiters();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,221 @@
+//! What is durable about a migration: the entities of the state table.
+//!
+//! All lie under `MIGRATION#<id>`; `docs/adr/0002-state-table.md` tells the access patterns. Each has a schema version
+//! in its body, so that a binary knows what a newer one wrote and refuses it.
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use crate::model::Timestamp;
+use crate::protocol::lineage::ShardRecord;
+use crate::protocol::phase::Phase;
+use crate::protocol::slots::Reason;
+
+/// Something stored as one entry.
+pub trait Entity: Serialize + DeserializeOwned + Clone + PartialEq + Send + Sync + 'static {
+    /// The version of its form. A change that an older binary would misread raises it.
+    const SCHEMA: u64;
+    /// What it is called in messages.
+    const NAME: &'static str;
+}
+
+macro_rules! entity {
+    ($type:ty, $name:literal, $schema:literal) => {
+        impl Entity for $type {
+            const SCHEMA: u64 = $schema;
+            const NAME: &'static str = $name;
+        }
+    };
+}
+
+entity!(Meta, "META", 1);
+entity!(LeaseRecord, "LEASE", 1);
+entity!(Pin, "PIN", 1);
+entity!(ShardRecord, "SHARD", 1);
+entity!(SegmentRecord, "SEGMENT", 1);
+entity!(QuarantineRecord, "QUARANTINE", 1);
+entity!(CommandRecord, "COMMAND", 1);
+entity!(EventRecord, "EVENT", 1);
+entity!(Live, "LIVE", 1);
+entity!(DirectoryRecord, "DIRECTORY", 1);
+
+/// `META`: the migration itself. Changed only by the lease holder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Meta {
+    /// The migration's id.
+    pub migration: String,
+    /// Where it stands.
+    pub phase: Phase,
+    /// Why, where the phase is `needs-reseed`.
+    pub reason: Option<String>,
+    /// The source's name.
+    pub source_table: String,
+    /// The source's table id, once checked.
+    pub source_table_id: Option<String>,
+    /// The shadow's name.
+    pub shadow_table: String,
+    /// The shadow's table id, once it is provisioned. Any other table is refused.
+    pub shadow_table_id: Option<String>,
+    /// Hash of the target layout.
+    pub target_hash: String,
+    /// Hash of the transform.
+    pub transform_hash: String,
+    /// Parallel Scan segments of the copy.
+    pub segments: u32,
+    /// What an operator paused.
+    pub paused: Paused,
+    /// Goes up with every `reseed`.
+    pub generation: u32,
+    /// When the migration was first run.
+    pub created: Timestamp,
+}
+
+/// What an operator paused. Durable: a restart stays paused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Paused {
+    /// Nothing.
+    None,
+    /// The copy; the tail goes on.
+    Copy,
+    /// Copy and tail: headroom shrinks.
+    All,
+}
+
+impl Paused {
+    /// The word for people and for JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Copy => "copy",
+            Self::All => "all",
+        }
+    }
+}
+
+/// `LEASE`: who is active. Its version is the heartbeat counter, its epoch goes up at every takeover.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseRecord {
+    /// A name unique to one process.
+    pub owner: String,
+    /// The machine it runs on, for people.
+    pub host: String,
+    /// How long it may go without renewing, in milliseconds.
+    pub duration_millis: u64,
+    /// Its abandonment bound, in milliseconds: a successor waits for it before its first write.
+    pub abandon_millis: u64,
+    /// It was given back.
+    pub released: bool,
+    /// It was given back with no abandoned request younger than the bound: a successor need not wait.
+    pub quiet: bool,
+    /// Since when it is held, on the holder's wall clock, for people.
+    pub since: Timestamp,
+}
+
+/// `PIN`: where the tail begins.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pin {
+    /// The stream's ARN. Another one means that records are missing in between.
+    pub stream_arn: String,
+    /// The source's table id.
+    pub table_id: String,
+    /// The service's time before the first shard was pinned.
+    pub at: Timestamp,
+}
+
+/// `SEGMENT#<n>`: how far one segment of the copy is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SegmentRecord {
+    /// Its number, from 0.
+    pub segment: u32,
+    /// How many segments there are; a cursor is valid only with the same total.
+    pub segments: u32,
+    /// The last key of the last durable page, in DynamoDB JSON.
+    pub cursor: Option<Value>,
+    /// Its last page is durable.
+    pub done: bool,
+    /// Items on its durable pages.
+    pub items: u64,
+}
+
+/// `QUARANTINE#<digest>`: what the shadow refuses for good.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct QuarantineRecord {
+    /// The digest of source key and place.
+    pub id: String,
+    /// The source key, in DynamoDB JSON.
+    pub source_key: Value,
+    /// The shadow key, in DynamoDB JSON; none where the transform makes none.
+    pub shadow_key: Option<Value>,
+    /// Why.
+    pub reason: Reason,
+    /// What the service or the transform said.
+    pub message: String,
+    /// When it was last put in.
+    pub since: Timestamp,
+}
+
+/// `COMMAND#<ulid>`: what an operator asked of the active process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommandRecord {
+    /// What is asked.
+    pub verb: CommandVerb,
+    /// When, on the operator's wall clock.
+    pub at: Timestamp,
+    /// What came of it; absent until the active process has done it.
+    pub answer: Option<Answer>,
+}
+
+/// What an operator can ask of the active process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verb", rename_all = "kebab-case")]
+pub enum CommandVerb {
+    /// Pause or resume.
+    Pause {
+        /// What shall be paused from now on.
+        paused: Paused,
+    },
+    /// End the migration.
+    Abort,
+    /// Read quarantined items again.
+    Retry {
+        /// Their ids; all when empty.
+        ids: Vec<String>,
+    },
+}
+
+/// The active process's answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// Whether it was done.
+    pub done: bool,
+    /// What was done, or why not.
+    pub message: String,
+}
+
+/// `EVENT#<ulid>`: one line of the audit trail. It expires after a year.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventRecord {
+    /// When, on the service's clock.
+    pub at: Timestamp,
+    /// By which process.
+    pub owner: String,
+    /// What happened.
+    pub what: String,
+}
+
+/// `LIVE`: what `status` shows, refreshed by the lease holder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Live {
+    /// When it was written, on the service's clock.
+    pub at: Timestamp,
+    /// The document that the admin port serves at `/status`.
+    pub status: Value,
+}
+
+/// `DIRECTORY` / `<id>`: which migrations exist, so that `list` needs no scan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DirectoryRecord {
+    /// The migration's id.
+    pub migration: String,
+}

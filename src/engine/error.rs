@@ -1,0 +1,83 @@
+//! Why a migration stops.
+
+use crate::model::{KeyError, UnknownType};
+use crate::ports::PortError;
+use crate::protocol::invariant::Violation;
+use crate::protocol::lineage::Lost;
+use crate::protocol::phase::Refused;
+
+/// Why the engine stops.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum EngineError {
+    /// A request failed in a way that trying again does not mend.
+    #[error(transparent)]
+    Port(#[from] PortError),
+    /// Another process took the lease.
+    #[error("the lease was taken over by another process")]
+    LeaseLost,
+    /// The process was asked to stop.
+    #[error("stopped as asked")]
+    Cancelled,
+    /// History was lost: the migration needs a reseed.
+    #[error("history was lost: {0}")]
+    Lost(String),
+    /// A rule of the protocol was seen broken.
+    #[error(transparent)]
+    Violation(#[from] Violation),
+    /// A phase does not allow what was to happen.
+    #[error(transparent)]
+    Phase(#[from] Refused),
+    /// An entry of the state table cannot be read.
+    #[error("the state table's entry {entry} {problem}")]
+    State {
+        /// The entry's sort key.
+        entry: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The migration cannot go on as things are, and says what to do.
+    #[error("{problem}")]
+    Refused {
+        /// What is wrong.
+        problem: String,
+        /// What to do.
+        hint: String,
+    },
+    /// An attribute has a type that this version does not know.
+    #[error(transparent)]
+    UnknownType(#[from] UnknownType),
+    /// An item without a key.
+    #[error("an item of the source has no key: {0}")]
+    Key(#[from] KeyError),
+    /// A task of the engine panicked.
+    #[error("a task failed unexpectedly: {0}")]
+    Task(String),
+}
+
+impl EngineError {
+    /// A refusal with what to do.
+    pub fn refused(problem: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Refused { problem: problem.into(), hint: hint.into() }
+    }
+
+    /// What the operator can do, shown as `hint:`.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Port(error) => error.hint(),
+            Self::Refused { hint, .. } => Some(hint.clone()),
+            Self::Lost(_) => Some("start over with an empty shadow: `shadowtable reseed`".into()),
+            Self::State { .. } => Some("run the newest version of shadowtable that has run this migration".into()),
+            Self::UnknownType(_) => Some("use a newer version of shadowtable; nothing was copied without the attribute".into()),
+            Self::Violation(_) | Self::Task(_) => {
+                Some("this is a defect of shadowtable: nothing more was written; please report it with the log".into())
+            }
+            Self::LeaseLost | Self::Cancelled | Self::Phase(_) | Self::Key(_) => None,
+        }
+    }
+}
+
+impl From<Lost> for EngineError {
+    fn from(lost: Lost) -> Self {
+        Self::Lost(lost.to_string())
+    }
+}

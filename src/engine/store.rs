@@ -1,0 +1,273 @@
+//! How entities are written: typed, conditional, and to a definite outcome.
+//!
+//! Every write is sent only under the lease, carries its epoch, and is guarded by the version last read, so that a
+//! request that lands late changes nothing. A write that was given up is sent again until the store says yes or no; a
+//! "no" after that may be our own first attempt, so what lies there decides.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::entities::Entity;
+use super::error::EngineError;
+use super::lease::Lease;
+use super::retry::Retry;
+use crate::ports::{Clock, Entry, Fault, Guard, PortError, Ports, Reaction, StateKey, StateStore};
+
+/// Sort key of the migration itself.
+pub const META: &str = "META";
+/// Sort key of the lease.
+pub const LEASE: &str = "LEASE";
+/// Sort key of the pin.
+pub const PIN: &str = "PIN";
+/// Sort key of the figures for `status`.
+pub const LIVE: &str = "LIVE";
+/// Prefix of the shards' checkpoints: forward direction.
+pub const SHARD: &str = "SHARD#forward#";
+/// Prefix of the segments' cursors.
+pub const SEGMENT: &str = "SEGMENT#";
+/// Prefix of quarantine entries.
+pub const QUARANTINE: &str = "QUARANTINE#";
+/// Prefix of operators' commands.
+pub const COMMAND: &str = "COMMAND#";
+/// Prefix of the audit trail.
+pub const EVENT: &str = "EVENT#";
+/// Partition of the directory of migrations.
+pub const DIRECTORY: &str = "DIRECTORY";
+
+/// How much of the lease must be left for a write to the state table: its epoch and version protect it, however late
+/// it lands.
+const MARGIN: Duration = Duration::ZERO;
+
+/// The partition of a migration.
+pub fn partition_of(migration: &str) -> String {
+    format!("MIGRATION#{migration}")
+}
+
+/// The sort key of a segment: padded, so that a listing is in order.
+pub fn segment_sort(segment: u32) -> String {
+    format!("{SEGMENT}{segment:07}")
+}
+
+/// An entity and the version under which it lies.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stored<T> {
+    /// The entity.
+    pub value: T,
+    /// Where it lies.
+    pub sort: String,
+    /// Its version.
+    pub version: u64,
+}
+
+/// The state of one migration, written under a lease.
+pub struct Store<P> {
+    ports: Arc<P>,
+    lease: Arc<Lease<P>>,
+    partition: String,
+    abandon: Duration,
+}
+
+impl<P: Ports> Store<P> {
+    /// The state under `partition`. `abandon` is the abandonment bound.
+    pub fn new(ports: Arc<P>, lease: Arc<Lease<P>>, partition: String, abandon: Duration) -> Self {
+        Self { ports, lease, partition, abandon }
+    }
+
+    /// The lease under which everything is written.
+    pub fn lease(&self) -> &Arc<Lease<P>> {
+        &self.lease
+    }
+
+    /// One entity.
+    pub async fn load<T: Entity>(&self, sort: &str) -> Result<Option<Stored<T>>, EngineError> {
+        match self.fetch(sort).await? {
+            Some(entry) => Ok(Some(stored(&entry)?)),
+            None => Ok(None),
+        }
+    }
+
+    /// All entities whose sort key begins with `prefix`.
+    pub async fn load_all<T: Entity>(&self, prefix: &str) -> Result<Vec<Stored<T>>, EngineError> {
+        self.list(prefix).await?.iter().map(stored).collect()
+    }
+
+    /// Rewrites every entry under `prefix` with this holder's epoch, so that what an earlier holder wrote late fails.
+    /// To be done before any of them is read.
+    pub async fn claim(&self, prefix: &str) -> Result<(), EngineError> {
+        for mut entry in self.list(prefix).await? {
+            while entry.epoch < self.lease.epoch() {
+                let guard = self.unchanged(entry.version);
+                let claimed = Entry { version: entry.version + 1, epoch: self.lease.epoch(), ..entry.clone() };
+                match self.send(&claimed, guard).await {
+                    Ok(_) => break,
+                    Err(EngineError::Port(error)) if error.fault == Fault::Conflict => {
+                        let Some(found) = self.fetch(&entry.key.sort).await? else { break };
+                        entry = found;
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Creates an entity, or takes over what an earlier holder left there: that is returned instead.
+    pub async fn create<T: Entity>(&self, sort: &str, value: &T) -> Result<Stored<T>, EngineError> {
+        let entry = encode(&self.key(sort), 1, self.lease.epoch(), value)?;
+        match self.send(&entry, Guard::Absent).await {
+            Ok(_) => Ok(Stored { value: value.clone(), sort: sort.to_owned(), version: 1 }),
+            Err(EngineError::Port(error)) if error.fault == Fault::Conflict => {
+                self.claim(sort).await?;
+                self.load(sort).await?.ok_or(EngineError::Port(error))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes a new value over the one that was read.
+    pub async fn update<T: Entity>(&self, stored: &mut Stored<T>, value: T) -> Result<(), EngineError> {
+        let version = stored.version + 1;
+        let entry = encode(&self.key(&stored.sort), version, self.lease.epoch(), &value)?;
+        self.send(&entry, self.unchanged(stored.version)).await?;
+        stored.version = version;
+        stored.value = value;
+        Ok(())
+    }
+
+    /// Writes a value whatever lies there, unless a later holder wrote it.
+    pub async fn replace<T: Entity>(&self, sort: &str, value: &T) -> Result<(), EngineError> {
+        let version = self.fetch(sort).await?.map_or(1, |entry| entry.version + 1);
+        let entry = encode(&self.key(sort), version, self.lease.epoch(), value)?;
+        self.send(&entry, Guard::Epoch(self.lease.epoch())).await.map(|_| ())
+    }
+
+    /// Writes an entry that expires at `expires`, in seconds since the epoch.
+    pub async fn append<T: Entity>(&self, sort: &str, value: &T, expires: i64) -> Result<(), EngineError> {
+        let entry = Entry { expires: Some(expires), ..encode(&self.key(sort), 1, self.lease.epoch(), value)? };
+        self.send(&entry, Guard::Absent).await.map(|_| ())
+    }
+
+    /// Deletes what lies there, unless a later holder wrote it.
+    pub async fn delete(&self, sort: &str) -> Result<(), EngineError> {
+        let key = self.key(sort);
+        let guard = Guard::Epoch(self.lease.epoch());
+        let (mut retry, mut abandoned) = (Retry::default(), false);
+        loop {
+            self.lease.permit(MARGIN).await?;
+            match self.ports.state().delete(&key, guard).await {
+                Ok(()) => break,
+                Err(error) if error.fault.reaction() == Reaction::BackOff => {
+                    abandoned |= error.fault == Fault::Abandoned;
+                    self.complain(&error);
+                    retry.wait(self.ports.clock()).await;
+                }
+                Err(error) if error.fault == Fault::Conflict => return Err(EngineError::LeaseLost),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.wait_out(abandoned).await;
+        Ok(())
+    }
+
+    /// Sends a write until its outcome is definite.
+    async fn send(&self, entry: &Entry, guard: Guard) -> Result<(), EngineError> {
+        let (mut retry, mut abandoned) = (Retry::default(), false);
+        loop {
+            self.lease.permit(MARGIN).await?;
+            match self.ports.state().put(entry, guard).await {
+                Ok(()) => break,
+                Err(error) if error.fault.reaction() == Reaction::BackOff => {
+                    abandoned |= error.fault == Fault::Abandoned;
+                    self.complain(&error);
+                    retry.wait(self.ports.clock()).await;
+                }
+                Err(error) if error.fault == Fault::Conflict && abandoned => {
+                    if self.fetch(&entry.key.sort).await?.is_some_and(|found| found == *entry) {
+                        break;
+                    }
+                    return Err(error.into());
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.wait_out(abandoned && !matches!(guard, Guard::Unchanged { .. })).await;
+        Ok(())
+    }
+
+    /// A request that no version guards was given up: nothing different may be written there before it can land no more.
+    async fn wait_out(&self, abandoned: bool) {
+        if abandoned {
+            self.ports.clock().sleep(self.abandon).await;
+        }
+    }
+
+    async fn fetch(&self, sort: &str) -> Result<Option<Entry>, EngineError> {
+        let key = self.key(sort);
+        let mut retry = Retry::default();
+        loop {
+            match self.ports.state().get(&key).await {
+                Err(error) if error.fault.reaction() == Reaction::BackOff => self.pause(&mut retry, &error).await?,
+                other => return Ok(other?),
+            }
+        }
+    }
+
+    async fn list(&self, prefix: &str) -> Result<Vec<Entry>, EngineError> {
+        let mut retry = Retry::default();
+        loop {
+            match self.ports.state().list(&self.partition, prefix).await {
+                Err(error) if error.fault.reaction() == Reaction::BackOff => self.pause(&mut retry, &error).await?,
+                other => return Ok(other?),
+            }
+        }
+    }
+
+    async fn pause(&self, retry: &mut Retry, error: &PortError) -> Result<(), EngineError> {
+        self.complain(error);
+        retry.wait(self.ports.clock()).await;
+        if self.lease.lost().is_cancelled() { Err(EngineError::LeaseLost) } else { Ok(()) }
+    }
+
+    fn complain(&self, error: &PortError) {
+        tracing::warn!(%error, "the state table did not take a request; trying again");
+    }
+
+    fn unchanged(&self, version: u64) -> Guard {
+        Guard::Unchanged { version, epoch: self.lease.epoch() }
+    }
+
+    fn key(&self, sort: &str) -> StateKey {
+        StateKey { partition: self.partition.clone(), sort: sort.to_owned() }
+    }
+}
+
+fn stored<T: Entity>(entry: &Entry) -> Result<Stored<T>, EngineError> {
+    Ok(Stored { value: decode(entry)?, sort: entry.key.sort.clone(), version: entry.version })
+}
+
+/// An entity as an entry.
+pub fn encode<T: Entity>(key: &StateKey, version: u64, epoch: u64, value: &T) -> Result<Entry, EngineError> {
+    let broken = |problem: String| EngineError::State { entry: key.sort.clone(), problem };
+    let mut body = serde_json::to_value(value).map_err(|error| broken(format!("cannot be written: {error}")))?;
+    match body.as_object_mut() {
+        Some(object) => object.insert("schema".into(), json!(T::SCHEMA)),
+        None => return Err(broken("is not a map".into())),
+    };
+    Ok(Entry { key: key.clone(), version, epoch, expires: None, body })
+}
+
+/// An entry as an entity. What a newer binary wrote is refused.
+pub fn decode<T: Entity>(entry: &Entry) -> Result<T, EngineError> {
+    let broken = |problem: String| EngineError::State { entry: entry.key.sort.clone(), problem };
+    match entry.body.get("schema").and_then(Value::as_u64) {
+        Some(schema) if schema > T::SCHEMA => Err(broken(format!(
+            "was written by a newer version of shadowtable (form {schema} of {}, this binary knows {})",
+            T::NAME,
+            T::SCHEMA
+        ))),
+        Some(_) => T::deserialize(&entry.body).map_err(|error| broken(format!("is not a valid {}: {error}", T::NAME))),
+        None => Err(broken(format!("is not a {} of shadowtable", T::NAME))),
+    }
+}

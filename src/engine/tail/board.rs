@@ -1,0 +1,185 @@
+//! What is known of all shards, behind one lock. Pure; time is an argument.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::TailFigures;
+use crate::engine::apply::core::{Mark, Progress, Reader};
+use crate::engine::store::Stored;
+use crate::model::Timestamp;
+use crate::protocol::invariant::{Invariant, Violation};
+use crate::protocol::lag::{View, Watch, lag};
+use crate::protocol::lineage::{Lineage, ShardRecord, ShardStage};
+
+/// An idle shard's known-through time is saved when it is so much older than the truth: headroom is counted in hours.
+const IDLE_SAVE: Duration = Duration::from_mins(1);
+
+/// All shards.
+pub(super) struct Board {
+    pub(super) lineage: Lineage,
+    /// Where each shard's record lies, and what was stored last.
+    pub(super) stored: BTreeMap<String, Stored<ShardRecord>>,
+    reading: BTreeMap<String, Reading>,
+    finished: BTreeMap<String, Timestamp>,
+    last_change: Option<Timestamp>,
+}
+
+/// A shard being read.
+#[derive(Clone)]
+struct Reading {
+    reader: Reader,
+    watch: Watch,
+    /// Its end was seen.
+    ended: bool,
+}
+
+impl Board {
+    pub(super) fn new(lineage: Lineage, stored: Vec<Stored<ShardRecord>>) -> Self {
+        let stored = stored.into_iter().map(|stored| (stored.value.shard.clone(), stored)).collect();
+        Self { lineage, stored, reading: BTreeMap::new(), finished: BTreeMap::new(), last_change: None }
+    }
+
+    /// Shards that may be read now and are not.
+    pub(super) fn startable(&self) -> Vec<String> {
+        let unread = self.lineage.readable().filter(|record| !self.reading.contains_key(&record.shard));
+        unread.map(|record| record.shard.clone()).collect()
+    }
+
+    pub(super) fn readers(&self) -> usize {
+        self.reading.len()
+    }
+
+    pub(super) fn begin(&mut self, shard: &str, reader: Reader) {
+        let Some(known_through) = self.lineage.get(shard).map(|record| self.lineage.known_through(record)) else { return };
+        let reading = Reading { reader, watch: Watch::new(known_through), ended: false };
+        self.reading.insert(shard.to_owned(), reading);
+    }
+
+    pub(super) fn known_through(&self, shard: &str) -> Timestamp {
+        let stored = || self.lineage.get(shard).map_or(Timestamp::EPOCH, |record| record.known_through);
+        self.reading.get(shard).map_or_else(stored, |reading| reading.watch.known_through)
+    }
+
+    pub(super) fn polled(&mut self, shard: &str, records: usize, now: Timestamp) {
+        if records > 0 {
+            self.last_change = Some(now);
+        }
+        if let Some(reading) = self.reading.get_mut(shard) {
+            reading.watch.polled(records, now);
+        }
+    }
+
+    pub(super) fn failed(&mut self, shard: &str) {
+        if let Some(reading) = self.reading.get_mut(shard) {
+            reading.watch.failed();
+        }
+    }
+
+    pub(super) fn ended(&mut self, shard: &str) {
+        if let Some(reading) = self.reading.get_mut(shard) {
+            reading.ended = true;
+        }
+    }
+
+    /// Records that moved since they were stored (invariant 3): behind what is settled, and never back.
+    pub(super) fn due(
+        &mut self,
+        caught_up: Duration,
+        progress: impl Fn(Reader) -> Progress,
+    ) -> Result<Vec<(Stored<ShardRecord>, ShardRecord)>, Violation> {
+        let mut due = Vec::new();
+        for (shard, reading) in &mut self.reading {
+            let Some(stored) = self.stored.get(shard) else { continue };
+            let known = &stored.value;
+            let Progress { settled, oldest_open } = progress(reading.reader);
+            let mut record = known.clone();
+            if let Some(Mark::Record { position, created }) = settled {
+                if known.position.as_ref().is_some_and(|stored| *stored > position) {
+                    return Err(Violation::new(Invariant::DurableCheckpoints, format!("the checkpoint of {shard} went back")));
+                }
+                reading.watch.durable(created);
+                record.position = Some(position);
+            }
+            let all_settled = oldest_open.is_none();
+            if all_settled {
+                reading.watch.settle(caught_up);
+            }
+            record.known_through = reading.watch.known_through;
+            if reading.ended && all_settled {
+                record.stage = ShardStage::Finished;
+            }
+            let idle = record.known_through.since(known.known_through) >= IDLE_SAVE;
+            if record.stage != known.stage || record.position != known.position || idle {
+                due.push((stored.clone(), record));
+            }
+        }
+        Ok(due)
+    }
+
+    /// A record was stored. Returns whether its shard is finished now.
+    pub(super) fn saved(&mut self, stored: Stored<ShardRecord>, now: Timestamp) -> bool {
+        let (shard, finished) = (stored.value.shard.clone(), stored.value.stage == ShardStage::Finished);
+        self.lineage.stored(stored.value.clone());
+        self.stored.insert(shard.clone(), stored);
+        if finished {
+            self.reading.remove(&shard);
+            self.finished.insert(shard, now);
+        }
+        finished
+    }
+
+    pub(super) fn forget(&mut self, shard: &str) {
+        self.lineage.forget(shard);
+        self.stored.remove(shard);
+        self.finished.remove(shard);
+    }
+
+    pub(super) fn figures(
+        &self,
+        caught_up: Duration,
+        pinned: Timestamp,
+        now: Timestamp,
+        progress: impl Fn(Reader) -> Progress,
+    ) -> TailFigures {
+        let mut views = Vec::new();
+        let (mut since_poll, mut all_caught_up) = (None, !self.reading.is_empty());
+        let (mut known_through, mut waiting) = (now, 0);
+        for record in self.lineage.records() {
+            if !matches!(record.stage, ShardStage::Pinned | ShardStage::Open) {
+                continue;
+            }
+            if let Some(reading) = self.reading.get(&record.shard) {
+                let oldest_pending = match progress(reading.reader).oldest_open {
+                    Some(Mark::Record { created, .. }) => Some(created),
+                    _ => None,
+                };
+                let since = reading.watch.last_poll.map(|last| now.since(last));
+                since_poll = since_poll.max(since);
+                all_caught_up &= reading.watch.is_caught_up(caught_up) && oldest_pending.is_none() && !reading.ended;
+                known_through = known_through.min(reading.watch.known_through);
+                views.push(View::Reading { watch: reading.watch, oldest_pending });
+            } else {
+                waiting += 1;
+                all_caught_up = false;
+                known_through = known_through.min(self.lineage.known_through(record));
+                views.push(View::Waiting { known_through: self.lineage.known_through(record) });
+            }
+        }
+        for record in self.lineage.childless() {
+            all_caught_up = false;
+            let finished = self.finished.get(&record.shard).copied().unwrap_or(record.known_through);
+            views.push(View::Leaf { finished });
+        }
+        let open = self.reading.len();
+        TailFigures {
+            lag: lag(views, caught_up, pinned, now),
+            since_poll,
+            known_through,
+            caught_up: all_caught_up,
+            open,
+            waiting,
+            finished: self.lineage.records().count() - open - waiting,
+            last_change: self.last_change,
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! Saves what is durable, and looks for lost history.
+
+use super::Tail;
+use crate::engine::error::EngineError;
+use crate::ports::{Clock, Ports};
+
+impl<P: Ports> Tail<P> {
+    /// Saves checkpoints behind what is settled until something stops it.
+    pub(super) async fn keep_checkpoints(&self) -> Result<(), EngineError> {
+        loop {
+            let turned = self.turned.notified();
+            self.save().await?;
+            if let Some(lost) = self.board().lineage.lost(self.settings.retention_margin, self.ports.clock().service()) {
+                return Err(lost.into());
+            }
+            tokio::select! {
+                () = self.ports.clock().sleep(self.lease.checkpoint) => {}
+                () = turned => {}
+            }
+        }
+    }
+
+    /// Saves every checkpoint that moved. Children of a finished shard may be read only after this (invariant 4).
+    pub async fn save(&self) -> Result<(), EngineError> {
+        let due = self.board().due(self.settings.caught_up, |reader| self.applier.progress(reader))?;
+        for (mut stored, record) in due {
+            self.store.update(&mut stored, record).await?;
+            let finished = self.board().saved(stored, self.ports.clock().service());
+            if finished {
+                self.finished.notify_one();
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,84 @@
+//! Finds shards and starts their readers.
+
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use super::Tail;
+use crate::engine::error::EngineError;
+use crate::engine::retry::Retry;
+use crate::engine::store::SHARD;
+use crate::model::ListedShard;
+use crate::ports::{ChangeFeed, Clock, Fault, Ports, Reaction};
+
+impl<P: Ports> Tail<P> {
+    /// Lists shards now and then, and at once when one is finished; reads those that may be read. Readers end with this
+    /// future.
+    pub(super) async fn discover(self: Arc<Self>) -> Result<(), EngineError> {
+        let mut readers = JoinSet::new();
+        let mut list = true;
+        loop {
+            let finished = self.finished.notified();
+            if list {
+                self.take_listing().await?;
+            }
+            for shard in self.board().startable() {
+                if self.board().readers() >= usize::try_from(self.settings.readers).unwrap_or(usize::MAX) {
+                    tracing::warn!(limit = self.settings.readers, "more shards are open than tail.readers allows");
+                    break;
+                }
+                let start = self.board().lineage.start(&shard)?;
+                let reader = self.applier.add_reader();
+                self.board().begin(&shard, reader);
+                readers.spawn(Arc::clone(&self).read_shard(shard, reader, start));
+            }
+            tokio::select! {
+                biased;
+                Some(ended) = readers.join_next(), if !readers.is_empty() => {
+                    ended.map_err(|error| EngineError::Task(error.to_string()))??;
+                    list = false;
+                }
+                () = finished => list = true,
+                () = self.ports.clock().sleep(self.settings.discover) => list = true,
+            }
+        }
+    }
+
+    /// Takes a listing in: new shards are stored, and claimed from whoever stored them before, before they are read.
+    async fn take_listing(&self) -> Result<(), EngineError> {
+        let listing = self.list_shards().await?;
+        let found = self.board().lineage.observe(&listing, self.ports.clock().service());
+        for record in found {
+            tracing::info!(shard = record.shard, parent = record.parent, "a new shard");
+            let stored = self.store.create(&format!("{SHARD}{}", record.shard), &record).await?;
+            self.board().saved(stored, self.ports.clock().service());
+        }
+        let forgettable = self.board().lineage.forgettable(&listing);
+        for shard in forgettable {
+            self.store.delete(&format!("{SHARD}{shard}")).await?;
+            self.board().forget(&shard);
+        }
+        Ok(())
+    }
+
+    async fn list_shards(&self) -> Result<Vec<ListedShard>, EngineError> {
+        let mut retry = Retry::default();
+        loop {
+            match self.ports.feed().shards(&self.pin.stream_arn).await {
+                Ok(listing) => return Ok(listing),
+                Err(error) if error.fault.reaction() == Reaction::BackOff => {
+                    self.meters.failed(&error);
+                    tracing::warn!(%error, "the stream's shards could not be listed; trying again");
+                    retry.wait(self.ports.clock()).await;
+                }
+                Err(error) if error.fault == Fault::Missing => {
+                    return Err(EngineError::Lost(format!(
+                        "the stream {} is gone: it was disabled, or the source was deleted",
+                        self.pin.stream_arn
+                    )));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}

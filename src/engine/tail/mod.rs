@@ -1,0 +1,131 @@
+//! Reads the source's stream by shards and offers its changes.
+//!
+//! One task lists shards and starts readers for those whose parent is finished and stored (invariant 4). Each reader
+//! offers its shard's changes in order. One task saves checkpoints behind what is settled (invariant 3), and looks for
+//! lost history (invariant 8). What may be read, and from where, is decided in `protocol::lineage`.
+
+mod board;
+mod checkpoint;
+mod discover;
+mod pin;
+mod reader;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use self::board::Board;
+pub use self::pin::{Pinned, pin};
+use super::apply::Applier;
+use super::entities::{Paused, Pin};
+use super::error::EngineError;
+use super::settings::{LeaseSettings, TailSettings};
+use super::store::{SHARD, Store, Stored};
+use crate::model::Timestamp;
+use crate::ports::{Clock, Ports, RecordsPage};
+use crate::protocol::lineage::{Lineage, ShardRecord};
+use crate::telemetry::Meters;
+
+/// The tail of one migration.
+pub struct Tail<P> {
+    ports: Arc<P>,
+    applier: Arc<Applier<P>>,
+    store: Arc<Store<P>>,
+    settings: TailSettings,
+    lease: LeaseSettings,
+    pin: Pin,
+    board: Mutex<Board>,
+    /// First pages of shards pinned by this process.
+    live: Mutex<HashMap<String, RecordsPage>>,
+    paused: watch::Receiver<Paused>,
+    /// A shard's end was seen: its final checkpoint is due.
+    turned: Notify,
+    /// A shard's final checkpoint was stored: its children may be read.
+    finished: Notify,
+    meters: Arc<Meters>,
+}
+
+/// The figures of the tail, as of one moment.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TailFigures {
+    /// The age of the oldest change that may not be durable.
+    pub lag: Duration,
+    /// Since the last successful poll of the shard that waits longest for one; `None` before the first.
+    pub since_poll: Option<Duration>,
+    /// The oldest known-through time of all shards that are not finished.
+    pub known_through: Timestamp,
+    /// Whether every shard is caught up and nothing is pending.
+    pub caught_up: bool,
+    /// Shards being read.
+    pub open: usize,
+    /// Shards known and not yet read.
+    pub waiting: usize,
+    /// Shards read to their end.
+    pub finished: usize,
+    /// When the last change arrived.
+    pub last_change: Option<Timestamp>,
+}
+
+/// What the tail is built from besides its ports.
+pub struct TailParts {
+    /// Where it begins.
+    pub pin: Pin,
+    /// First pages of shards that were pinned just now.
+    pub live: HashMap<String, RecordsPage>,
+    /// How it reads.
+    pub settings: TailSettings,
+    /// How often it saves.
+    pub lease: LeaseSettings,
+    /// What an operator paused.
+    pub paused: watch::Receiver<Paused>,
+}
+
+impl<P: Ports> Tail<P> {
+    /// Resumes from stored checkpoints. Fails at once when history was lost meanwhile.
+    pub async fn resume(
+        ports: Arc<P>,
+        applier: Arc<Applier<P>>,
+        store: Arc<Store<P>>,
+        meters: Arc<Meters>,
+        parts: TailParts,
+    ) -> Result<Self, EngineError> {
+        let stored: Vec<Stored<ShardRecord>> = store.load_all(SHARD).await?;
+        let lineage = Lineage::restore(stored.iter().map(|stored| stored.value.clone()), parts.pin.at);
+        if let Some(lost) = lineage.lost(parts.settings.retention_margin, ports.clock().service()) {
+            return Err(lost.into());
+        }
+        let TailParts { pin, live, settings, lease, paused } = parts;
+        let board = Mutex::new(Board::new(lineage, stored));
+        let (live, turned, finished) = (Mutex::new(live), Notify::new(), Notify::new());
+        Ok(Self { ports, applier, store, settings, lease, pin, board, live, paused, turned, finished, meters })
+    }
+
+    /// Reads until cancelled, or until something stops it.
+    pub async fn run(self: Arc<Self>, stop: CancellationToken) -> Result<(), EngineError> {
+        let saving = Arc::clone(&self);
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => Ok(()),
+            lost = saving.keep_checkpoints() => lost,
+            ended = self.discover() => ended,
+        }
+    }
+
+    /// The figures of this moment.
+    pub fn figures(&self) -> TailFigures {
+        let now = self.ports.clock().service();
+        let applier = &self.applier;
+        self.board().figures(self.settings.caught_up, self.pin.at, now, |reader| applier.progress(reader))
+    }
+
+    fn live(&self) -> MutexGuard<'_, HashMap<String, RecordsPage>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn board(&self) -> MutexGuard<'_, Board> {
+        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

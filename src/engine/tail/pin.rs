@@ -1,0 +1,74 @@
+//! Pins the stream, before the first Scan.
+
+use std::collections::{BTreeSet, HashMap};
+
+use crate::engine::entities::Pin;
+use crate::engine::error::EngineError;
+use crate::engine::retry::Retry;
+use crate::engine::store::{PIN, SHARD, Store};
+use crate::model::StartAt;
+use crate::ports::{ChangeFeed, Clock, PortError, Ports, Reaction, RecordsPage};
+use crate::protocol::lineage::{ShardRecord, ShardStage};
+
+/// A fresh pin.
+pub struct Pinned {
+    /// What was stored.
+    pub pin: Pin,
+    /// The first page of each pinned shard, with the iterator that goes on from it. They live in this process only: a
+    /// restart reads those shards from their beginning.
+    pub live: HashMap<String, RecordsPage>,
+}
+
+/// Gives every open shard a position at its end and stores that. Everything that was written before is shown by the
+/// copy, which begins after it. An earlier, unfinished pin is made anew: nothing was copied behind it.
+pub async fn pin<P: Ports>(ports: &P, store: &Store<P>, table_id: &str, stream_arn: &str) -> Result<Pinned, EngineError> {
+    for stale in store.load_all::<ShardRecord>(SHARD).await? {
+        store.delete(&stale.sort).await?;
+    }
+    // The first reply tells the service's clock; the pin's time is read after it and before any shard is pinned.
+    again(ports, async || ports.feed().shards(stream_arn).await).await?;
+    let at = ports.clock().service();
+    let listing = again(ports, async || ports.feed().shards(stream_arn).await).await?;
+    let parents: BTreeSet<&str> = listing.iter().filter_map(|shard| shard.parent.as_deref()).collect();
+    let mut live = HashMap::new();
+    for shard in &listing {
+        // A shard with children is closed, whatever else is said of it: all it holds was written before the pin.
+        let page = if parents.contains(shard.id.as_str()) {
+            None
+        } else {
+            let page = again(ports, async || {
+                let iterator = ports.feed().iterator(stream_arn, &shard.id, &StartAt::Latest).await?;
+                ports.feed().records(&iterator).await
+            });
+            Some(page.await?).filter(|page| page.next.is_some())
+        };
+        let stage = if page.is_some() { ShardStage::Pinned } else { ShardStage::BeforePin };
+        let record = ShardRecord {
+            shard: shard.id.clone(),
+            parent: shard.parent.clone(),
+            stage,
+            position: None,
+            known_through: at,
+        };
+        store.create(&format!("{SHARD}{}", shard.id), &record).await?;
+        live.extend(page.map(|page| (shard.id.clone(), page)));
+    }
+    let pin = Pin { stream_arn: stream_arn.to_owned(), table_id: table_id.to_owned(), at };
+    store.replace(PIN, &pin).await?;
+    tracing::info!(shards = listing.len(), open = live.len(), "the stream is pinned");
+    Ok(Pinned { pin, live })
+}
+
+/// Tries a request again until it is answered.
+async fn again<P: Ports, T>(ports: &P, request: impl AsyncFn() -> Result<T, PortError>) -> Result<T, EngineError> {
+    let mut retry = Retry::default();
+    loop {
+        match request().await {
+            Err(error) if error.fault.reaction() == Reaction::BackOff => {
+                tracing::warn!(%error, "the stream could not be pinned; trying again");
+                retry.wait(ports.clock()).await;
+            }
+            other => return Ok(other?),
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Reads one shard.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use super::Tail;
+use crate::engine::apply::core::Reader;
+use crate::engine::entities::Paused;
+use crate::engine::error::EngineError;
+use crate::engine::retry::Retry;
+use crate::model::{Change, Image, Item, Key, StartAt, Timestamp};
+use crate::ports::{ChangeFeed, Clock, Fault, PortError, Ports, Reaction, RecordsPage, ShardIterator, TableReader};
+use crate::protocol::lineage::{Lost, Start};
+
+/// Items read back at the same time at most.
+const READ_BACKS: usize = 16;
+
+impl<P: Ports> Tail<P> {
+    /// Offers the shard's changes in order until its end, which only a null iterator proves.
+    pub(super) async fn read_shard(self: Arc<Self>, shard: String, reader: Reader, start: Start) -> Result<(), EngineError> {
+        let live = self.live().remove(&shard);
+        let (mut at, mut skip_before) = (start.at, start.skip_before);
+        let mut iterator = match live {
+            // The pin's own iterator: nothing before it is wanted.
+            Some(page) if at == StartAt::Beginning => {
+                let next = page.next.clone();
+                self.offer(&shard, reader, page, None, &mut at).await?;
+                next
+            }
+            _ => Some(self.iterator(&shard, &at).await?),
+        };
+        let mut retry = Retry::default();
+        while let Some(place) = iterator {
+            self.unpaused().await;
+            let asked = self.ports.clock().now();
+            iterator = match self.ports.feed().records(&place).await {
+                Ok(page) => {
+                    retry.reset();
+                    let (next, empty) = (page.next.clone(), page.changes.is_empty());
+                    self.offer(&shard, reader, page, skip_before, &mut at).await?;
+                    if next.is_some() {
+                        self.pause(empty, asked).await;
+                    }
+                    next
+                }
+                Err(error) if error.fault == Fault::IteratorExpired => {
+                    tracing::info!(shard, "an iterator expired; reading goes on behind the last change");
+                    Some(self.iterator(&shard, &at).await?)
+                }
+                Err(error) => {
+                    self.failed(&shard, error, &mut retry).await?;
+                    Some(place)
+                }
+            };
+            if matches!(at, StartAt::After(_)) {
+                skip_before = None;
+            }
+        }
+        tracing::info!(shard, "a shard was read to its end");
+        self.board().ended(&shard);
+        self.turned.notify_one();
+        Ok(())
+    }
+
+    /// Offers one page. `at` follows the last change offered.
+    async fn offer(
+        &self,
+        shard: &str,
+        reader: Reader,
+        page: RecordsPage,
+        skip_before: Option<Timestamp>,
+        at: &mut StartAt,
+    ) -> Result<(), EngineError> {
+        self.board().polled(shard, page.changes.len(), self.ports.clock().service());
+        let read_back = self.read_back(&page.changes).await?;
+        for mut change in page.changes {
+            if skip_before.is_some_and(|before| change.created < before) {
+                continue;
+            }
+            let position = change.position.clone();
+            self.meters.changed(change.kind);
+            let new = match std::mem::replace(&mut change.new, Image::Deleted) {
+                Image::Item(item) => Some(item),
+                Image::Deleted => None,
+                Image::NotInStream => read_back.get(&change.key).cloned().flatten(),
+            };
+            self.applier.offer_change(reader, change, new).await?;
+            *at = StartAt::After(position);
+        }
+        Ok(())
+    }
+
+    /// For streams without new images: the items as they are now, read after all of the page's records had arrived.
+    async fn read_back(&self, changes: &[Change]) -> Result<HashMap<Key, Option<Item>>, EngineError> {
+        let wanted: HashSet<Key> =
+            changes.iter().filter(|change| change.new == Image::NotInStream).map(|change| change.key.clone()).collect();
+        let (mut wanted, mut reads, mut found) = (wanted.into_iter(), JoinSet::new(), HashMap::new());
+        loop {
+            while reads.len() < READ_BACKS {
+                let Some(key) = wanted.next() else { break };
+                let ports = Arc::clone(&self.ports);
+                reads.spawn(async move {
+                    let mut retry = Retry::default();
+                    loop {
+                        match ports.source().get(&key).await {
+                            Ok(item) => return Ok((key, item)),
+                            Err(error) if error.fault.reaction() == Reaction::BackOff => retry.wait(ports.clock()).await,
+                            Err(error) => return Err(error),
+                        }
+                    }
+                });
+            }
+            match reads.join_next().await {
+                Some(read) => {
+                    let (key, item) = read.map_err(|error| EngineError::Task(error.to_string()))??;
+                    found.insert(key, item);
+                }
+                None => return Ok(found),
+            }
+        }
+    }
+
+    async fn iterator(&self, shard: &str, at: &StartAt) -> Result<ShardIterator, EngineError> {
+        let mut retry = Retry::default();
+        loop {
+            match self.ports.feed().iterator(&self.pin.stream_arn, shard, at).await {
+                Ok(iterator) => return Ok(iterator),
+                Err(error) => self.failed(shard, error, &mut retry).await?,
+            }
+        }
+    }
+
+    /// What a failed request means for a shard that is not finished: wait, or lost history.
+    async fn failed(&self, shard: &str, error: PortError, retry: &mut Retry) -> Result<(), EngineError> {
+        self.meters.failed(&error);
+        self.board().failed(shard);
+        let known_through = self.board().known_through(shard);
+        match error.fault {
+            Fault::Trimmed => Err(Lost::Trimmed { shard: shard.to_owned(), known_through }.into()),
+            Fault::Missing => Err(Lost::Vanished { shard: shard.to_owned(), known_through }.into()),
+            fault if fault.reaction() == Reaction::BackOff || fault == Fault::Busy => {
+                tracing::warn!(%error, shard, "a shard could not be read; trying again");
+                retry.wait(self.ports.clock()).await;
+                Ok(())
+            }
+            _ => Err(error.into()),
+        }
+    }
+
+    /// An idle shard costs one call per `idle_poll`; a busy one is read as fast as `busy_poll` allows.
+    async fn pause(&self, empty: bool, asked: crate::model::Moment) {
+        let clock = self.ports.clock();
+        let least = if empty { self.settings.idle_poll } else { self.settings.busy_poll };
+        clock.sleep(least.saturating_sub(clock.now().since(asked))).await;
+    }
+
+    /// Waits while everything is paused.
+    async fn unpaused(&self) {
+        let mut paused = self.paused.clone();
+        // The sender lives as long as the migration runs; without it nothing is paused any more.
+        let _ = paused.wait_for(|paused| *paused != Paused::All).await;
+    }
+}
