@@ -2,5 +2,8 @@
 
 pub mod engine;
 pub mod model;
+pub mod plan;
 pub mod ports;
 pub mod protocol;
+pub mod runtime;
+pub mod telemetry;

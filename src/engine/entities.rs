@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::model::Timestamp;
+use crate::model::{TableDescription, Timestamp};
 use crate::protocol::lineage::ShardRecord;
 use crate::protocol::phase::Phase;
 use crate::protocol::slots::Reason;
@@ -50,12 +50,12 @@ pub struct Meta {
     pub reason: Option<String>,
     /// The source's name.
     pub source_table: String,
-    /// The source's table id, once checked.
-    pub source_table_id: Option<String>,
+    /// The source as it was found, once checked.
+    pub source: Option<TableIdentity>,
     /// The shadow's name.
     pub shadow_table: String,
-    /// The shadow's table id, once it is provisioned. Any other table is refused.
-    pub shadow_table_id: Option<String>,
+    /// The shadow, once it is provisioned. Any other table is refused.
+    pub shadow: Option<TableIdentity>,
     /// Hash of the target layout.
     pub target_hash: String,
     /// Hash of the transform.
@@ -68,6 +68,22 @@ pub struct Meta {
     pub generation: u32,
     /// When the migration was first run.
     pub created: Timestamp,
+}
+
+/// Tells a table apart from its namesakes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableIdentity {
+    /// Names region, account and table.
+    pub arn: String,
+    /// Tells a recreated table apart.
+    pub table_id: String,
+}
+
+impl TableIdentity {
+    /// The identity of a table.
+    pub fn of(table: &TableDescription) -> Self {
+        Self { arn: table.arn.clone(), table_id: table.table_id.clone() }
+    }
 }
 
 /// What an operator paused. Durable: a restart stays paused.

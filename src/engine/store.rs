@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Deserialize as _;
 use serde_json::{Value, json};
 
 use super::entities::Entity;
@@ -78,6 +79,11 @@ impl<P: Ports> Store<P> {
     /// The lease under which everything is written.
     pub fn lease(&self) -> &Arc<Lease<P>> {
         &self.lease
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &P::Clock {
+        self.ports.clock()
     }
 
     /// One entity.

@@ -165,6 +165,8 @@ pub trait TableAdmin: Send + Sync + 'static {
     fn configure(&self, options: &CreateOptions) -> impl Future<Output = Result<Vec<&'static str>, PortError>> + Send;
     /// Enables the stream of a table that has none.
     fn enable_stream(&self, view: ViewType) -> impl Future<Output = Result<(), PortError>> + Send;
+    /// Whether the table holds no item at all, read consistently.
+    fn is_empty(&self) -> impl Future<Output = Result<bool, PortError>> + Send;
     /// Asks for the table to be deleted.
     fn delete(&self) -> impl Future<Output = Result<(), PortError>> + Send;
 }

@@ -270,6 +270,11 @@ impl Core {
         self.slots.is_quiet(now) && self.wanted.is_empty() && self.recordings.is_empty()
     }
 
+    /// No abandoned request is younger than the bound.
+    pub fn nothing_can_land(&self, now: Moment) -> bool {
+        self.slots.nothing_can_land(now)
+    }
+
     fn offer(&mut self, reader: Reader, unit: Unit, source: Key, mapped: Option<Mapped>, lane: Lane, now: Moment) {
         let accepted = self.slots.is_unplaced(&source)
             && !matches!(mapped, Some(Mapped { place: Place::Unplaced(_), .. }));

@@ -1,6 +1,7 @@
 //! Finds shards and starts their readers.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task::JoinSet;
 
@@ -10,6 +11,9 @@ use crate::engine::retry::Retry;
 use crate::engine::store::SHARD;
 use crate::model::ListedShard;
 use crate::ports::{ChangeFeed, Clock, Fault, Ports, Reaction};
+
+/// How often shards are listed while a finished one has no child yet: children may appear a moment later.
+const CHILD_POLL: Duration = Duration::from_secs(1);
 
 impl<P: Ports> Tail<P> {
     /// Lists shards now and then, and at once when one is finished; reads those that may be read. Readers end with this
@@ -32,6 +36,8 @@ impl<P: Ports> Tail<P> {
                 self.board().begin(&shard, reader);
                 readers.spawn(Arc::clone(&self).read_shard(shard, reader, start));
             }
+            let childless = self.board().lineage.childless().next().is_some();
+            let pause = if childless { self.settings.discover.min(CHILD_POLL) } else { self.settings.discover };
             tokio::select! {
                 biased;
                 Some(ended) = readers.join_next(), if !readers.is_empty() => {
@@ -39,7 +45,7 @@ impl<P: Ports> Tail<P> {
                     list = false;
                 }
                 () = finished => list = true,
-                () = self.ports.clock().sleep(self.settings.discover) => list = true,
+                () = self.ports.clock().sleep(pause) => list = true,
             }
         }
     }

@@ -231,7 +231,12 @@ impl Slots {
     /// Whether nothing is held and no abandoned request is younger than the bound: everything offered has a definite
     /// outcome that nothing can still change.
     pub fn is_quiet(&self, now: Moment) -> bool {
-        self.slots.is_empty() && self.last_abandoned.is_none_or(|last| now.since(last) >= self.rules.abandon)
+        self.slots.is_empty() && self.nothing_can_land(now)
+    }
+
+    /// Whether no abandoned request is younger than the bound.
+    pub fn nothing_can_land(&self, now: Moment) -> bool {
+        self.last_abandoned.is_none_or(|last| now.since(last) >= self.rules.abandon)
     }
 
     /// What came of the outcomes since the last call.

@@ -1,0 +1,226 @@
+//! What the lease holder does, by phase.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::mirror::Mirror;
+use super::{Job, Monitor};
+use crate::engine::EngineError;
+use crate::engine::entities::{EventRecord, Meta, Paused, Pin, TableIdentity};
+use crate::engine::provision::{Source, check_source, provision_shadow, same_table};
+use crate::engine::store::{EVENT, META, PIN, QUARANTINE, SEGMENT, SHARD, Store, Stored};
+use crate::engine::tail::{Pinned, pin};
+use crate::plan::CopyEstimate;
+use crate::ports::{Clock, Ports, RecordsPage, TableAdmin};
+use crate::protocol::phase::{Event, Phase, next};
+use crate::telemetry::Meters;
+
+/// How long the audit trail is kept, in seconds: a year.
+const EVENT_SECONDS: i64 = 366 * 24 * 3600;
+
+/// A process that holds the lease.
+pub(super) struct Active<P> {
+    pub(super) ports: Arc<P>,
+    pub(super) job: Job,
+    pub(super) store: Arc<Store<P>>,
+    pub(super) meters: Arc<Meters>,
+    pub(super) monitor: Arc<Monitor>,
+    pub(super) stop: CancellationToken,
+}
+
+/// A clean end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Outcome {
+    /// No request of ours can still land.
+    pub(super) quiet: bool,
+}
+
+impl<P: Ports> Active<P> {
+    /// Carries the migration on from its durable phase. `settle`: a predecessor's abandoned requests may land for so
+    /// long, and nothing is written before.
+    pub(super) async fn run(self, settle: Duration) -> Result<Outcome, EngineError> {
+        if !settle.is_zero() {
+            tracing::info!(seconds = settle.as_secs_f64(), "waiting until requests of the previous holder can land no more");
+        }
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => return Ok(Outcome { quiet: false }),
+            () = self.ports.clock().sleep(settle) => {}
+        }
+        for prefix in [META, PIN, SHARD, SEGMENT, QUARANTINE] {
+            self.store.claim(prefix).await?;
+        }
+        let mut meta = self.meta().await?;
+        let mut fresh = HashMap::new();
+        loop {
+            if self.stop.is_cancelled() {
+                return Ok(Outcome { quiet: true });
+            }
+            let step = match meta.value.phase {
+                Phase::Planned => self.provision(&mut meta).await,
+                Phase::Provisioned => self.pin(&mut meta).await.map(|live| fresh = live),
+                Phase::Copying | Phase::Tailing => {
+                    let mirrored = Box::pin(self.mirror(&mut meta, std::mem::take(&mut fresh))).await;
+                    match mirrored {
+                        Ok(outcome) => return Ok(outcome),
+                        Err(error) => Err(error),
+                    }
+                }
+                Phase::NeedsReseed => {
+                    let reason = meta.value.reason.clone().unwrap_or_else(|| "history was lost".into());
+                    return Err(EngineError::refused(
+                        format!("the migration needs a reseed: {reason}"),
+                        "start over with an empty shadow: `shadowtable reseed`; or end it: `shadowtable abort`",
+                    ));
+                }
+                Phase::Aborted => {
+                    return Err(EngineError::refused(
+                        "the migration was aborted",
+                        "choose another migration.id to begin a new one",
+                    ));
+                }
+            };
+            if let Err(error) = step {
+                if let EngineError::Lost(reason) = &error {
+                    self.transition(&mut meta, Event::HistoryLost, Some(reason)).await?;
+                }
+                return Err(error);
+            }
+        }
+    }
+
+    /// The migration's entry, made on its first run. Another target or transform than the recorded one is refused.
+    async fn meta(&self) -> Result<Stored<Meta>, EngineError> {
+        let job = &self.job;
+        let (source, shadow) = (self.ports.source_admin().name(), self.ports.shadow_admin().name());
+        let Some(meta) = self.store.load::<Meta>(META).await? else {
+            let meta = Meta {
+                migration: job.migration.clone(),
+                phase: Phase::Planned,
+                reason: None,
+                source_table: source.to_owned(),
+                source: None,
+                shadow_table: shadow.to_owned(),
+                shadow: None,
+                target_hash: job.target_hash(),
+                transform_hash: job.transform_hash(),
+                segments: job.engine.copy.segments,
+                paused: Paused::None,
+                generation: 1,
+                created: self.ports.clock().service(),
+            };
+            super::operator::enter_directory(&*self.ports, &job.migration).await?;
+            let meta = self.store.create(META, &meta).await?;
+            self.audit("the migration was planned").await?;
+            return Ok(meta);
+        };
+        let recorded = &meta.value;
+        let compared = [
+            ("source table", recorded.source_table.as_str(), source),
+            ("shadow table", recorded.shadow_table.as_str(), shadow),
+            ("target layout", &recorded.target_hash, &job.target_hash()),
+            ("transform", &recorded.transform_hash, &job.transform_hash()),
+        ];
+        let changed: Vec<_> = compared
+            .iter()
+            .filter(|(_, recorded, configured)| recorded != configured)
+            .map(|(what, recorded, configured)| format!("  {what}: recorded {recorded}, configured {configured}"))
+            .collect();
+        if changed.is_empty() || recorded.phase == Phase::Aborted {
+            return Ok(meta);
+        }
+        Err(EngineError::refused(
+            format!("migration {} was begun with another configuration:\n{}", job.migration, changed.join("\n")),
+            "restore the configuration, choose another migration.id, or start over with `shadowtable reseed`",
+        ))
+    }
+
+    async fn provision(&self, meta: &mut Stored<Meta>) -> Result<(), EngineError> {
+        let needs_old_images = self.job.transform.properties().needs_old_images;
+        let source = check_source(&*self.ports, needs_old_images, self.job.enable_stream).await?;
+        self.announce(&source);
+        let shadow = provision_shadow(&*self.ports, &self.job.target, meta.value.shadow.as_ref()).await?;
+        let recorded = Meta {
+            source: Some(TableIdentity::of(&source.table)),
+            shadow: Some(TableIdentity::of(&shadow)),
+            ..meta.value.clone()
+        };
+        self.store.update(meta, recorded).await?;
+        self.transition(meta, Event::ShadowReady, None).await
+    }
+
+    /// What lies ahead, said before it begins.
+    fn announce(&self, source: &Source) {
+        let copy = &self.job.engine.copy;
+        let estimate = CopyEstimate::new(
+            source.table.item_count,
+            source.table.size_bytes,
+            &self.job.target,
+            copy.read_units_per_second,
+            self.job.engine.apply.write_units_per_second,
+        );
+        for line in self.job.transform.describe().lines().chain(estimate.to_string().lines()) {
+            tracing::info!("{line}");
+        }
+        tracing::info!("the stream allows two readers per shard: this is one; a Lambda trigger or another consumer is the other");
+    }
+
+    async fn pin(&self, meta: &mut Stored<Meta>) -> Result<HashMap<String, RecordsPage>, EngineError> {
+        let source = self.unchanged_source(&meta.value).await?;
+        let Pinned { live, .. } = pin(&*self.ports, &self.store, &source.table.table_id, &source.stream.arn).await?;
+        self.transition(meta, Event::Pinned, None).await?;
+        Ok(live)
+    }
+
+    async fn mirror(&self, meta: &mut Stored<Meta>, live: HashMap<String, RecordsPage>) -> Result<Outcome, EngineError> {
+        let source = self.unchanged_source(&meta.value).await?;
+        let pin = self.store.load::<Pin>(PIN).await?.map(|stored| stored.value).ok_or_else(|| EngineError::State {
+            entry: PIN.into(),
+            problem: "is missing, although the migration is past it".into(),
+        })?;
+        if source.stream.arn != pin.stream_arn {
+            return Err(EngineError::Lost(format!(
+                "the source's stream was disabled and enabled again: it is {}, pinned is {}",
+                source.stream.arn, pin.stream_arn
+            )));
+        }
+        provision_shadow(&*self.ports, &self.job.target, meta.value.shadow.as_ref()).await?;
+        Mirror::start(self, meta, pin, live, source.table.item_count).await?.run().await
+    }
+
+    /// The source, if it is still the one that was recorded.
+    async fn unchanged_source(&self, meta: &Meta) -> Result<Source, EngineError> {
+        let source = check_source(&*self.ports, self.job.transform.properties().needs_old_images, false).await?;
+        if let Some(recorded) = &meta.source {
+            same_table("source", recorded, &source.table)?;
+        }
+        Ok(source)
+    }
+
+    /// Invariant 7: the one way in which a phase changes, conditionally on the version read.
+    pub(super) async fn transition(
+        &self,
+        meta: &mut Stored<Meta>,
+        event: Event,
+        reason: Option<&str>,
+    ) -> Result<(), EngineError> {
+        let phase = next(meta.value.phase, event)?;
+        let value = Meta { phase, reason: reason.map(str::to_owned), ..meta.value.clone() };
+        self.store.update(meta, value).await?;
+        tracing::info!(%phase, reason, "the phase changed");
+        let because = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+        self.audit(&format!("the phase is {phase}{because}")).await
+    }
+
+    /// Adds a line to the audit trail.
+    pub(super) async fn audit(&self, what: &str) -> Result<(), EngineError> {
+        let clock = self.ports.clock();
+        let at = clock.service();
+        let event = EventRecord { at, owner: self.store.lease().owner().to_owned(), what: what.to_owned() };
+        let expires = at.millis() / 1000 + EVENT_SECONDS;
+        self.store.append(&format!("{EVENT}{}", super::unique_name(clock)), &event, expires).await
+    }
+}

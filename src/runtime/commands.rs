@@ -1,0 +1,73 @@
+//! Does what operators ask of the active process.
+
+use super::active::Active;
+use crate::engine::EngineError;
+use crate::engine::apply::Applier;
+use crate::engine::entities::{Answer, CommandRecord, CommandVerb, Meta, Paused, QuarantineRecord};
+use crate::engine::store::{COMMAND, QUARANTINE, Store, Stored};
+use crate::ports::Ports;
+use crate::protocol::phase::Event;
+
+/// Whether the process goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Done {
+    /// It goes on.
+    GoesOn,
+    /// The migration was ended.
+    Ended,
+}
+
+/// Commands without an answer, oldest first.
+pub(super) async fn pending<P: Ports>(store: &Store<P>) -> Result<Vec<Stored<CommandRecord>>, EngineError> {
+    let mut commands = store.load_all::<CommandRecord>(COMMAND).await?;
+    commands.retain(|command| command.value.answer.is_none());
+    Ok(commands)
+}
+
+/// Does one command.
+pub(super) async fn execute<P: Ports>(
+    active: &Active<P>,
+    meta: &mut Stored<Meta>,
+    applier: &Applier<P>,
+    command: &CommandRecord,
+) -> Result<(Done, Answer), EngineError> {
+    let answer = |message: String| Answer { done: true, message };
+    match &command.verb {
+        CommandVerb::Pause { paused } => {
+            let value = Meta { paused: *paused, ..meta.value.clone() };
+            active.store.update(meta, value).await?;
+            active.audit(&format!("paused: {}", paused.as_str())).await?;
+            let headroom = active.monitor.status().and_then(|status| status.headroom_seconds);
+            let message = match paused {
+                Paused::None => "resumed".to_owned(),
+                Paused::Copy => "the copy is paused; the tail goes on".to_owned(),
+                Paused::All => format!(
+                    "copy and tail are paused; unread history is trimmed after about {:.1} h: resume before then",
+                    headroom.unwrap_or(0.0) / 3600.0
+                ),
+            };
+            Ok((Done::GoesOn, answer(message)))
+        }
+        CommandVerb::Abort => {
+            active.transition(meta, Event::Abort, None).await?;
+            Ok((Done::Ended, answer("the migration is aborted".to_owned())))
+        }
+        CommandVerb::Retry { ids } => {
+            let mut wanted = 0;
+            for stored in active.store.load_all::<QuarantineRecord>(QUARANTINE).await? {
+                if !ids.is_empty() && !ids.contains(&stored.value.id) {
+                    continue;
+                }
+                match active.job.source_key.from_json(&stored.value.source_key) {
+                    Ok(source) => {
+                        applier.want(source);
+                        wanted += 1;
+                    }
+                    Err(error) => tracing::warn!(%error, id = stored.value.id, "a quarantine entry cannot be read"),
+                }
+            }
+            let done = wanted > 0 || ids.is_empty();
+            Ok((Done::GoesOn, Answer { done, message: format!("{wanted} items are read again from the source") }))
+        }
+    }
+}

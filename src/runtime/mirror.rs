@@ -1,0 +1,326 @@
+//! Copy and tail at the same time, through one applier, until something ends it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::active::{Active, Outcome};
+use super::commands::{Done, execute, pending};
+use super::status::{ApplyStatus, CopyStatus, LeaseStatus, MirrorStatus, STATUS_SCHEMA, Status, TailStatus};
+use super::watch::watch_tables;
+use crate::engine::EngineError;
+use crate::engine::apply::mapping::Mapping;
+use crate::engine::apply::{Applier, Quarantine};
+use crate::engine::copy::{Copier, CopyParts};
+use crate::engine::entities::{Live, Meta, Paused, Pin};
+use crate::engine::store::{LIVE, Stored};
+use crate::engine::tail::{Tail, TailParts};
+use crate::ports::{Clock, Ports, RecordsPage};
+use crate::protocol::phase::{Event, Phase};
+
+/// How long the service keeps stream records.
+const RETENTION: Duration = Duration::from_hours(24);
+/// How often commands are looked for.
+const COMMAND_POLL: Duration = Duration::from_millis(500);
+/// How often `LIVE` is refreshed.
+const LIVE_REFRESH: Duration = Duration::from_secs(2);
+/// How soon a pause takes hold at most between two looks at the tables.
+const WATCH: Duration = Duration::from_secs(30);
+
+/// A running migration.
+pub(super) struct Mirror<'a, P> {
+    active: &'a Active<P>,
+    meta: &'a mut Stored<Meta>,
+    /// What status and metrics see of `meta`.
+    shown: Arc<Mutex<Meta>>,
+    pin: Pin,
+    parts: Parts<P>,
+    paused: watch::Sender<Paused>,
+}
+
+/// The parts that work, and that status looks at.
+struct Parts<P> {
+    applier: Arc<Applier<P>>,
+    copier: Arc<Copier<P>>,
+    tail: Arc<Tail<P>>,
+    items_expected: u64,
+}
+
+impl<P> Clone for Parts<P> {
+    fn clone(&self) -> Self {
+        Self {
+            applier: Arc::clone(&self.applier),
+            copier: Arc::clone(&self.copier),
+            tail: Arc::clone(&self.tail),
+            items_expected: self.items_expected,
+        }
+    }
+}
+
+/// What ended by itself.
+enum Ended {
+    CopyComplete,
+    Stopped,
+}
+
+impl<'a, P: Ports> Mirror<'a, P> {
+    /// Resumes applier, copy and tail from what is durable.
+    pub(super) async fn start(
+        active: &'a Active<P>,
+        meta: &'a mut Stored<Meta>,
+        pin: Pin,
+        live: HashMap<String, RecordsPage>,
+        items_expected: u64,
+    ) -> Result<Self, EngineError> {
+        let (ports, store, meters, job) = (&active.ports, &active.store, &active.meters, &active.job);
+        let mapping = Mapping::new(job.transform.clone(), job.source_key.clone());
+        let quarantine = Quarantine::new(job.source_key.clone(), job.target.key_schema());
+        let quarantined = quarantine.load(store).await?;
+        let (paused, watching) = watch::channel(meta.value.paused);
+        let applier = Arc::new(Applier::new(
+            Arc::clone(ports),
+            Arc::clone(store),
+            job.engine.apply.clone(),
+            mapping,
+            quarantine,
+            quarantined,
+            Arc::clone(meters),
+        ));
+        let tail = TailParts {
+            pin: pin.clone(),
+            live,
+            settings: job.engine.tail.clone(),
+            lease: job.engine.lease.clone(),
+            paused: watching.clone(),
+        };
+        let tail = Tail::resume(Arc::clone(ports), Arc::clone(&applier), Arc::clone(store), Arc::clone(meters), tail);
+        let tail = Arc::new(tail.await?);
+        let copy = CopyParts {
+            segments: meta.value.segments,
+            source: job.source_key.clone(),
+            settings: job.engine.copy.clone(),
+            lease: job.engine.lease.clone(),
+            paused: watching,
+        };
+        let copier = Copier::resume(Arc::clone(ports), Arc::clone(&applier), Arc::clone(store), Arc::clone(meters), copy);
+        let copier = Arc::new(copier.await?);
+        let shown = Arc::new(Mutex::new(meta.value.clone()));
+        Ok(Self { active, meta, shown, pin, parts: Parts { applier, copier, tail, items_expected }, paused })
+    }
+
+    /// Runs until it is stopped, aborted, or cannot go on; then lets writes finish and saves checkpoints, within the grace.
+    pub(super) async fn run(mut self) -> Result<Outcome, EngineError> {
+        self.show();
+        let (readers, writer) = (CancellationToken::new(), CancellationToken::new());
+        let mut tasks = JoinSet::new();
+        self.start_tasks(&mut tasks, &readers, &writer);
+        let ended = self.work(&mut tasks).await;
+        // Without the lease nothing may be saved; after a violation nothing should be.
+        if matches!(ended, Err(EngineError::LeaseLost | EngineError::Violation(_))) {
+            return ended.map(|()| Outcome { quiet: false });
+        }
+        let clock = self.active.ports.clock();
+        let wound_down = tokio::select! {
+            biased;
+            wound_down = self.wind_down(&mut tasks, &readers, &writer) => wound_down.map(|()| true),
+            () = clock.sleep(self.active.job.engine.lease.grace) => Ok(false),
+        };
+        ended?;
+        if !wound_down? {
+            tracing::warn!("writes did not finish within the grace; what is not durable is read again by the next run");
+            return Ok(Outcome { quiet: false });
+        }
+        Ok(Outcome { quiet: self.parts.applier.inspect(|core| core.nothing_can_land(clock.now())) })
+    }
+
+    fn start_tasks(
+        &self,
+        tasks: &mut JoinSet<Result<Ended, EngineError>>,
+        readers: &CancellationToken,
+        writer: &CancellationToken,
+    ) {
+        let Parts { applier, copier, tail, .. } = self.parts.clone();
+        let run = Arc::clone(&applier).run(writer.clone());
+        tasks.spawn(async move { run.await.map(|()| Ended::Stopped) });
+        let run = applier.reread(readers.clone());
+        tasks.spawn(async move { run.await.map(|()| Ended::Stopped) });
+        let run = tail.run(readers.clone());
+        tasks.spawn(async move { run.await.map(|()| Ended::Stopped) });
+        if self.meta.value.phase == Phase::Copying {
+            let run = copier.run(readers.clone());
+            tasks.spawn(async move { run.await.map(|complete| if complete { Ended::CopyComplete } else { Ended::Stopped }) });
+        }
+        let (ports, meta, pin) = (Arc::clone(&self.active.ports), self.meta.value.clone(), self.pin.clone());
+        let (interval, stop) = (WATCH.min(self.active.job.engine.tail.discover), readers.clone());
+        tasks.spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => Ok(Ended::Stopped),
+                watched = watch_tables(&*ports, &meta, &pin, interval) => watched.map(|()| Ended::Stopped),
+            }
+        });
+    }
+
+    /// Until the operator, an error or the lease ends it.
+    async fn work(&mut self, tasks: &mut JoinSet<Result<Ended, EngineError>>) -> Result<(), EngineError> {
+        let clock = self.active.ports.clock();
+        let (stop, lost) = (self.active.stop.clone(), self.active.store.lease().lost().clone());
+        let mut live_due = clock.now();
+        loop {
+            // The lease first, since nothing may be written without it; then stopping, then what failed, then commands.
+            tokio::select! {
+                biased;
+                () = lost.cancelled() => return Err(EngineError::LeaseLost),
+                () = stop.cancelled() => return Ok(()),
+                Some(ended) = tasks.join_next(), if !tasks.is_empty() => {
+                    match ended.map_err(|error| EngineError::Task(error.to_string()))?? {
+                        Ended::CopyComplete => {
+                            self.active.transition(self.meta, Event::CopyComplete, None).await?;
+                            self.show();
+                        }
+                        Ended::Stopped => {}
+                    }
+                }
+                () = clock.sleep(COMMAND_POLL) => {
+                    if self.obey().await? {
+                        return Ok(());
+                    }
+                    if clock.now() >= live_due {
+                        self.refresh_live().await?;
+                        live_due = clock.now().plus(LIVE_REFRESH);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Does what operators asked. Returns whether the migration was ended.
+    async fn obey(&mut self) -> Result<bool, EngineError> {
+        for mut command in pending(&self.active.store).await? {
+            let (done, answer) = execute(self.active, self.meta, &self.parts.applier, &command.value).await?;
+            self.paused.send_replace(self.meta.value.paused);
+            self.show();
+            let answered = crate::engine::entities::CommandRecord { answer: Some(answer), ..command.value.clone() };
+            self.active.store.update(&mut command, answered).await?;
+            if done == Done::Ended {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    async fn refresh_live(&self) -> Result<(), EngineError> {
+        let Some(status) = self.active.monitor.status() else { return Ok(()) };
+        let at = status.at;
+        let status = serde_json::to_value(status)
+            .map_err(|error| EngineError::State { entry: LIVE.into(), problem: error.to_string() })?;
+        self.active.store.replace(LIVE, &Live { at, status }).await
+    }
+
+    /// Readers first, then the writer, so that what was offered may still finish; then checkpoints.
+    async fn wind_down(
+        &self,
+        tasks: &mut JoinSet<Result<Ended, EngineError>>,
+        readers: &CancellationToken,
+        writer: &CancellationToken,
+    ) -> Result<(), EngineError> {
+        readers.cancel();
+        writer.cancel();
+        let mut failed = None;
+        while let Some(ended) = tasks.join_next().await {
+            match ended {
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => failed = failed.or(Some(error)),
+                Err(error) => failed = failed.or(Some(EngineError::Task(error.to_string()))),
+            }
+        }
+        self.parts.tail.save().await?;
+        self.parts.copier.save().await?;
+        self.refresh_live().await?;
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Lets status and metrics see the present state.
+    fn show(&self) {
+        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = self.meta.value.clone();
+        let (parts, shown, ports) = (self.parts.clone(), Arc::clone(&self.shown), Arc::clone(&self.active.ports));
+        let lease = Arc::clone(self.active.store.lease());
+        self.active.monitor.active(move || {
+            let meta = shown.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let mirror = parts.status(meta.phase, &*ports);
+            let totals = mirror.totals;
+            let lease = LeaseStatus {
+                held: lease.may_write(Duration::ZERO),
+                owner: lease.owner().to_owned(),
+                host: lease.host().to_owned(),
+                epoch: lease.epoch(),
+            };
+            (status(&meta, lease, mirror, ports.clock()), totals)
+        });
+    }
+}
+
+impl<P: Ports> Parts<P> {
+    fn status(&self, phase: Phase, ports: &P) -> MirrorStatus {
+        let (copy, tail, now) = (self.copier.progress(), self.tail.figures(), ports.clock().service());
+        let (counts, superseded, quarantine, discarded, quiet) = self.applier.inspect(|core| {
+            let (counts, superseded) = core.counts();
+            (counts, superseded, core.quarantined(), core.pages_discarded(), core.is_quiet(ports.clock().now()))
+        });
+        let quiet_since = tail.last_change.unwrap_or(tail.known_through);
+        let complete = phase != Phase::Copying;
+        MirrorStatus {
+            lag_seconds: Some(tail.lag.as_secs_f64()),
+            headroom_seconds: Some(RETENTION.saturating_sub(now.since(tail.known_through)).as_secs_f64()),
+            since_poll_seconds: tail.since_poll.map(|since| since.as_secs_f64()),
+            quiet_seconds: if quiet && tail.caught_up { now.since(quiet_since).as_secs_f64() } else { 0.0 },
+            copy: CopyStatus {
+                segments: copy.segments,
+                segments_done: copy.segments_done,
+                items: copy.items,
+                items_expected: self.items_expected,
+                ratio: if complete { 1.0 } else { ratio(copy.items, self.items_expected) },
+            },
+            tail: TailStatus {
+                shards_open: tail.open,
+                shards_waiting: tail.waiting,
+                shards_finished: tail.finished,
+                caught_up: tail.caught_up,
+            },
+            apply: ApplyStatus { pending: counts.held, in_flight: counts.in_flight, bytes: counts.held_bytes },
+            quarantine,
+            totals: (counts.coalesced, superseded, discarded),
+        }
+    }
+}
+
+/// The document, from what is durable and what the process knows.
+fn status(meta: &Meta, lease: LeaseStatus, mirror: MirrorStatus, clock: &impl Clock) -> Status {
+    Status {
+        schema: STATUS_SCHEMA,
+        at: clock.service(),
+        migration: meta.migration.clone(),
+        phase: Some(meta.phase),
+        source_table: meta.source_table.clone(),
+        shadow_table: meta.shadow_table.clone(),
+        lease,
+        lag_seconds: mirror.lag_seconds,
+        headroom_seconds: mirror.headroom_seconds,
+        since_poll_seconds: mirror.since_poll_seconds,
+        quiet_seconds: mirror.quiet_seconds,
+        paused: meta.paused,
+        copy: mirror.copy,
+        tail: mirror.tail,
+        apply: mirror.apply,
+        quarantine: mirror.quarantine,
+    }
+}
+
+/// Below 1 while the copy goes on: the service's count may be hours old.
+fn ratio(items: u64, expected: u64) -> f64 {
+    let thousandths = items.saturating_mul(1000).checked_div(expected).unwrap_or(0).min(999);
+    u32::try_from(thousandths).map_or(0.0, |thousandths| f64::from(thousandths) / 1000.0)
+}

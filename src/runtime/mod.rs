@@ -1,0 +1,147 @@
+//! Owns the tasks: decides what runs in which phase, and brings everything to a clean stop.
+//!
+//! [`run`] is a reconciler. It takes the lease (or stands by until it can), reads the durable phase and carries on from
+//! there; killed at any moment, it does the same again. Operators' commands are entries of the state table that only
+//! wake it.
+
+mod active;
+mod commands;
+mod mirror;
+mod monitor;
+pub mod operator;
+mod state_table;
+mod status;
+mod watch;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use self::active::{Active, Outcome};
+pub use self::monitor::{Monitor, Readiness};
+pub use self::state_table::prepare_state_table;
+pub use self::status::{
+    ApplyStatus, CopyStatus, LeaseStatus, MirrorStatus, STATUS_SCHEMA, Status, TailStatus,
+};
+use crate::engine::lease::{Acquired, Claimant, acquire};
+use crate::engine::store::{Store, partition_of};
+use crate::engine::{EngineError, EngineSettings};
+use crate::model::{KeySchema, TableLayout};
+use crate::plan::layout_fingerprint;
+use crate::ports::{Clock, Ports};
+use crate::protocol::transform::Transform;
+use crate::telemetry::Meters;
+
+/// One migration to be run: everything that an operator decided.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// The migration's id.
+    pub migration: String,
+    /// The layout that the shadow gets.
+    pub target: TableLayout,
+    /// How items are mapped.
+    pub transform: Transform,
+    /// The source's primary key.
+    pub source_key: KeySchema,
+    /// What is tuned.
+    pub engine: EngineSettings,
+    /// Whether the source's stream may be enabled where it is off.
+    pub enable_stream: bool,
+    /// This machine's name, for people.
+    pub host: String,
+}
+
+impl Job {
+    /// Hash of the target layout, as recorded.
+    pub fn target_hash(&self) -> String {
+        layout_fingerprint(&self.target)
+    }
+
+    /// Hash of the transform, as recorded.
+    pub fn transform_hash(&self) -> String {
+        self.transform.fingerprint()
+    }
+
+    /// Who asks for the lease, in this process.
+    pub fn claimant(&self, clock: &impl Clock) -> Claimant {
+        Claimant {
+            owner: unique_name(clock),
+            host: self.host.clone(),
+            duration: self.engine.lease.duration,
+            abandon: self.engine.apply.abandon,
+        }
+    }
+}
+
+/// A name that no other process has: sorted by time, and random.
+pub fn unique_name(clock: &impl Clock) -> String {
+    let millis = u64::try_from(clock.wall().millis()).unwrap_or(0);
+    // 80 random bits, from five draws of 16.
+    let random = (0..5).fold(0_u128, |bits, _| {
+        let draw = Duration::try_from_secs_f64(clock.random() * 65.536).unwrap_or_default().as_millis();
+        (bits << 16) | (draw & 0xffff)
+    });
+    ulid::Ulid::from_parts(millis, random).to_string()
+}
+
+/// Runs a migration until it is stopped, aborted, or cannot go on. Stands by while another process holds the lease, and
+/// again when the lease is lost.
+pub async fn run<P: Ports>(
+    ports: Arc<P>,
+    job: Job,
+    meters: Arc<Meters>,
+    monitor: Arc<Monitor>,
+    stop: CancellationToken,
+) -> Result<(), EngineError> {
+    prepare_state_table(&*ports).await?;
+    let claimant = job.claimant(ports.clock());
+    let partition = partition_of(&job.migration);
+    loop {
+        let waiting = |standby: crate::engine::lease::Standby| {
+            tracing::info!(holder = standby.owner, host = standby.host, "standing by: another process holds the lease");
+            monitor.standby(&job.migration, standby);
+        };
+        let Acquired { lease, settle } = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(()),
+            acquired = acquire(&ports, &partition, &claimant, waiting) => acquired?,
+        };
+        tracing::info!(owner = lease.owner(), epoch = lease.epoch(), "the lease is held");
+        let store = Store::new(Arc::clone(&ports), Arc::clone(&lease), partition.clone(), job.engine.apply.abandon);
+        let active = Active {
+            ports: Arc::clone(&ports),
+            job: job.clone(),
+            store: Arc::new(store),
+            meters: Arc::clone(&meters),
+            monitor: Arc::clone(&monitor),
+            stop: stop.clone(),
+        };
+        let outcome = {
+            let keeping = lease.keep();
+            let working = Box::pin(active.run(settle));
+            tokio::select! {
+                biased;
+                error = keeping => Err(error),
+                outcome = working => outcome,
+            }
+        };
+        monitor.idle();
+        match outcome {
+            Err(EngineError::LeaseLost) => tracing::warn!("the lease was lost; standing by"),
+            Ok(Outcome { quiet }) => {
+                lease.release(quiet).await?;
+                return Ok(());
+            }
+            Err(error) => {
+                if let EngineError::Violation(violation) = &error {
+                    meters.violated(violation);
+                }
+                if let Err(release) = lease.release(false).await {
+                    tracing::warn!(%release, "the lease could not be given back; it runs out by itself");
+                }
+                return Err(error);
+            }
+        }
+    }
+}

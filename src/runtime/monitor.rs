@@ -1,0 +1,136 @@
+//! What this process can say of itself at any moment, computed when it is asked.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use metrics::gauge;
+
+use super::status::Status;
+use crate::engine::lease::Standby;
+use crate::protocol::phase::Phase;
+use crate::telemetry::{Meters, names};
+
+/// A status and the totals that only metrics show.
+pub type Snapshot = (Status, (u64, u64, u64));
+
+/// Whether this process does what it should.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// It is starting.
+    Starting,
+    /// It waits for the lease.
+    Standby,
+    /// It holds the lease and works.
+    Active,
+}
+
+/// What this process can say of itself.
+#[derive(Default)]
+pub struct Monitor {
+    view: Mutex<View>,
+}
+
+#[derive(Default)]
+enum View {
+    #[default]
+    Starting,
+    Standby {
+        migration: String,
+        standby: Standby,
+    },
+    Active(Box<dyn Fn() -> Snapshot + Send + Sync>),
+}
+
+impl Monitor {
+    /// The process waits for the lease.
+    pub fn standby(&self, migration: &str, standby: Standby) {
+        *self.view() = View::Standby { migration: migration.to_owned(), standby };
+    }
+
+    /// The process works, and says so by `look`.
+    pub fn active(&self, look: impl Fn() -> Snapshot + Send + Sync + 'static) {
+        *self.view() = View::Active(Box::new(look));
+    }
+
+    /// The process neither waits nor works.
+    pub fn idle(&self) {
+        *self.view() = View::Starting;
+    }
+
+    /// Whether it does what it should.
+    pub fn readiness(&self) -> Readiness {
+        match *self.view() {
+            View::Starting => Readiness::Starting,
+            View::Standby { .. } => Readiness::Standby,
+            View::Active(_) => Readiness::Active,
+        }
+    }
+
+    /// The status, while this process holds the lease.
+    pub fn status(&self) -> Option<Status> {
+        self.snapshot().map(|(status, _)| status)
+    }
+
+    /// The holder and the migration, while this process waits.
+    pub fn waiting_for(&self) -> Option<(String, Standby)> {
+        match &*self.view() {
+            View::Standby { migration, standby } => Some((migration.clone(), standby.clone())),
+            _ => None,
+        }
+    }
+
+    /// Sets the gauges. To be called whenever metrics are asked for, so that no stuck task can leave them stale.
+    pub fn publish(&self, meters: &Meters) {
+        let Some((status, (coalesced, superseded, discarded))) = self.snapshot() else {
+            gauge!(names::LEASE_HELD).set(0.0);
+            return;
+        };
+        meters.totals(coalesced, superseded, discarded);
+        gauge!(names::LEASE_HELD).set(if status.lease.held { 1.0 } else { 0.0 });
+        for phase in Phase::ALL {
+            gauge!(names::PHASE, "phase" => phase.as_str()).set(if status.phase == Some(phase) { 1.0 } else { 0.0 });
+        }
+        let known = [
+            (names::LAG, status.lag_seconds),
+            (names::HEADROOM, status.headroom_seconds),
+            (names::POLL_AGE, status.since_poll_seconds),
+        ];
+        for (name, value) in known {
+            if let Some(value) = value {
+                gauge!(name).set(value);
+            }
+        }
+        gauge!(names::COPY_RATIO).set(status.copy.ratio);
+        let counts = [
+            (names::QUARANTINE, status.quarantine),
+            (names::PENDING, status.apply.pending),
+            (names::HELD_BYTES, status.apply.bytes),
+        ];
+        for (name, count) in counts {
+            gauge!(name).set(count_f64(count));
+        }
+        let shards = [
+            ("open", status.tail.shards_open),
+            ("waiting", status.tail.shards_waiting),
+            ("finished", status.tail.shards_finished),
+        ];
+        for (state, count) in shards {
+            gauge!(names::SHARDS, "state" => state).set(count_f64(count));
+        }
+    }
+
+    fn snapshot(&self) -> Option<Snapshot> {
+        match &*self.view() {
+            View::Active(look) => Some(look()),
+            _ => None,
+        }
+    }
+
+    fn view(&self) -> MutexGuard<'_, View> {
+        self.view.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A count as a gauge's value, exact up to 2³².
+fn count_f64(count: usize) -> f64 {
+    u32::try_from(count).map_or(f64::from(u32::MAX), f64::from)
+}

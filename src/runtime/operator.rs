@@ -1,0 +1,324 @@
+//! What an operator does from any machine with credentials for the state table.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::status::Status;
+use super::{Job, unique_name};
+use crate::engine::EngineError;
+use crate::engine::entities::{
+    Answer, CommandRecord, CommandVerb, DirectoryRecord, EventRecord, LeaseRecord, Live, Meta, Pin, QuarantineRecord,
+};
+use crate::engine::lease::{Acquired, acquire};
+use crate::engine::store::{
+    COMMAND, DIRECTORY, EVENT, LEASE, LIVE, META, PIN, QUARANTINE, SEGMENT, SHARD, Store, Stored, decode, encode,
+    partition_of,
+};
+use crate::model::{Moment, Timestamp};
+use crate::ports::{Clock, Entry, Fault, Guard, Ports, StateKey, StateStore, TableAdmin};
+use crate::protocol::phase::{Event, next};
+
+/// How often an answer is looked for.
+const POLL: Duration = Duration::from_millis(200);
+/// How long an active process may take to answer, beyond its lease.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long the audit trail is kept, in seconds: a year.
+const EVENT_SECONDS: i64 = 366 * 24 * 3600;
+
+/// A migration as its entries show it.
+#[derive(Clone, Debug)]
+pub struct Overview {
+    /// The migration.
+    pub meta: Meta,
+    /// Who holds, or last held, the lease.
+    pub lease: Option<LeaseRecord>,
+    /// Where the tail began.
+    pub pin: Option<Pin>,
+    /// What the holder said last, and when.
+    pub live: Option<(Timestamp, Status)>,
+}
+
+/// Enters a migration into the directory, if it is not there.
+pub async fn enter_directory<P: Ports>(ports: &P, migration: &str) -> Result<(), EngineError> {
+    let key = StateKey { partition: DIRECTORY.into(), sort: migration.into() };
+    let entry = encode(&key, 1, 0, &DirectoryRecord { migration: migration.into() })?;
+    match ports.state().put(&entry, Guard::Absent).await {
+        Err(error) if error.fault != Fault::Conflict => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// The ids of all migrations in the state table.
+pub async fn migrations<P: Ports>(ports: &P) -> Result<Vec<String>, EngineError> {
+    let entries = ports.state().list(DIRECTORY, "").await?;
+    entries.iter().map(|entry| Ok(decode::<DirectoryRecord>(entry)?.migration)).collect()
+}
+
+/// One migration, or `None` when the state table does not know it.
+pub async fn overview<P: Ports>(ports: &P, migration: &str) -> Result<Option<Overview>, EngineError> {
+    let Some(meta) = get(ports, migration, META).await? else { return Ok(None) };
+    let lease = get(ports, migration, LEASE).await?.map(|entry| decode(&entry)).transpose()?;
+    let pin = get(ports, migration, PIN).await?.map(|entry| decode(&entry)).transpose()?;
+    let live = match get(ports, migration, LIVE).await? {
+        Some(entry) => {
+            let live: Live = decode(&entry)?;
+            serde_json::from_value(live.status).ok().map(|status| (live.at, status))
+        }
+        None => None,
+    };
+    Ok(Some(Overview { meta: decode(&meta)?, lease, pin, live }))
+}
+
+/// Everything in quarantine.
+pub async fn quarantine<P: Ports>(ports: &P, migration: &str) -> Result<Vec<QuarantineRecord>, EngineError> {
+    let entries = ports.state().list(&partition_of(migration), QUARANTINE).await?;
+    entries.iter().map(decode).collect()
+}
+
+/// Asks the active process and waits for its answer. Fails when nobody holds the lease.
+pub async fn command<P: Ports>(ports: &P, migration: &str, verb: CommandVerb) -> Result<Answer, EngineError> {
+    require(ports, migration).await?;
+    let clock = ports.clock();
+    let key = StateKey { partition: partition_of(migration), sort: format!("{COMMAND}{}", unique_name(clock)) };
+    let asked = CommandRecord { verb, at: clock.wall(), answer: None };
+    ports.state().put(&encode(&key, 1, 0, &asked)?, Guard::Absent).await?;
+    let mut holder = Holder::default();
+    let began = clock.now();
+    loop {
+        let entry = ports.state().get(&key).await?;
+        let answer = entry.as_ref().map(decode::<CommandRecord>).transpose()?.and_then(|command| command.answer);
+        if let Some(answer) = answer {
+            ports.state().delete(&key, Guard::Epoch(u64::MAX)).await?;
+            return Ok(answer);
+        }
+        let alive = holder.is_alive(lease_of(ports, migration).await?, clock.now());
+        let patience = holder.patience() + PATIENCE;
+        if !alive || clock.now().since(began) > patience {
+            // Taken back under the version that was written: if it is being answered right now, that wins.
+            match ports.state().delete(&key, Guard::Unchanged { version: 1, epoch: 0 }).await {
+                Ok(()) => return Err(nobody(migration, alive)),
+                Err(error) if error.fault == Fault::Conflict => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        clock.sleep(POLL).await;
+    }
+}
+
+/// Whether somebody holds the lease: its counter moves, or has not stood still for long enough to tell.
+pub async fn is_held<P: Ports>(ports: &P, migration: &str) -> Result<bool, EngineError> {
+    let clock = ports.clock();
+    let mut holder = Holder::default();
+    loop {
+        let alive = holder.is_alive(lease_of(ports, migration).await?, clock.now());
+        if !alive || holder.moved {
+            return Ok(alive);
+        }
+        clock.sleep(POLL).await;
+    }
+}
+
+/// Ends a migration: through its active process, or by taking the lease where nobody holds it.
+pub async fn abort<P: Ports>(ports: &Arc<P>, migration: &str, job: &OperatorJob) -> Result<Overview, EngineError> {
+    require(&**ports, migration).await?;
+    if is_held(&**ports, migration).await? {
+        let answer = command(&**ports, migration, CommandVerb::Abort).await?;
+        if !answer.done {
+            return Err(EngineError::refused(answer.message, "look at `shadowtable status`"));
+        }
+    } else {
+        alone(ports, migration, job, async |store, meta| change(store, meta, Event::Abort, |_| {}).await).await?;
+    }
+    require(&**ports, migration).await
+}
+
+/// Starts over with an empty shadow: forgets pin, checkpoints and quarantine. Nobody may hold the lease. `delete_shadow`
+/// deletes the old shadow, where it is the one that this migration made.
+pub async fn reseed<P: Ports>(ports: &Arc<P>, job: &Job, delete_shadow: bool) -> Result<(), EngineError> {
+    let known = require(&**ports, &job.migration).await?;
+    if is_held(&**ports, &job.migration).await? {
+        return Err(EngineError::refused(
+            format!("migration {} is being run by another process", job.migration),
+            "stop it first: its writes would land in the new shadow",
+        ));
+    }
+    let operator = OperatorJob::of(job);
+    alone(ports, &job.migration, &operator, async |store, meta| {
+        clear_shadow(&**ports, &known.meta, delete_shadow).await?;
+        for prefix in [SHARD, SEGMENT, QUARANTINE, PIN] {
+            for entry in ports.state().list(&partition_of(&job.migration), prefix).await? {
+                store.delete(&entry.key.sort).await?;
+            }
+        }
+        change(store, meta, Event::Reseed, |meta| {
+            meta.source = None;
+            meta.shadow = None;
+            meta.source_table = ports.source_admin().name().to_owned();
+            meta.shadow_table = ports.shadow_admin().name().to_owned();
+            meta.target_hash = job.target_hash();
+            meta.transform_hash = job.transform_hash();
+            meta.segments = job.engine.copy.segments;
+            meta.generation += 1;
+        })
+        .await
+    })
+    .await
+}
+
+/// What taking the lease needs.
+#[derive(Clone, Debug)]
+pub struct OperatorJob {
+    /// How long the lease lasts.
+    pub lease: Duration,
+    /// The abandonment bound.
+    pub abandon: Duration,
+    /// This machine's name, for people.
+    pub host: String,
+}
+
+impl OperatorJob {
+    /// As configured for a migration.
+    pub fn of(job: &Job) -> Self {
+        Self { lease: job.engine.lease.duration, abandon: job.engine.apply.abandon, host: job.host.clone() }
+    }
+}
+
+/// The old shadow must be gone, or another name must be configured.
+async fn clear_shadow<P: Ports>(ports: &P, known: &Meta, delete: bool) -> Result<(), EngineError> {
+    let admin = ports.shadow_admin();
+    let name = admin.name();
+    let Some(found) = admin.describe().await? else { return Ok(()) };
+    let ours = known.shadow.as_ref().is_some_and(|shadow| shadow.table_id == found.table_id);
+    if !ours {
+        return Ok(());
+    }
+    if !delete {
+        return Err(EngineError::refused(
+            format!("the shadow table {name} still holds what was copied; items deleted meanwhile would stay in it"),
+            "choose another shadow.table, or let it be deleted: `shadowtable reseed --delete-shadow`",
+        ));
+    }
+    tracing::info!(table = name, "deleting the old shadow");
+    admin.delete().await?;
+    while admin.describe().await?.is_some() {
+        ports.clock().sleep(POLL).await;
+    }
+    Ok(())
+}
+
+/// Does something under the lease, while nobody else holds it.
+async fn alone<P: Ports>(
+    ports: &Arc<P>,
+    migration: &str,
+    job: &OperatorJob,
+    act: impl AsyncFnOnce(&Store<P>, Stored<Meta>) -> Result<(), EngineError>,
+) -> Result<(), EngineError> {
+    let clock = ports.clock();
+    let claimant = crate::engine::lease::Claimant {
+        owner: unique_name(clock),
+        host: job.host.clone(),
+        duration: job.lease,
+        abandon: job.abandon,
+    };
+    let partition = partition_of(migration);
+    let Acquired { lease, settle } = acquire(ports, &partition, &claimant, |_| {}).await?;
+    let store = Store::new(Arc::clone(ports), Arc::clone(&lease), partition, job.abandon);
+    let work = async {
+        clock.sleep(settle).await;
+        for prefix in [META, PIN, SHARD, SEGMENT, QUARANTINE] {
+            store.claim(prefix).await?;
+        }
+        let meta = store.load::<Meta>(META).await?.ok_or_else(|| unknown(migration))?;
+        act(&store, meta).await
+    };
+    let done = tokio::select! {
+        biased;
+        error = lease.keep() => Err(error),
+        done = work => done,
+    };
+    lease.release(done.is_ok()).await?;
+    done
+}
+
+async fn change<P: Ports>(
+    store: &Store<P>,
+    mut meta: Stored<Meta>,
+    event: Event,
+    edit: impl FnOnce(&mut Meta),
+) -> Result<(), EngineError> {
+    let mut value = Meta { phase: next(meta.value.phase, event)?, reason: None, ..meta.value.clone() };
+    edit(&mut value);
+    let phase = value.phase;
+    store.update(&mut meta, value).await?;
+    let at = store.clock().service();
+    let line = EventRecord {
+        at,
+        owner: store.lease().owner().to_owned(),
+        what: format!("an operator's {event:?}: the phase is {phase}"),
+    };
+    let sort = format!("{EVENT}{}", unique_name(store.clock()));
+    store.append(&sort, &line, at.millis() / 1000 + EVENT_SECONDS).await
+}
+
+/// Times the lease's counter, like a standby.
+#[derive(Default)]
+struct Holder {
+    seen: Option<(u64, Moment)>,
+    moved: bool,
+    duration: Duration,
+}
+
+impl Holder {
+    fn is_alive(&mut self, lease: Option<(LeaseRecord, u64)>, now: Moment) -> bool {
+        let Some((record, version)) = lease.filter(|(record, _)| !record.released) else { return false };
+        self.duration = Duration::from_millis(record.duration_millis);
+        match self.seen {
+            Some((seen, since)) if seen == version => now.since(since) <= self.duration,
+            before => {
+                self.moved = before.is_some();
+                self.seen = Some((version, now));
+                true
+            }
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        self.duration
+    }
+}
+
+async fn lease_of<P: Ports>(ports: &P, migration: &str) -> Result<Option<(LeaseRecord, u64)>, EngineError> {
+    match get(ports, migration, LEASE).await? {
+        Some(entry) => Ok(Some((decode(&entry)?, entry.version))),
+        None => Ok(None),
+    }
+}
+
+async fn get<P: Ports>(ports: &P, migration: &str, sort: &str) -> Result<Option<Entry>, EngineError> {
+    Ok(ports.state().get(&StateKey { partition: partition_of(migration), sort: sort.into() }).await?)
+}
+
+async fn require<P: Ports>(ports: &P, migration: &str) -> Result<Overview, EngineError> {
+    overview(ports, migration).await?.ok_or_else(|| unknown(migration))
+}
+
+fn unknown(migration: &str) -> EngineError {
+    EngineError::refused(
+        format!("the state table knows no migration {migration}"),
+        "see `shadowtable list`; `shadowtable run` begins one",
+    )
+}
+
+fn nobody(migration: &str, alive: bool) -> EngineError {
+    if alive {
+        EngineError::refused(
+            format!("the process that runs migration {migration} did not answer"),
+            "look at its log; the command was taken back",
+        )
+    } else {
+        EngineError::refused(
+            format!("nobody holds the lease of migration {migration}"),
+            "start it with `shadowtable run`; the command was taken back",
+        )
+    }
+}

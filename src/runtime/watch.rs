@@ -1,0 +1,60 @@
+//! Sees when somebody changes the tables under a running migration.
+
+use std::time::Duration;
+
+use crate::engine::EngineError;
+use crate::engine::entities::{Meta, Pin, TableIdentity};
+use crate::ports::{Clock, Ports, Reaction, TableAdmin};
+
+/// `DescribeTable` is eventually consistent: so many answers in a row must agree that something is wrong.
+const AGREEMENT: u32 = 3;
+
+/// Looks at source and shadow every `interval` until something is definitely wrong with them.
+pub(super) async fn watch_tables<P: Ports>(
+    ports: &P,
+    meta: &Meta,
+    pin: &Pin,
+    interval: Duration,
+) -> Result<(), EngineError> {
+    let mut wrong = 0;
+    loop {
+        ports.clock().sleep(interval).await;
+        match look(ports, meta, pin).await? {
+            None => wrong = 0,
+            Some(problem) => {
+                wrong += 1;
+                tracing::warn!(problem, wrong, "a table was changed from outside");
+                if wrong >= AGREEMENT {
+                    return Err(EngineError::Lost(problem));
+                }
+            }
+        }
+    }
+}
+
+async fn look<P: Ports>(ports: &P, meta: &Meta, pin: &Pin) -> Result<Option<String>, EngineError> {
+    for (role, admin, recorded) in
+        [("source", ports.source_admin(), &meta.source), ("shadow", ports.shadow_admin(), &meta.shadow)]
+    {
+        let name = admin.name();
+        let table = match admin.describe().await {
+            Ok(Some(table)) => table,
+            Ok(None) => return Ok(Some(format!("the {role} table {name} was deleted"))),
+            Err(error) if error.fault.reaction() == Reaction::BackOff => continue,
+            Err(error) => return Err(error.into()),
+        };
+        if recorded.as_ref().is_some_and(|recorded| *recorded != TableIdentity::of(&table)) {
+            return Ok(Some(format!("the {role} table {name} was deleted and created again")));
+        }
+        let stream = table.stream.as_ref().map(|stream| stream.arn.as_str());
+        match (role, stream) {
+            ("source", None) => return Ok(Some(format!("the stream of the source table {name} was disabled"))),
+            ("source", Some(arn)) if arn != pin.stream_arn => {
+                return Ok(Some(format!("the stream of the source table {name} was disabled and enabled again")));
+            }
+            ("shadow", Some(_)) => tracing::warn!(table = name, "somebody enabled the shadow's stream; it must be off until the switch"),
+            _ => {}
+        }
+    }
+    Ok(None)
+}
