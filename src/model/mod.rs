@@ -5,6 +5,7 @@
 
 mod change;
 mod decimal;
+mod fingerprint;
 mod item;
 mod key;
 mod layout;
@@ -15,6 +16,7 @@ pub use aws_sdk_dynamodb::types::AttributeValue;
 pub use aws_smithy_types::Blob;
 pub use change::{Change, ChangeKind, Image};
 pub use decimal::Decimal;
+pub use fingerprint::fingerprint;
 pub use item::{Item, Measure, UnknownType};
 pub use key::{Key, KeyAttribute, KeyError, KeySchema, KeyType};
 pub use layout::{

@@ -1,0 +1,14 @@
+//! What a migration is to reach, and what it will cost: pure comparisons, no requests.
+//!
+//! - [`read_layout`]: a target layout from a file with CloudFormation's property names, with all its mistakes at once.
+//! - [`differences`]: what a table has otherwise than it should, field by field.
+//! - [`layout_fingerprint`]: one short name for a layout.
+//! - [`CopyEstimate`]: units and duration of the copy.
+
+mod cost;
+mod drift;
+mod layout_file;
+
+pub use cost::{CopyEstimate, CopyVolume};
+pub use drift::{Difference, differences, layout_fingerprint};
+pub use layout_file::{LayoutProblem, Place, read_layout};
