@@ -5,6 +5,7 @@
 
 mod change;
 mod decimal;
+mod fingerprint;
 mod item;
 mod key;
 mod key_json;
@@ -18,6 +19,7 @@ pub use aws_sdk_dynamodb::types::AttributeValue;
 pub use aws_smithy_types::Blob;
 pub use change::{Change, ChangeKind, Image};
 pub use decimal::Decimal;
+pub use fingerprint::fingerprint;
 pub use item::{Item, Measure, UnknownType};
 pub use key::{Key, KeyAttribute, KeyError, KeySchema, KeyType};
 pub use key_json::KeyJsonError;

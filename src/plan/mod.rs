@@ -1,7 +1,14 @@
-//! stub
-#![allow(missing_docs)]
-use crate::model::TableLayout;
-pub struct D; impl D { pub fn is_capacity(&self)->bool{false} } impl std::fmt::Display for D { fn fmt(&self,_:&mut std::fmt::Formatter<'_>)->std::fmt::Result{Ok(())}}
-pub fn differences(_:&TableLayout,_:&TableLayout)->Vec<D>{vec![]}
-pub fn layout_fingerprint(_:&TableLayout)->String{String::new()}
-pub struct CopyEstimate; impl CopyEstimate{pub fn new(_:u64,_:u64,_:&TableLayout,_:Option<f64>,_:Option<f64>)->Self{Self}} impl std::fmt::Display for CopyEstimate { fn fmt(&self,_:&mut std::fmt::Formatter<'_>)->std::fmt::Result{Ok(())}}
+//! What a migration is to reach, and what it will cost: pure comparisons, no requests.
+//!
+//! - [`read_layout`]: a target layout from a file with CloudFormation's property names, with all its mistakes at once.
+//! - [`differences`]: what a table has otherwise than it should, field by field.
+//! - [`layout_fingerprint`]: one short name for a layout.
+//! - [`CopyEstimate`]: units and duration of the copy.
+
+mod cost;
+mod drift;
+mod layout_file;
+
+pub use cost::{CopyEstimate, CopyVolume};
+pub use drift::{Difference, differences, layout_fingerprint};
+pub use layout_file::{LayoutProblem, Place, read_layout};
