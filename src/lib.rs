@@ -1,5 +1,6 @@
 //! Rebuild a live DynamoDB table under a new layout without downtime.
 
+pub mod aws;
 pub mod engine;
 pub mod model;
 pub mod plan;

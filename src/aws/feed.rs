@@ -1,0 +1,257 @@
+//! Reads a table's stream.
+
+use aws_sdk_dynamodbstreams::types::{Identity, OperationType, Record, Shard, ShardIteratorType};
+
+use super::Connection;
+use super::errors::{odd_reply, port_error};
+use super::values::from_stream;
+use crate::model::{Change, ChangeKind, Image, Item, KeySchema, Position, Timestamp};
+use crate::ports::{ChangeFeed, ListedShard, PortError, RecordsPage, ShardIterator, StartAt};
+
+/// Shards per `DescribeStream` page: the service's maximum.
+const LISTING_PAGE_SHARDS: i32 = 100;
+/// Pages per listing. A hundred thousand shards are far beyond any table within its quotas, so more mean that the
+/// listing goes in circles.
+const LISTING_PAGES: usize = 1_000;
+/// Records per `GetRecords`: the service's maximum.
+const PAGE_RECORDS: i32 = 1_000;
+/// Who deletes items whose time to live has passed.
+const TTL_PRINCIPAL: (&str, &str) = ("Service", "dynamodb.amazonaws.com");
+
+/// Reads the stream of one table.
+#[derive(Clone, Debug)]
+pub struct AwsChangeFeed {
+    client: aws_sdk_dynamodbstreams::Client,
+    table: String,
+    schema: KeySchema,
+}
+
+impl AwsChangeFeed {
+    /// The feed of `table`, whose primary key is `schema`.
+    pub fn new(connection: &Connection, table: impl Into<String>, schema: KeySchema) -> Self {
+        Self { client: connection.streams.clone(), table: table.into(), schema }
+    }
+
+    /// The stream that an iterator belongs to (it begins with the ARN and a bar), or the table.
+    fn stream_of<'a>(&'a self, iterator: &'a ShardIterator) -> &'a str {
+        match iterator.0.split_once('|') {
+            Some((arn, _)) if arn.starts_with("arn:") => arn,
+            _ => &self.table,
+        }
+    }
+}
+
+impl ChangeFeed for AwsChangeFeed {
+    async fn shards(&self, stream_arn: &str) -> Result<Vec<ListedShard>, PortError> {
+        const OPERATION: &str = "DescribeStream";
+        let mut listed = Vec::new();
+        let mut after = None;
+        for _ in 0..LISTING_PAGES {
+            let output = self
+                .client
+                .describe_stream()
+                .stream_arn(stream_arn)
+                .limit(LISTING_PAGE_SHARDS)
+                .set_exclusive_start_shard_id(after)
+                .send()
+                .await
+                .map_err(|error| port_error(OPERATION, stream_arn, &error))?;
+            let Some(page) = output.stream_description else {
+                return Err(odd_reply(OPERATION, stream_arn, &"the reply describes no stream"));
+            };
+            for shard in page.shards.unwrap_or_default() {
+                listed.push(listed_shard(shard).ok_or_else(|| odd_reply(OPERATION, stream_arn, &"a shard has no id"))?);
+            }
+            after = page.last_evaluated_shard_id;
+            if after.is_none() {
+                return Ok(listed);
+            }
+        }
+        Err(odd_reply(OPERATION, stream_arn, &format!("the listing did not end after {LISTING_PAGES} pages")))
+    }
+
+    async fn iterator(&self, stream_arn: &str, shard: &str, start: &StartAt) -> Result<ShardIterator, PortError> {
+        const OPERATION: &str = "GetShardIterator";
+        let (kind, after) = match start {
+            StartAt::Beginning => (ShardIteratorType::TrimHorizon, None),
+            StartAt::Latest => (ShardIteratorType::Latest, None),
+            StartAt::After(position) => (ShardIteratorType::AfterSequenceNumber, Some(position.as_str().to_owned())),
+        };
+        let output = self
+            .client
+            .get_shard_iterator()
+            .stream_arn(stream_arn)
+            .shard_id(shard)
+            .shard_iterator_type(kind)
+            .set_sequence_number(after)
+            .send()
+            .await
+            .map_err(|error| port_error(OPERATION, shard, &error))?;
+        let iterator =
+            output.shard_iterator.ok_or_else(|| odd_reply(OPERATION, shard, &"the reply has no iterator"))?;
+        Ok(ShardIterator(iterator))
+    }
+
+    async fn records(&self, iterator: &ShardIterator) -> Result<RecordsPage, PortError> {
+        const OPERATION: &str = "GetRecords";
+        let output = self
+            .client
+            .get_records()
+            .shard_iterator(&iterator.0)
+            .limit(PAGE_RECORDS)
+            .send()
+            .await
+            .map_err(|error| port_error(OPERATION, self.stream_of(iterator), &error))?;
+        let records = output.records.unwrap_or_default();
+        let mut changes = Vec::with_capacity(records.len());
+        for record in records {
+            let change = change_of(record, &self.schema);
+            changes.push(change.map_err(|reason| odd_reply(OPERATION, self.stream_of(iterator), &reason))?);
+        }
+        Ok(RecordsPage { changes, next: output.next_shard_iterator.map(ShardIterator) })
+    }
+}
+
+/// `None` for a shard without an id.
+fn listed_shard(shard: Shard) -> Option<ListedShard> {
+    Some(ListedShard {
+        id: shard.shard_id?,
+        parent: shard.parent_shard_id,
+        says_closed: shard.sequence_number_range.is_some_and(|range| range.ending_sequence_number.is_some()),
+    })
+}
+
+/// What a record says, or what is wrong with it.
+fn change_of(record: Record, schema: &KeySchema) -> Result<Change, String> {
+    let expired = record.user_identity.as_ref().is_some_and(is_ttl);
+    let kind = match record.event_name {
+        Some(OperationType::Insert) => ChangeKind::Insert,
+        Some(OperationType::Modify) => ChangeKind::Modify,
+        Some(OperationType::Remove) if expired => ChangeKind::Expire,
+        Some(OperationType::Remove) => ChangeKind::Remove,
+        Some(other) => return Err(format!("a record is of the unknown kind {:?}", other.as_str())),
+        None => return Err("a record has no kind".into()),
+    };
+    let body = record.dynamodb.ok_or("a record has no body")?;
+    let position = Position::parse(&body.sequence_number.ok_or("a record has no sequence number")?)
+        .map_err(|error| error.to_string())?;
+    let at = |error: String| format!("record {position}: {error}");
+    let keys = body.keys.ok_or_else(|| at("it has no keys".into()))?;
+    let keys = from_stream(keys).map_err(|error| at(error.to_string()))?;
+    let key = schema.key_of(&keys).map_err(|error| at(error.to_string()))?;
+    let created = body.approximate_creation_date_time.ok_or_else(|| at("it has no creation time".into()))?;
+    let created = created.to_millis().map_err(|error| at(error.to_string()))?;
+    let image = |attributes| from_stream(attributes).map(Item::new).map_err(|error| at(error.to_string()));
+    let new = match body.new_image {
+        _ if kind.is_deletion() => Image::Deleted,
+        Some(attributes) => Image::Item(image(attributes)?),
+        None => Image::NotInStream,
+    };
+    let old = body.old_image.map(image).transpose()?;
+    Ok(Change { kind, key, new, old, position, created: Timestamp::from_millis(created) })
+}
+
+fn is_ttl(identity: &Identity) -> bool {
+    let (kind, principal) = TTL_PRINCIPAL;
+    identity.r#type.as_deref() == Some(kind) && identity.principal_id.as_deref() == Some(principal)
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_dynamodbstreams::types::{AttributeValue as StreamValue, StreamRecord};
+    use aws_smithy_types::DateTime;
+
+    use super::super::canned::Canned;
+    use super::*;
+    use crate::model::{KeyAttribute, KeyType};
+    use crate::ports::Fault;
+
+    fn schema() -> KeySchema {
+        KeySchema { partition: KeyAttribute { name: "p".into(), kind: KeyType::S }, sort: None }
+    }
+
+    fn text(value: &str) -> StreamValue {
+        StreamValue::S(value.into())
+    }
+
+    /// A record with keys only, as a `KEYS_ONLY` stream carries it.
+    fn body() -> aws_sdk_dynamodbstreams::types::builders::StreamRecordBuilder {
+        StreamRecord::builder()
+            .keys("p", text("a"))
+            .sequence_number("100000000000000000001")
+            .approximate_creation_date_time(DateTime::from_secs(1_700_000_000))
+    }
+
+    fn record(kind: OperationType, body: StreamRecord) -> Record {
+        Record::builder().event_name(kind).dynamodb(body).build()
+    }
+
+    #[test]
+    fn a_deletion_by_ttl_is_told_apart_from_one_by_request() {
+        let identity = |kind: &str| Identity::builder().r#type(kind).principal_id("dynamodb.amazonaws.com").build();
+        let mut expired = record(OperationType::Remove, body().build());
+        expired.user_identity = Some(identity("Service"));
+        assert_eq!(change_of(expired.clone(), &schema()).unwrap().kind, ChangeKind::Expire);
+        expired.user_identity = Some(identity("User"));
+        assert_eq!(change_of(expired, &schema()).unwrap().kind, ChangeKind::Remove);
+    }
+
+    #[test]
+    fn a_keys_only_stream_still_tells_deletions() {
+        let modified = change_of(record(OperationType::Modify, body().build()), &schema()).unwrap();
+        assert_eq!((modified.new, modified.old), (Image::NotInStream, None));
+        let removed = change_of(record(OperationType::Remove, body().build()), &schema()).unwrap();
+        assert_eq!(removed.new, Image::Deleted);
+        assert_eq!(removed.created, Timestamp::from_seconds(1_700_000_000));
+    }
+
+    #[test]
+    fn a_record_that_lacks_something_is_an_error_and_not_a_panic() {
+        let mut kindless = record(OperationType::Insert, body().build());
+        kindless.event_name = None;
+        let mut bodiless = record(OperationType::Insert, body().build());
+        bodiless.dynamodb = None;
+        let insert = |body: StreamRecord| record(OperationType::Insert, body);
+        let cases = [
+            (kindless, "no kind"),
+            (bodiless, "no body"),
+            (insert(body().set_sequence_number(None).build()), "no sequence number"),
+            (insert(body().sequence_number("12x").build()), "not made of digits"),
+            (insert(body().set_keys(None).build()), "no keys"),
+            (insert(body().set_keys(Some([("q".to_owned(), text("a"))].into())).build()), "missing"),
+            (insert(body().set_approximate_creation_date_time(None).build()), "no creation time"),
+            (record(OperationType::from("RENAME"), body().build()), "unknown kind \"RENAME\""),
+        ];
+        for (record, expected) in cases {
+            let error = change_of(record, &schema()).unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_shard_without_an_id_is_an_error() {
+        assert_eq!(listed_shard(Shard::builder().build()), None);
+    }
+
+    /// The SDK lets nobody make an unknown value, so it must come over the wire.
+    #[tokio::test]
+    async fn an_unknown_type_in_an_image_is_an_error_that_names_the_attribute() {
+        let reply = r#"{"Records": [{"eventName": "INSERT", "dynamodb": {
+            "Keys": {"p": {"S": "a"}}, "SequenceNumber": "1", "ApproximateCreationDateTime": 1700000000,
+            "NewImage": {"p": {"S": "a"}, "odd": {"L": [{"M": {"deep": {"TUPLE": "secret"}}}]}}}}]}"#;
+        let endpoint = Canned::replies(200, reply).await;
+        let feed = AwsChangeFeed::new(&endpoint.connection(), "orders", schema());
+        let error = feed.records(&ShardIterator("arn:aws:stream|1|x".into())).await.unwrap_err();
+        assert_eq!((error.fault, error.resource.as_str()), (Fault::Unknown, "arn:aws:stream"));
+        assert_eq!(error.message, "record 1: attribute \"odd\" has a type that this version does not know");
+    }
+
+    #[tokio::test]
+    async fn a_listing_that_never_ends_is_an_error() {
+        let reply = r#"{"StreamDescription": {"Shards": [{"ShardId": "s"}], "LastEvaluatedShardId": "s"}}"#;
+        let endpoint = Canned::replies(200, reply).await;
+        let feed = AwsChangeFeed::new(&endpoint.connection(), "orders", schema());
+        let error = feed.shards("arn:aws:stream-of-orders-with-a-long-name").await.unwrap_err();
+        assert!(error.message.contains("did not end"), "{error}");
+    }
+}

@@ -1,0 +1,153 @@
+//! How far the service's clock is ahead of ours, learnt from the replies' `Date` headers.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::context::{
+    BeforeDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef,
+};
+use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::DateTime;
+use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
+use aws_smithy_types::date_time::Format;
+
+use super::clock::wall_now;
+use crate::model::Timestamp;
+
+/// The service's clock minus the local wall clock.
+///
+/// A `Date` header is floored to the second: a reply dated D was stamped in [D, D + 1 s) by the service's clock, at a
+/// moment between sending the request and receiving the reply by ours. So every reply says no more than
+/// `D − received ≤ skew < D + 1 s − sent`. The estimate stays where it is unless a reply contradicts it, and then moves
+/// to the nearest bound. It therefore does not jitter by the second that the header hides, stays at zero as long as
+/// the local clock agrees, and over many replies comes within a round trip of the truth.
+#[derive(Debug, Default)]
+pub struct ServiceSkew {
+    millis: AtomicI64,
+}
+
+impl ServiceSkew {
+    /// The estimate, in milliseconds; positive when the service's clock is ahead.
+    pub fn millis(&self) -> i64 {
+        self.millis.load(Ordering::Relaxed)
+    }
+
+    /// What the service's clock shows when the local wall clock shows `wall`.
+    pub fn service_time(&self, wall: Timestamp) -> Timestamp {
+        Timestamp::from_millis(wall.millis().saturating_add(self.millis()))
+    }
+
+    /// Learns from one reply: dated `date` (whole seconds), to a request sent and received at these wall clock times.
+    pub fn observe(&self, sent: Timestamp, received: Timestamp, date: Timestamp) {
+        let at_least = date.millis().saturating_sub(received.millis());
+        let at_most = date.millis().saturating_add(999).saturating_sub(sent.millis());
+        // A wall clock set back in between leaves no room: nothing can be learnt.
+        if at_least > at_most {
+            return;
+        }
+        let estimate = self.millis();
+        let better = estimate.clamp(at_least, at_most);
+        if better != estimate {
+            self.millis.store(better, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Shows every reply's `Date` to a [`ServiceSkew`], error replies included.
+#[derive(Clone, Debug)]
+pub(super) struct DateReader(pub(super) Arc<ServiceSkew>);
+
+/// When the request was sent, by the wall clock.
+#[derive(Debug)]
+struct SentAt(Timestamp);
+
+impl Storable for SentAt {
+    type Storer = StoreReplace<Self>;
+}
+
+#[dyn_dispatch_hint]
+impl Intercept for DateReader {
+    fn name(&self) -> &'static str {
+        "DateReader"
+    }
+
+    fn read_before_transmit(
+        &self,
+        _: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        state: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        state.interceptor_state().store_put(SentAt(wall_now()));
+        Ok(())
+    }
+
+    fn read_before_deserialization(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        state: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let date = context.response().headers().get("date");
+        // A reply without a readable date teaches nothing, and is no reason to fail the request.
+        let date = date.and_then(|text| DateTime::from_str(text, Format::HttpDate).ok());
+        if let (Some(date), Some(SentAt(sent))) = (date, state.load::<SentAt>()) {
+            self.0.observe(*sent, wall_now(), Timestamp::from_seconds(date.secs()));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Replies to requests that take `latency` each, stamped halfway by a clock that is `skew` ahead.
+    fn after_replies(estimate: &ServiceSkew, skew: i64, latency: i64, count: i64) -> Vec<i64> {
+        (0..count)
+            .map(|index| {
+                let sent = 1_800_000_000_123 + index * 137;
+                let stamped = sent + latency / 2 + skew;
+                estimate.observe(
+                    Timestamp::from_millis(sent),
+                    Timestamp::from_millis(sent + latency),
+                    Timestamp::from_seconds(stamped.div_euclid(1000)),
+                );
+                estimate.millis()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_local_clock_that_agrees_is_never_corrected() {
+        assert!(after_replies(&ServiceSkew::default(), 0, 20, 1_000).iter().all(|&millis| millis == 0));
+    }
+
+    #[test]
+    fn the_estimate_comes_within_a_round_trip_and_stays_there() {
+        for skew in [-90_500, -300, 450, 7_250] {
+            let estimate = ServiceSkew::default();
+            after_replies(&estimate, skew, 20, 200);
+            let settled = after_replies(&estimate, skew, 20, 200);
+            assert!(settled.iter().all(|millis| (millis - skew).abs() <= 20), "{skew}: {settled:?}");
+            assert!(settled.iter().all(|millis| *millis == settled[0]), "{skew}: {settled:?}");
+        }
+    }
+
+    #[test]
+    fn a_slow_reply_does_not_move_a_good_estimate() {
+        let estimate = ServiceSkew::default();
+        after_replies(&estimate, 450, 20, 200);
+        let before = estimate.millis();
+        after_replies(&estimate, 450, 8_000, 200);
+        assert_eq!(estimate.millis(), before);
+    }
+
+    #[test]
+    fn a_clock_set_back_during_a_request_teaches_nothing() {
+        let estimate = ServiceSkew::default();
+        estimate.observe(Timestamp::from_seconds(100), Timestamp::from_seconds(50), Timestamp::from_seconds(100));
+        assert_eq!(estimate.millis(), 0);
+    }
+}
