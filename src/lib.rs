@@ -1,6 +1,8 @@
 //! Rebuild a live DynamoDB table under a new layout without downtime.
 
 pub mod aws;
+pub mod cli;
+pub mod config;
 pub mod engine;
 pub mod model;
 pub mod plan;

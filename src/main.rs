@@ -1,2 +1,7 @@
 //! The `shadowtable` command.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    shadowtable::cli::main_with(std::env::args_os())
+}

@@ -1,0 +1,269 @@
+//! The long texts of `--help`: what each verb does, what it changes, examples and exit codes. They are the manual that
+//! is always at hand.
+
+/// A verb's texts: above its flags, and below them.
+pub(super) struct Page {
+    pub(super) about: &'static str,
+    pub(super) after: &'static str,
+}
+
+pub(super) const PROGRAM: Page = Page {
+    about: "\
+Rebuild a live DynamoDB table under a new layout, without downtime.
+
+DynamoDB cannot change a table's key schema, its local indexes or the projection of a global index in place. \
+shadowtable creates a second table, the shadow, with the new layout, copies the live table (the source) into it and \
+keeps it in step by tailing the source's stream. The source is only read, unless a verb says otherwise.
+
+Everything durable about a migration is kept in the state table under the migration's id: `run` may be stopped at any \
+time, on any machine, and carries on where it was. Other verbs reach the running process through the state table, \
+from any machine with credentials.",
+    after: "\
+Configuration:
+  1. the file of --config, or of SHADOWTABLE_CONFIG   [copy] segments = 16
+  2. above it, environment variables                  SHADOWTABLE_COPY_SEGMENTS=16
+  3. above them, flags                                --set copy.segments=16
+  All mistakes are reported at once, with their places. Unknown keys and variables are mistakes.
+  `shadowtable config example` prints a file with every key, its unit, range and default.
+  Credentials come from the AWS SDK's default chain, or from a table's own profile or role.
+
+Exit codes:
+  0  done
+  1  failed, or wrong usage
+  2  done in part, or differences found
+
+Output:
+  stdout is data, stderr is talk. Colours only on a terminal; NO_COLOR is respected.
+
+Examples:
+  shadowtable demo                                    # see it work, on an embedded DynamoDB
+  shadowtable config example > shadowtable.toml       # then edit it
+  shadowtable -c shadowtable.toml config check
+  shadowtable -c shadowtable.toml run                 # in the foreground, until stopped
+  shadowtable -c shadowtable.toml status
+  shadowtable -c shadowtable.toml pause copy          # the tail goes on
+  shadowtable -c shadowtable.toml --set copy.read_units_per_second=500 run",
+};
+
+pub(super) const RUN: Page = Page {
+    about: "\
+Bring the migration forward: create the shadow, copy, tail; until stopped.
+
+It reads the phase from the state table and carries on from there, so it is the way to begin, to resume and to \
+restart. One process at a time holds the migration's lease; a second `run` waits as standby and takes over.
+
+Changes: creates the state table and the shadow where they do not exist, and writes to both. The source is only read. \
+Where its stream is off, run refuses, unless --enable-stream is given.
+
+Stop it with SIGINT or SIGTERM: writes in flight are finished and checkpoints saved, for lease.grace_seconds at most.",
+    after: "\
+Examples:
+  shadowtable -c shadowtable.toml run
+  shadowtable -c shadowtable.toml run --enable-stream
+  shadowtable -c shadowtable.toml --set copy.read_units_per_second=500 run
+
+Exit codes: 0 stopped as asked; 1 failed, or needs-reseed.",
+};
+
+pub(super) const LIST: Page = Page {
+    about: "\
+List the migrations of the state table, each with its phase.
+
+Changes nothing. Needs only [state] of the configuration.",
+    after: "\
+Examples:
+  shadowtable --region eu-central-1 list
+  shadowtable -c shadowtable.toml list --json
+
+Exit codes: 0 listed; 1 failed.",
+};
+
+pub(super) const STATUS: Page = Page {
+    about: "\
+Show the migration's phase, the copy's progress, lag, headroom, quarantine and who holds the lease.
+
+Lag is the age of the oldest change not yet durable in the shadow; headroom is how long until the stream drops records \
+that were not read. The figures are those that the running process stored last.
+
+Changes nothing. Needs [migration] and [state] of the configuration.",
+    after: "\
+Examples:
+  shadowtable -c shadowtable.toml status
+  shadowtable --migration task-approvals-2026-11 status --json
+
+Exit codes: 0 shown; 1 failed, or there is no such migration.",
+};
+
+pub(super) const PAUSE: Page = Page {
+    about: "\
+Stop the copy, or everything, until `resume`.
+
+Changes: the running process stops reading the source (`copy`: the copy's pages only, the tail goes on; `all`: the tail \
+too). What was read is still written, and checkpoints are kept. The pause is stored in the state table and outlives a \
+restart of `run`.
+
+While the tail is paused, headroom shrinks: the stream keeps records for 24 h. After 23 h the migration stops as \
+`needs-reseed`.",
+    after: "\
+Examples:
+  shadowtable -c shadowtable.toml pause copy     # the table needs its read capacity
+  shadowtable -c shadowtable.toml pause all      # the shadow must not be written for a while
+
+Exit codes: 0 paused; 1 failed, or no process holds the lease.",
+};
+
+pub(super) const RESUME: Page = Page {
+    about: "\
+Go on after `pause`.
+
+Changes: the stored pause is removed, and the running process carries on at its checkpoints. A migration that is not \
+paused stays as it is.",
+    after: "\
+Example:
+  shadowtable -c shadowtable.toml resume
+
+Exit codes: 0 going on; 1 failed, or no process holds the lease.",
+};
+
+pub(super) const ABORT: Page = Page {
+    about: "\
+Give the migration up: its phase becomes `aborted`, for good.
+
+Changes: copy and tail stop. Nothing is deleted: the source was never written to, and the shadow and the migration's \
+state stay until you delete them.
+
+It asks first. Where there is nobody to ask (stdin is no terminal), --yes is needed.",
+    after: "\
+Examples:
+  shadowtable -c shadowtable.toml abort
+  shadowtable -c shadowtable.toml abort --yes
+
+Exit codes: 0 aborted; 1 failed, or not confirmed.",
+};
+
+pub(super) const RESEED: Page = Page {
+    about: "\
+Begin again with a new, empty shadow: the way out of `needs-reseed`.
+
+The stream dropped changes before they were read, or the shadow is not the one that was provisioned. Copying again over \
+the old contents would keep items that were deleted meanwhile, so the shadow must be empty. Either configure another \
+name under [shadow], or let --delete-shadow delete the old one and create it again.
+
+Changes: checkpoints and quarantine are dropped, and copy and tail begin anew. With --delete-shadow the shadow table is \
+deleted with all its items. The source is only read.
+
+It asks first. Where there is nobody to ask (stdin is no terminal), --yes is needed.",
+    after: "\
+Examples:
+  shadowtable -c shadowtable.toml --shadow-table TaskApprovals-v3 reseed
+  shadowtable -c shadowtable.toml reseed --delete-shadow
+
+Exit codes: 0 begun again; 1 failed, or not confirmed.",
+};
+
+pub(super) const QUARANTINE: Page = Page {
+    about: "\
+See and retry the changes that the shadow refuses for good: a wrong key type for a new index, an item too large, a \
+shadow key that another item has.
+
+Each is kept in the state table with its key and the reason, while the migration goes on. Beyond apply.quarantine_limit \
+the migration stops.
+
+Changes: `list` and `show` nothing; `retry` offers items to the shadow again.",
+    after: "\
+Examples:
+  shadowtable -c shadowtable.toml quarantine list
+  shadowtable -c shadowtable.toml quarantine retry --all
+
+Exit codes: see each verb's --help.",
+};
+
+pub(super) const QUARANTINE_LIST: Page = Page {
+    about: "\
+List the changes in quarantine, with keys and reasons.
+
+Changes nothing.",
+    after: "\
+Example:
+  shadowtable -c shadowtable.toml quarantine list --json
+
+Exit codes: 0 listed; 1 failed.",
+};
+
+pub(super) const QUARANTINE_SHOW: Page = Page {
+    about: "\
+Show one change in quarantine.
+
+Changes nothing.",
+    after: "\
+Example:
+  shadowtable -c shadowtable.toml quarantine show 3f9a1c
+
+Exit codes: 0 shown; 1 failed, or there is no such id.",
+};
+
+pub(super) const QUARANTINE_RETRY: Page = Page {
+    about: "\
+Read items again from the source (consistently) and offer them to the shadow.
+
+Changes: what the shadow takes now leaves the quarantine; what it refuses again stays there.",
+    after: "\
+Examples:
+  shadowtable -c shadowtable.toml quarantine retry 3f9a1c 77b002
+  shadowtable -c shadowtable.toml quarantine retry --all
+
+Exit codes: 0 all taken; 1 failed, or no process holds the lease; 2 some were refused again.",
+};
+
+pub(super) const CONFIG: Page = Page {
+    about: "\
+Check a configuration, or print an example.
+
+Changes nothing and calls no service.",
+    after: "\
+Examples:
+  shadowtable config example > shadowtable.toml
+  shadowtable -c shadowtable.toml config check
+
+Exit codes: 0 no mistakes; 1 mistakes, or wrong usage.",
+};
+
+pub(super) const CONFIG_CHECK: Page = Page {
+    about: "\
+Check file, environment and flags together, as `run` would read them.
+
+Every mistake is one line on stderr: its place, the key, what is wrong, what to do. Changes nothing and calls no \
+service.",
+    after: "\
+Examples:
+  shadowtable -c shadowtable.toml config check
+  shadowtable config example | shadowtable -c - config check
+
+Exit codes: 0 no mistakes; 1 mistakes, or wrong usage.",
+};
+
+pub(super) const CONFIG_EXAMPLE: Page = Page {
+    about: "\
+Print a configuration file with every key, its unit, range and default.
+
+Changes nothing.",
+    after: "\
+Example:
+  shadowtable config example > shadowtable.toml
+
+Exit codes: 0 printed; 1 failed.",
+};
+
+pub(super) const DEMO: Page = Page {
+    about: "\
+Migrate a made-up table on an embedded DynamoDB while an application writes to it.
+
+Needs no AWS account and no configuration. Changes nothing outside of the process's own memory and temporary files. At \
+its end source and shadow are compared.",
+    after: "\
+Examples:
+  shadowtable demo
+  shadowtable demo --items 50000 --seconds 60
+
+Exit codes: 0 source and shadow are equal; 1 failed; 2 differences found.",
+};

