@@ -137,6 +137,14 @@ impl TableAdmin for AwsTableAdmin {
         })
     }
 
+    async fn is_empty(&self) -> Result<bool, PortError> {
+        const OPERATION: &str = "Scan";
+        let reply = self.client.scan().table_name(&self.table).consistent_read(true).limit(1).send().await;
+        let reply = reply.map_err(|error| port_error(OPERATION, &self.table, &error))?;
+        // A page without items that names a next one tells nothing; a table that has one is not empty enough to trust.
+        Ok(reply.items().is_empty() && reply.last_evaluated_key.is_none())
+    }
+
     async fn delete(&self) -> Result<(), PortError> {
         let sent = self.client.delete_table().table_name(&self.table).send().await;
         sent.map(drop).map_err(|error| port_error("DeleteTable", &self.table, &error))

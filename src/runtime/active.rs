@@ -13,7 +13,7 @@ use crate::engine::entities::{EventRecord, Meta, Paused, Pin, TableIdentity};
 use crate::engine::provision::{Source, check_source, provision_shadow, same_table};
 use crate::engine::store::{EVENT, META, PIN, QUARANTINE, SEGMENT, SHARD, Store, Stored};
 use crate::engine::tail::{Pinned, pin};
-use crate::plan::CopyEstimate;
+use crate::plan::{CopyEstimate, CopyVolume};
 use crate::ports::{Clock, Ports, RecordsPage, TableAdmin};
 use crate::protocol::phase::{Event, Phase, next};
 use crate::telemetry::Meters;
@@ -154,15 +154,14 @@ impl<P: Ports> Active<P> {
 
     /// What lies ahead, said before it begins.
     fn announce(&self, source: &Source) {
-        let copy = &self.job.engine.copy;
-        let estimate = CopyEstimate::new(
-            source.table.item_count,
-            source.table.size_bytes,
-            &self.job.target,
-            copy.read_units_per_second,
-            self.job.engine.apply.write_units_per_second,
-        );
-        for line in self.job.transform.describe().lines().chain(estimate.to_string().lines()) {
+        let volume = CopyVolume {
+            item_count: source.table.item_count,
+            size_bytes: source.table.size_bytes,
+            read_units_per_second: self.job.engine.copy.read_units_per_second,
+            write_units_per_second: self.job.engine.apply.write_units_per_second,
+        };
+        let estimate = CopyEstimate::new(&volume, &self.job.target).to_string();
+        for line in self.job.transform.properties().to_string().lines().chain(estimate.lines()) {
             tracing::info!("{line}");
         }
         tracing::info!("the stream allows two readers per shard: this is one; a Lambda trigger or another consumer is the other");

@@ -60,7 +60,7 @@ impl Job {
 
     /// Hash of the transform, as recorded.
     pub fn transform_hash(&self) -> String {
-        self.transform.fingerprint()
+        self.transform.fingerprint().to_owned()
     }
 
     /// Who asks for the lease, in this process.

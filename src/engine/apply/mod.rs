@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 
 use self::core::{Core, Mark, OpenPage, Progress, Reader};
 use self::mapping::Mapping;
-pub use self::quarantine::{Quarantine, place_of};
+pub use self::quarantine::Quarantine;
 use super::error::EngineError;
 use super::settings::ApplySettings;
 use super::store::Store;

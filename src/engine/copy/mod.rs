@@ -125,7 +125,7 @@ impl<P: Ports> Copier<P> {
             readers.spawn(async move {
                 loop {
                     let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-                    let Some(segment) = next else { return Ok(()) };
+                    let Some(segment) = next else { return Ok::<(), EngineError>(()) };
                     tokio::select! {
                         () = stop.cancelled() => return Ok(()),
                         read = copier.read(&segment) => read?,
