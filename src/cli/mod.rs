@@ -3,12 +3,19 @@
 //! Exit codes, the same for every verb: 0 done, 1 failed (a usage error too), 2 done in part or differences found.
 
 mod args;
-mod config;
+mod check;
+mod command;
+mod connect;
+mod demo;
+mod look;
 mod manual;
 mod output;
+mod run;
+mod table;
 mod version;
 
 use std::ffi::OsString;
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -19,7 +26,8 @@ pub use args::{
     RetryArgs, RunArgs, StatusArgs,
 };
 
-use crate::config::Mistakes;
+use crate::config::{self, LogSettings, Mistakes};
+use crate::telemetry::init_logs;
 
 /// Exit code of what is done.
 pub const DONE: u8 = 0;
@@ -34,18 +42,35 @@ pub fn main_with<A: Into<OsString> + Clone>(args: impl IntoIterator<Item = A>) -
         Ok(cli) => cli,
         Err(code) => return code,
     };
-    match &cli.command {
-        Command::Config { verb } => config::run(*verb, &cli.global),
-        Command::Run(_)
-        | Command::List(_)
-        | Command::Status(_)
-        | Command::Pause { .. }
-        | Command::Resume
-        | Command::Abort(_)
-        | Command::Reseed(_)
-        | Command::Quarantine { .. }
-        | Command::Demo(_) => {
-            output::talk("error: this build has no other verbs than `config`");
+    let loaded = config::load(&cli.global.flags(), &config::environment());
+    let done = match &cli.command {
+        Command::Config { verb } => return check::run(*verb, &cli.global),
+        Command::Run(args) => loaded.for_migration().map(|settings| run::run(&settings, args)),
+        Command::List(args) => loaded.for_state_only().map(|settings| look::list(&settings, args.json)),
+        Command::Status(args) => loaded.for_command().map(|settings| look::status(&settings, args.json)),
+        Command::Pause { what } => loaded.for_command().map(|settings| command::pause(&settings, Some(*what))),
+        Command::Resume => loaded.for_command().map(|settings| command::pause(&settings, None)),
+        Command::Abort(args) => loaded.for_command().map(|settings| command::abort(&settings, args.yes)),
+        Command::Reseed(args) => {
+            loaded.for_migration().map(|settings| command::reseed(&settings, args.yes, args.delete_shadow))
+        }
+        Command::Quarantine { verb } => loaded.for_command().map(|settings| command::quarantine(&settings, verb)),
+        Command::Demo(args) => loaded.for_demo().map(|settings| demo::run(&settings, args)),
+    };
+    done.unwrap_or_else(|mistakes| report(&mistakes))
+}
+
+/// Starts logs and the runtime, and does the work.
+fn start(log: &LogSettings, work: impl Future<Output = ExitCode>) -> ExitCode {
+    let colour = std::io::stderr().is_terminal() && !config::no_color();
+    if let Err(error) = init_logs(log, colour) {
+        output::talk(&format!("error: log.level: {error}"));
+        return ExitCode::from(FAILED);
+    }
+    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(work),
+        Err(error) => {
+            output::talk(&format!("error: the runtime cannot start: {error}"));
             ExitCode::from(FAILED)
         }
     }

@@ -22,6 +22,12 @@ pub fn environment() -> BTreeMap<String, String> {
         .collect()
 }
 
+/// Whether the user asks for output without colour (<https://no-color.org>: the variable is there and not empty).
+#[expect(clippy::disallowed_methods, reason = "the environment is read in this file")]
+pub fn no_color() -> bool {
+    std::env::vars_os().any(|(name, value)| name == "NO_COLOR" && !value.is_empty())
+}
+
 /// The variable for a key: `SHADOWTABLE_COPY_PAGE_ITEMS` for `copy.page_items`.
 pub(super) fn variable(key: &str) -> String {
     format!("{PREFIX}{}", key.replace('.', "_").to_uppercase())

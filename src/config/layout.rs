@@ -5,6 +5,7 @@ use std::path::Path;
 use super::file::read_file;
 use super::mistake::{Mistake, Origin};
 use super::settings::TargetFile;
+use crate::plan::{LayoutProblem, Place, read_layout};
 
 /// Reads the layout file; `None` when that fails, which is added to `mistakes`. `origin` is where its path was given,
 /// and `folder` what the path is relative to.
@@ -12,12 +13,8 @@ pub(super) fn read(layout: &str, folder: &Path, origin: Origin, mistakes: &mut V
     let path = folder.join(layout);
     let shown = path.display();
     let text = read_file(&path).and_then(|bytes| String::from_utf8(bytes).map_err(std::io::Error::other));
-    match text {
-        Ok(text) => {
-            let file = TargetFile { path, text };
-            mistakes.extend(mistakes_in(&file));
-            Some(file)
-        }
+    let text = match text {
+        Ok(text) => text,
         Err(error) => {
             let what = format!("the layout file {shown} cannot be read: {error}");
             mistakes.push(Mistake::about(
@@ -26,13 +23,28 @@ pub(super) fn read(layout: &str, folder: &Path, origin: Origin, mistakes: &mut V
                 what,
                 "check the path and its permissions",
             ));
+            return None;
+        }
+    };
+    match read_layout(&text) {
+        Ok(layout) => Some(TargetFile { path, layout }),
+        Err(problems) => {
+            mistakes.extend(problems.into_iter().map(|problem| mistake(&shown.to_string(), problem)));
             None
         }
     }
 }
 
-/// What is wrong with a layout's text, each at its [`Origin::Place`]. The one place where `plan` is asked to parse a
-/// layout for the sake of a configuration's report.
-fn mistakes_in(_file: &TargetFile) -> Vec<Mistake> {
-    Vec::new()
+/// A layout's problem, told like the other mistakes. Its message says what to do.
+fn mistake(name: &str, LayoutProblem { path, place, message }: LayoutProblem) -> Mistake {
+    let name = name.to_owned();
+    let origin = match place {
+        Some(Place { line, column }) => {
+            let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+            Origin::Place { name, line: number(line), column: number(column) }
+        }
+        None => Origin::File { name },
+    };
+    let remedy = "correct the layout file";
+    if path.is_empty() { Mistake::of(origin, message, remedy) } else { Mistake::about(origin, path, message, remedy) }
 }

@@ -29,7 +29,7 @@ mod value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-pub use environment::{FILE_VARIABLE, PREFIX, environment};
+pub use environment::{FILE_VARIABLE, PREFIX, environment, no_color};
 pub use flags::{Flag, Flags};
 pub use mistake::{Mistake, Mistakes, Origin};
 pub use settings::{

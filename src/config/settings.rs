@@ -4,8 +4,11 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+pub use crate::aws::ConnectionSettings;
 use crate::engine::EngineSettings;
+use crate::model::TableLayout;
 use crate::protocol::transform::Rule;
+pub use crate::telemetry::{LogFormat, LogSettings};
 
 /// For a verb that works on both tables.
 #[derive(Clone, Debug, PartialEq)]
@@ -98,26 +101,13 @@ pub struct TableSettings {
     pub connection: ConnectionSettings,
 }
 
-/// The way to a table. What is absent comes from the SDK's default chain.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ConnectionSettings {
-    /// The AWS region, such as `eu-central-1`.
-    pub region: Option<String>,
-    /// The profile of the shared AWS configuration files.
-    pub profile: Option<String>,
-    /// The role to assume.
-    pub role_arn: Option<String>,
-    /// Another endpoint than the service's own, such as `http://127.0.0.1:8000`.
-    pub endpoint_url: Option<String>,
-}
-
 /// The layout file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetFile {
     /// Its path, the configuration file's folder included.
     pub path: PathBuf,
-    /// Its content.
-    pub text: String,
+    /// What it says.
+    pub layout: TableLayout,
 }
 
 /// The admin port, which serves metrics and health.
@@ -132,29 +122,4 @@ impl Default for AdminSettings {
     fn default() -> Self {
         Self { listen: SocketAddr::from(([127, 0, 0, 1], 9464)) }
     }
-}
-
-/// Logs, which go to stderr.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogSettings {
-    /// How a line looks.
-    pub format: LogFormat,
-    /// Which lines there are: `error`, `warn`, `info`, `debug`, `trace`, `off`, or a `tracing` filter such as
-    /// `info,shadowtable::engine=debug`.
-    pub level: String,
-}
-
-impl Default for LogSettings {
-    fn default() -> Self {
-        Self { format: LogFormat::Human, level: "info".to_owned() }
-    }
-}
-
-/// How a line of the log looks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// Text for people.
-    Human,
-    /// One JSON object per line.
-    Json,
 }

@@ -67,7 +67,9 @@ impl EngineError {
             Self::Refused { hint, .. } => Some(hint.clone()),
             Self::Lost(_) => Some("start over with an empty shadow: `shadowtable reseed`".into()),
             Self::State { .. } => Some("run the newest version of shadowtable that has run this migration".into()),
-            Self::UnknownType(_) => Some("use a newer version of shadowtable; nothing was copied without the attribute".into()),
+            Self::UnknownType(_) => {
+                Some("use a newer version of shadowtable; nothing was copied without the attribute".into())
+            }
             Self::Violation(_) | Self::Task(_) => {
                 Some("this is a defect of shadowtable: nothing more was written; please report it with the log".into())
             }

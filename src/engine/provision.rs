@@ -31,12 +31,7 @@ pub async fn check_source<P: Ports>(ports: &P, needs_old_images: bool, enable: b
     );
     let mut asked = false;
     loop {
-        let table = describe(ports, admin).await?.ok_or_else(|| {
-            EngineError::refused(
-                format!("the source table {name} does not exist"),
-                "check source.table, source.region and source.endpoint_url",
-            )
-        })?;
+        let table = find_source(ports.clock(), admin).await?;
         if matches!(table.status, TableStatus::Deleting | TableStatus::Unusable) {
             return Err(EngineError::refused(
                 format!("the source table {name} is {:?}", table.status).to_lowercase(),
@@ -72,11 +67,21 @@ pub async fn check_source<P: Ports>(ports: &P, needs_old_images: bool, enable: b
     }
 }
 
+/// The source as it is; a missing one is refused.
+pub async fn find_source(clock: &impl Clock, admin: &impl TableAdmin) -> Result<TableDescription, EngineError> {
+    describe(clock, admin).await?.ok_or_else(|| {
+        EngineError::refused(
+            format!("the source table {} does not exist", admin.name()),
+            "check source.table, source.region and source.endpoint_url",
+        )
+    })
+}
+
 async fn enable_stream<P: Ports>(ports: &P, admin: &P::Admin) -> Result<(), EngineError> {
     let mut retry = Retry::default();
     loop {
         match admin.enable_stream(ViewType::NewAndOldImages).await {
-            Err(error) if error.fault.reaction() == Reaction::BackOff => wait(ports, &mut retry, &error).await,
+            Err(error) if error.fault.reaction() == Reaction::BackOff => wait(ports.clock(), &mut retry, &error).await,
             // Enabled already: an earlier attempt took effect. What it carries is looked at next.
             Err(error) if matches!(error.fault, Fault::Busy | Fault::Rejected) => return Ok(()),
             other => return Ok(other?),
@@ -95,7 +100,7 @@ pub async fn provision_shadow<P: Ports>(
     let name = admin.name();
     let mut retry = Retry::default();
     loop {
-        let Some(table) = describe(ports, admin).await? else {
+        let Some(table) = describe(ports.clock(), admin).await? else {
             if let Some(recorded) = recorded {
                 return Err(EngineError::refused(
                     format!("the shadow table {name}, recorded as {}, does not exist", recorded.arn),
@@ -106,7 +111,9 @@ pub async fn provision_shadow<P: Ports>(
             match admin.create(target, &CreateOptions::default()).await {
                 Ok(()) => {}
                 Err(error) if error.fault == Fault::Busy => ports.clock().sleep(POLL).await,
-                Err(error) if error.fault.reaction() == Reaction::BackOff => wait(ports, &mut retry, &error).await,
+                Err(error) if error.fault.reaction() == Reaction::BackOff => {
+                    wait(ports.clock(), &mut retry, &error).await
+                }
                 Err(error) if error.fault == Fault::Rejected => {
                     return Err(EngineError::refused(
                         format!("the service refuses the target layout: {}", error.message),
@@ -173,7 +180,7 @@ async fn check_shadow<P: Ports>(
                     "choose another shadow.table, or delete this one if nobody needs it",
                 ));
             }
-            Err(error) if error.fault.reaction() == Reaction::BackOff => wait(ports, &mut retry, &error).await,
+            Err(error) if error.fault.reaction() == Reaction::BackOff => wait(ports.clock(), &mut retry, &error).await,
             Err(error) => return Err(error.into()),
         }
     }
@@ -198,17 +205,17 @@ pub fn same_table(role: &str, recorded: &TableIdentity, found: &TableDescription
 }
 
 /// A table as it is, however often the request must be repeated.
-pub async fn describe<P: Ports>(ports: &P, admin: &P::Admin) -> Result<Option<TableDescription>, EngineError> {
+pub async fn describe(clock: &impl Clock, admin: &impl TableAdmin) -> Result<Option<TableDescription>, EngineError> {
     let mut retry = Retry::default();
     loop {
         match admin.describe().await {
-            Err(error) if error.fault.reaction() == Reaction::BackOff => wait(ports, &mut retry, &error).await,
+            Err(error) if error.fault.reaction() == Reaction::BackOff => wait(clock, &mut retry, &error).await,
             other => return Ok(other?),
         }
     }
 }
 
-async fn wait<P: Ports>(ports: &P, retry: &mut Retry, error: &PortError) {
+async fn wait(clock: &impl Clock, retry: &mut Retry, error: &PortError) {
     tracing::warn!(%error, "trying again");
-    retry.wait(ports.clock()).await;
+    retry.wait(clock).await;
 }

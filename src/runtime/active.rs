@@ -43,7 +43,10 @@ impl<P: Ports> Active<P> {
     /// long, and nothing is written before.
     pub(super) async fn run(self, settle: Duration) -> Result<Outcome, EngineError> {
         if !settle.is_zero() {
-            tracing::info!(seconds = settle.as_secs_f64(), "waiting until requests of the previous holder can land no more");
+            tracing::info!(
+                seconds = settle.as_secs_f64(),
+                "waiting until requests of the previous holder can land no more"
+            );
         }
         tokio::select! {
             biased;
@@ -164,7 +167,9 @@ impl<P: Ports> Active<P> {
         for line in self.job.transform.properties().to_string().lines().chain(estimate.lines()) {
             tracing::info!("{line}");
         }
-        tracing::info!("the stream allows two readers per shard: this is one; a Lambda trigger or another consumer is the other");
+        tracing::info!(
+            "the stream allows two readers per shard: this is one; a Lambda trigger or another consumer is the other"
+        );
     }
 
     async fn pin(&self, meta: &mut Stored<Meta>) -> Result<HashMap<String, RecordsPage>, EngineError> {
@@ -174,7 +179,11 @@ impl<P: Ports> Active<P> {
         Ok(live)
     }
 
-    async fn mirror(&self, meta: &mut Stored<Meta>, live: HashMap<String, RecordsPage>) -> Result<Outcome, EngineError> {
+    async fn mirror(
+        &self,
+        meta: &mut Stored<Meta>,
+        live: HashMap<String, RecordsPage>,
+    ) -> Result<Outcome, EngineError> {
         let source = self.unchanged_source(&meta.value).await?;
         let pin = self.store.load::<Pin>(PIN).await?.map(|stored| stored.value).ok_or_else(|| EngineError::State {
             entry: PIN.into(),

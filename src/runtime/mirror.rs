@@ -106,7 +106,8 @@ impl<'a, P: Ports> Mirror<'a, P> {
             lease: job.engine.lease.clone(),
             paused: watching,
         };
-        let copier = Copier::resume(Arc::clone(ports), Arc::clone(&applier), Arc::clone(store), Arc::clone(meters), copy);
+        let copier =
+            Copier::resume(Arc::clone(ports), Arc::clone(&applier), Arc::clone(store), Arc::clone(meters), copy);
         let copier = Arc::new(copier.await?);
         let shown = Arc::new(Mutex::new(meta.value.clone()));
         Ok(Self { active, meta, shown, pin, parts: Parts { applier, copier, tail, items_expected }, paused })
@@ -152,7 +153,9 @@ impl<'a, P: Ports> Mirror<'a, P> {
         tasks.spawn(async move { run.await.map(|()| Ended::Stopped) });
         if self.meta.value.phase == Phase::Copying {
             let run = copier.run(readers.clone());
-            tasks.spawn(async move { run.await.map(|complete| if complete { Ended::CopyComplete } else { Ended::Stopped }) });
+            tasks.spawn(async move {
+                run.await.map(|complete| if complete { Ended::CopyComplete } else { Ended::Stopped })
+            });
         }
         let (ports, meta, pin) = (Arc::clone(&self.active.ports), self.meta.value.clone(), self.pin.clone());
         let (interval, stop) = (WATCH.min(self.active.job.engine.tail.discover), readers.clone());

@@ -5,6 +5,7 @@
 //! wake it.
 
 mod active;
+pub mod admin;
 mod commands;
 mod mirror;
 mod monitor;
@@ -21,9 +22,7 @@ use tokio_util::sync::CancellationToken;
 use self::active::{Active, Outcome};
 pub use self::monitor::{Monitor, Readiness};
 pub use self::state_table::prepare_state_table;
-pub use self::status::{
-    ApplyStatus, CopyStatus, LeaseStatus, MirrorStatus, STATUS_SCHEMA, Status, TailStatus,
-};
+pub use self::status::{ApplyStatus, CopyStatus, LeaseStatus, MirrorStatus, STATUS_SCHEMA, Status, TailStatus};
 use crate::engine::lease::{Acquired, Claimant, acquire};
 use crate::engine::store::{Store, partition_of};
 use crate::engine::{EngineError, EngineSettings};

@@ -10,7 +10,7 @@ use crate::protocol::phase::Phase;
 use crate::telemetry::{Meters, names};
 
 /// A status and the totals that only metrics show.
-pub type Snapshot = (Status, (u64, u64, u64));
+pub(super) type Snapshot = (Status, (u64, u64, u64));
 
 /// Whether this process does what it should.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,17 +42,17 @@ enum View {
 
 impl Monitor {
     /// The process waits for the lease.
-    pub fn standby(&self, migration: &str, standby: Standby) {
+    pub(super) fn standby(&self, migration: &str, standby: Standby) {
         *self.view() = View::Standby { migration: migration.to_owned(), standby };
     }
 
     /// The process works, and says so by `look`.
-    pub fn active(&self, look: impl Fn() -> Snapshot + Send + Sync + 'static) {
+    pub(super) fn active(&self, look: impl Fn() -> Snapshot + Send + Sync + 'static) {
         *self.view() = View::Active(Box::new(look));
     }
 
     /// The process neither waits nor works.
-    pub fn idle(&self) {
+    pub(super) fn idle(&self) {
         *self.view() = View::Starting;
     }
 

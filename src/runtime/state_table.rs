@@ -24,11 +24,7 @@ fn layout() -> TableLayout {
 }
 
 fn options() -> CreateOptions {
-    CreateOptions {
-        deletion_protection: true,
-        ttl_attribute: Some("expires_at".into()),
-        point_in_time_recovery: true,
-    }
+    CreateOptions { deletion_protection: true, ttl_attribute: Some("expires_at".into()), point_in_time_recovery: true }
 }
 
 /// Creates the state table if it is not there: on demand, protected against deletion, with point-in-time recovery and
@@ -38,7 +34,7 @@ pub async fn prepare_state_table<P: Ports>(ports: &P) -> Result<(), EngineError>
     let name = admin.name();
     let (mut retry, mut created) = (Retry::default(), false);
     loop {
-        let Some(table) = describe(ports, admin).await? else {
+        let Some(table) = describe(ports.clock(), admin).await? else {
             tracing::info!(table = name, "creating the state table");
             created = true;
             match admin.create(&layout(), &options()).await {
@@ -51,7 +47,9 @@ pub async fn prepare_state_table<P: Ports>(ports: &P) -> Result<(), EngineError>
         };
         if table.layout.key_schema() != layout().key_schema() {
             return Err(EngineError::refused(
-                format!("the table {name} is not a state table of shadowtable: its keys are not pk and sk, both strings"),
+                format!(
+                    "the table {name} is not a state table of shadowtable: its keys are not pk and sk, both strings"
+                ),
                 "choose another state.table; shadowtable creates it",
             ));
         }

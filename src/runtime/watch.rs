@@ -52,7 +52,9 @@ async fn look<P: Ports>(ports: &P, meta: &Meta, pin: &Pin) -> Result<Option<Stri
             ("source", Some(arn)) if arn != pin.stream_arn => {
                 return Ok(Some(format!("the stream of the source table {name} was disabled and enabled again")));
             }
-            ("shadow", Some(_)) => tracing::warn!(table = name, "somebody enabled the shadow's stream; it must be off until the switch"),
+            ("shadow", Some(_)) => {
+                tracing::warn!(table = name, "somebody enabled the shadow's stream; it must be off until the switch")
+            }
             _ => {}
         }
     }

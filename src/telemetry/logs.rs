@@ -19,18 +19,18 @@ pub struct LogSettings {
     /// How lines look.
     pub format: LogFormat,
     /// A level (`info`) or a filter (`info,shadowtable::engine=debug`).
-    pub filter: String,
+    pub level: String,
 }
 
 impl Default for LogSettings {
     fn default() -> Self {
-        Self { format: LogFormat::Human, filter: "info".into() }
+        Self { format: LogFormat::Human, level: "info".into() }
     }
 }
 
 /// Sends log lines to stderr. `colour`: only where it is a terminal that wants it.
 pub fn init_logs(settings: &LogSettings, colour: bool) -> Result<(), tracing_subscriber::filter::ParseError> {
-    let filter = EnvFilter::try_new(&settings.filter)?;
+    let filter = EnvFilter::try_new(&settings.level)?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_timer(SystemTime);
     // A second initialisation keeps the first: tests start several migrations in one process.
     let _ = match settings.format {

@@ -3,6 +3,8 @@
 mod logs;
 mod meters;
 pub mod names;
+mod recorder;
 
 pub use logs::{LogFormat, LogSettings, init_logs};
 pub use meters::Meters;
+pub use recorder::install_recorder;

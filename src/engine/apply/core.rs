@@ -134,7 +134,14 @@ impl Core {
     }
 
     /// Offers an item that was read again, unless a change overtook the read: then it must be read once more.
-    pub fn offer_reread(&mut self, reader: Reader, page: PageRead, source: &Key, mapped: Option<Mapped>, now: Moment) -> bool {
+    pub fn offer_reread(
+        &mut self,
+        reader: Reader,
+        page: PageRead,
+        source: &Key,
+        mapped: Option<Mapped>,
+        now: Moment,
+    ) -> bool {
         let current = self.overtaken.is_current(page) && !self.overtaken.overtook(source, page);
         self.overtaken.end(page);
         if !current {
@@ -276,8 +283,8 @@ impl Core {
     }
 
     fn offer(&mut self, reader: Reader, unit: Unit, source: Key, mapped: Option<Mapped>, lane: Lane, now: Moment) {
-        let accepted = self.slots.is_unplaced(&source)
-            && !matches!(mapped, Some(Mapped { place: Place::Unplaced(_), .. }));
+        let accepted =
+            self.slots.is_unplaced(&source) && !matches!(mapped, Some(Mapped { place: Place::Unplaced(_), .. }));
         let accept = accepted.then(|| Mapped {
             place: Place::Unplaced(source.clone()),
             effect: Effect::Accept,

@@ -146,14 +146,16 @@ impl<P: Ports> Applier<P> {
     /// One request, and what it means for the slots. `spent` is what it cost beyond the estimate.
     async fn send(&self, batch: Batch) -> Result<Ended, EngineError> {
         let (outcome, pressed) = match batch.writes.as_slice() {
-            [write] if write.owner.is_some() => match self.within("a conditional write", self.ports.shadow().write_owned(write)).await {
-                Ok(reply) => {
-                    let held = if reply.done { Held::Mine } else { Held::Anothers };
-                    self.core().owned(&batch, held, self.now());
-                    (Ok(reply.write_units), false)
+            [write] if write.owner.is_some() => {
+                match self.within("a conditional write", self.ports.shadow().write_owned(write)).await {
+                    Ok(reply) => {
+                        let held = if reply.done { Held::Mine } else { Held::Anothers };
+                        self.core().owned(&batch, held, self.now());
+                        (Ok(reply.write_units), false)
+                    }
+                    Err(error) => (Err(error), true),
                 }
-                Err(error) => (Err(error), true),
-            },
+            }
             writes => match self.within("BatchWriteItem", self.ports.shadow().write_batch(writes)).await {
                 Ok(reply) => {
                     self.core().processed(&batch, &reply.unprocessed, self.now());

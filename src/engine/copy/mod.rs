@@ -93,7 +93,10 @@ impl<P: Ports> Copier<P> {
                 }
             };
             if stored.value.segments != parts.segments {
-                return Err(EngineError::State { entry: stored.sort, problem: "belongs to another number of segments".into() });
+                return Err(EngineError::State {
+                    entry: stored.sort,
+                    problem: "belongs to another number of segments".into(),
+                });
             }
             segments.push(Segment { reader: applier.add_reader(), stored });
         }

@@ -50,7 +50,9 @@ impl Board {
     }
 
     pub(super) fn begin(&mut self, shard: &str, reader: Reader) {
-        let Some(known_through) = self.lineage.get(shard).map(|record| self.lineage.known_through(record)) else { return };
+        let Some(known_through) = self.lineage.get(shard).map(|record| self.lineage.known_through(record)) else {
+            return;
+        };
         let reading = Reading { reader, watch: Watch::new(known_through), ended: false };
         self.reading.insert(shard.to_owned(), reading);
     }
@@ -95,7 +97,10 @@ impl Board {
             let mut record = known.clone();
             if let Some(Mark::Record { position, created }) = settled {
                 if known.position.as_ref().is_some_and(|stored| *stored > position) {
-                    return Err(Violation::new(Invariant::DurableCheckpoints, format!("the checkpoint of {shard} went back")));
+                    return Err(Violation::new(
+                        Invariant::DurableCheckpoints,
+                        format!("the checkpoint of {shard} went back"),
+                    ));
                 }
                 reading.watch.durable(created);
                 record.position = Some(position);

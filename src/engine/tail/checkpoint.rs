@@ -10,7 +10,8 @@ impl<P: Ports> Tail<P> {
         loop {
             let turned = self.turned.notified();
             self.save().await?;
-            if let Some(lost) = self.board().lineage.lost(self.settings.retention_margin, self.ports.clock().service()) {
+            if let Some(lost) = self.board().lineage.lost(self.settings.retention_margin, self.ports.clock().service())
+            {
                 return Err(lost.into());
             }
             tokio::select! {

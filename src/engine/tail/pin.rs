@@ -21,7 +21,12 @@ pub struct Pinned {
 
 /// Gives every open shard a position at its end and stores that. Everything that was written before is shown by the
 /// copy, which begins after it. An earlier, unfinished pin is made anew: nothing was copied behind it.
-pub async fn pin<P: Ports>(ports: &P, store: &Store<P>, table_id: &str, stream_arn: &str) -> Result<Pinned, EngineError> {
+pub async fn pin<P: Ports>(
+    ports: &P,
+    store: &Store<P>,
+    table_id: &str,
+    stream_arn: &str,
+) -> Result<Pinned, EngineError> {
     for stale in store.load_all::<ShardRecord>(SHARD).await? {
         store.delete(&stale.sort).await?;
     }

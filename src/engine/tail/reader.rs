@@ -19,7 +19,12 @@ const READ_BACKS: usize = 16;
 
 impl<P: Ports> Tail<P> {
     /// Offers the shard's changes in order until its end, which only a null iterator proves.
-    pub(super) async fn read_shard(self: Arc<Self>, shard: String, reader: Reader, start: Start) -> Result<(), EngineError> {
+    pub(super) async fn read_shard(
+        self: Arc<Self>,
+        shard: String,
+        reader: Reader,
+        start: Start,
+    ) -> Result<(), EngineError> {
         let live = self.live().remove(&shard);
         let (mut at, mut skip_before) = (start.at, start.skip_before);
         let mut iterator = match live {
@@ -106,7 +111,9 @@ impl<P: Ports> Tail<P> {
                     loop {
                         match ports.source().get(&key).await {
                             Ok(item) => return Ok((key, item)),
-                            Err(error) if error.fault.reaction() == Reaction::BackOff => retry.wait(ports.clock()).await,
+                            Err(error) if error.fault.reaction() == Reaction::BackOff => {
+                                retry.wait(ports.clock()).await
+                            }
                             Err(error) => return Err(error),
                         }
                     }

@@ -1,0 +1,200 @@
+//! `pause`, `resume`, `abort`, `reseed` and `quarantine`: what operators ask.
+
+use std::io::{BufRead as _, IsTerminal as _};
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use super::connect::{Connected, complain, for_migration, for_state, host};
+use super::look::pretty;
+use super::output::{data, talk};
+use super::table::table;
+use super::{DONE, FAILED, PARTIAL, PauseTarget, QuarantineVerb, start};
+use crate::config::{CommandSettings, Settings};
+use crate::engine::ApplySettings;
+use crate::engine::EngineError;
+use crate::engine::LeaseSettings;
+use crate::engine::entities::{CommandVerb, Paused, QuarantineRecord};
+use crate::runtime::operator::{self, OperatorJob, Overview, command};
+
+/// `pause` and `resume`.
+pub(super) fn pause(settings: &CommandSettings, what: Option<PauseTarget>) -> ExitCode {
+    let paused = match what {
+        None => Paused::None,
+        Some(PauseTarget::Copy) => Paused::Copy,
+        Some(PauseTarget::All) => Paused::All,
+    };
+    ask(settings, CommandVerb::Pause { paused })
+}
+
+/// `abort`.
+pub(super) fn abort(settings: &CommandSettings, yes: bool) -> ExitCode {
+    let id = settings.migration.as_str();
+    if !yes && !confirmed(&format!("End migration {id} for good? Its shadow will no longer be kept in step.")) {
+        return ExitCode::from(FAILED);
+    }
+    start(&settings.log, async {
+        let ended = async {
+            let ports = for_state(&settings.state).await?;
+            let job = OperatorJob {
+                lease: LeaseSettings::default().duration,
+                abandon: ApplySettings::default().abandon,
+                host: host(),
+            };
+            operator::abort(&ports, id, &job).await
+        };
+        match ended.await {
+            Ok(found) => data(&remains(&found, &settings.state.table)),
+            Err(error) => failed(&error),
+        }
+    })
+}
+
+/// What an ended migration leaves, and the commands that remove it.
+fn remains(found: &Overview, state_table: &str) -> String {
+    let meta = &found.meta;
+    let (id, source, shadow) = (&meta.migration, &meta.source_table, &meta.shadow_table);
+    format!(
+        "migration {id} is aborted. Nothing was deleted; what remains, and the command that removes it:\n\
+         \x20 the shadow table:  aws dynamodb delete-table --table-name {shadow}\n\
+         \x20 its state:         aws dynamodb query --table-name {state_table} --key-condition-expression 'pk = :pk' \
+         --expression-attribute-values '{{\":pk\":{{\"S\":\"MIGRATION#{id}\"}}}}' --projection-expression pk,sk\n\
+         \x20                    (delete the entries it lists; they cost next to nothing and are the record of what was done)\n\
+         \x20 the stream:        aws dynamodb update-table --table-name {source} --stream-specification StreamEnabled=false\n\
+         \x20                    (only if nothing else reads it)\n"
+    )
+}
+
+/// `reseed`.
+pub(super) fn reseed(settings: &Settings, yes: bool, delete_shadow: bool) -> ExitCode {
+    let question = if delete_shadow {
+        format!("Delete {} with everything in it, and copy again from the beginning?", settings.shadow.table)
+    } else {
+        format!("Forget all progress of {} and copy again into {}?", settings.migration, settings.shadow.table)
+    };
+    if !yes && !confirmed(&question) {
+        return ExitCode::from(FAILED);
+    }
+    start(&settings.log, async {
+        let done = async {
+            let Connected { ports, job } = for_migration(settings, false).await?;
+            operator::reseed(&ports, &job, delete_shadow).await
+        };
+        match done.await {
+            Ok(()) => data("the migration is planned anew: `shadowtable run` provisions the shadow and copies again\n"),
+            Err(error) => failed(&error),
+        }
+    })
+}
+
+/// `quarantine`.
+pub(super) fn quarantine(settings: &CommandSettings, verb: &QuarantineVerb) -> ExitCode {
+    match verb {
+        QuarantineVerb::Retry(args) => {
+            ask(settings, CommandVerb::Retry { ids: if args.all { Vec::new() } else { args.ids.clone() } })
+        }
+        QuarantineVerb::List { json } => show(settings, *json, |_| true, |found| rows(found)),
+        QuarantineVerb::Show { id, json } => {
+            show(settings, *json, |record| record.id == *id, |found| found.iter().map(detail).collect())
+        }
+    }
+}
+
+fn show(
+    settings: &CommandSettings,
+    as_json: bool,
+    wanted: impl Fn(&QuarantineRecord) -> bool,
+    text: impl Fn(&[QuarantineRecord]) -> String,
+) -> ExitCode {
+    start(&settings.log, async {
+        let found = async {
+            let ports = for_state(&settings.state).await?;
+            operator::quarantine(&*ports, settings.migration.as_str()).await
+        };
+        match found.await {
+            Ok(mut found) => {
+                found.retain(|record| wanted(record));
+                data(&if as_json {
+                    pretty(&json!(found.iter().map(document).collect::<Vec<_>>()))
+                } else {
+                    text(&found)
+                })
+            }
+            Err(error) => failed(&error),
+        }
+    })
+}
+
+fn document(record: &QuarantineRecord) -> serde_json::Value {
+    json!({
+        "id": record.id,
+        "source_key": record.source_key,
+        "shadow_key": record.shadow_key,
+        "reason": record.reason,
+        "message": record.message,
+        "since": record.since.to_string(),
+    })
+}
+
+fn rows(found: &[QuarantineRecord]) -> String {
+    let row = |record: &QuarantineRecord| {
+        [
+            record.id.clone(),
+            record.reason.as_str().into(),
+            record.since.to_string(),
+            record.source_key.to_string(),
+            record.message.clone(),
+        ]
+    };
+    table(["ID", "REASON", "SINCE", "SOURCE KEY", "MESSAGE"], found.iter().map(row))
+}
+
+fn detail(record: &QuarantineRecord) -> String {
+    let shadow =
+        record.shadow_key.as_ref().map_or_else(|| "none: the transform makes none".into(), ToString::to_string);
+    format!(
+        "id          {}\nreason      {}\nmessage     {}\nsince       {}\nsource key  {}\nshadow key  {shadow}\n",
+        record.id,
+        record.reason.as_str(),
+        record.message,
+        record.since,
+        record.source_key,
+    )
+}
+
+/// Asks the active process.
+fn ask(settings: &CommandSettings, verb: CommandVerb) -> ExitCode {
+    start(&settings.log, async {
+        let answer = async {
+            let ports = for_state(&settings.state).await?;
+            command(&*ports, settings.migration.as_str(), verb).await
+        };
+        match answer.await {
+            Ok(answer) if answer.done => {
+                talk(&answer.message);
+                ExitCode::from(DONE)
+            }
+            Ok(answer) => {
+                talk(&answer.message);
+                ExitCode::from(PARTIAL)
+            }
+            Err(error) => failed(&error),
+        }
+    })
+}
+
+fn failed(error: &EngineError) -> ExitCode {
+    complain(error);
+    ExitCode::from(FAILED)
+}
+
+/// Asks a person. Without a terminal nobody can answer, and that is a no.
+fn confirmed(question: &str) -> bool {
+    if !std::io::stdin().is_terminal() {
+        talk(&format!("{question}\nhint: there is no terminal to ask on; say --yes"));
+        return false;
+    }
+    talk(&format!("{question} [y/N]"));
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer).is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
+}

@@ -1,0 +1,118 @@
+//! From settings to ports: connections, identity, key schemas.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::output::talk;
+use crate::aws::{AwsAccess, AwsPorts, AwsSettings, Connection, IdentityCheck, TableNames, Timeouts, check_identity};
+use crate::config::{Settings, TableSettings};
+use crate::engine::EngineError;
+use crate::engine::provision::find_source;
+use crate::model::{KeyAttribute, KeySchema, KeyType, TableDescription, TableLayout};
+use crate::protocol::transform::Transform;
+use crate::runtime::Job;
+
+/// How long a connection may take to be made, and a read to be answered.
+const CONNECT: Duration = Duration::from_secs(3);
+const READ: Duration = Duration::from_secs(10);
+
+/// A migration and its ports, ready to be run.
+pub(super) struct Connected {
+    pub(super) ports: Arc<AwsPorts>,
+    pub(super) job: Job,
+}
+
+/// Connects, checks who we are, looks at the source, and compiles the transform for its keys.
+pub(super) async fn for_migration(settings: &Settings, enable_stream: bool) -> Result<Connected, EngineError> {
+    let access =
+        access(&settings.source, &settings.shadow, &settings.state, settings.engine.apply.request_timeout).await?;
+    identify(&[("source", &access.source), ("shadow", &access.shadow), ("state", &access.state)]).await?;
+    let source = find_source(access.clock(), access.source_admin()).await?;
+    let target = target(settings, &source);
+    let (source_key, shadow_key) = (source.layout.key_schema(), target.key_schema());
+    let transform = Transform::compile(&settings.transform, &source_key, &shadow_key).map_err(|errors| {
+        let lines: Vec<_> = errors.iter().map(|error| format!("  {error}")).collect();
+        EngineError::refused(
+            format!("the transform does not fit the tables:\n{}", lines.join("\n")),
+            "correct [[transform]] or the target layout; nothing was changed",
+        )
+    })?;
+    let job = Job {
+        migration: settings.migration.as_str().to_owned(),
+        target,
+        transform,
+        source_key: source_key.clone(),
+        engine: settings.engine.clone(),
+        enable_stream,
+        host: host(),
+    };
+    Ok(Connected { ports: Arc::new(access.into_ports(source_key, shadow_key)), job })
+}
+
+/// Ports of which only the state table and the clock are meant to be used.
+pub(super) async fn for_state(state: &TableSettings) -> Result<Arc<AwsPorts>, EngineError> {
+    let access = access(state, state, state, READ).await?;
+    identify(&[("state", &access.state)]).await?;
+    let nobody = KeySchema { partition: KeyAttribute { name: "pk".into(), kind: KeyType::S }, sort: None };
+    Ok(Arc::new(access.into_ports(nobody.clone(), nobody)))
+}
+
+/// This machine's name.
+pub(super) fn host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// The layout asked for, or the source's own.
+fn target(settings: &Settings, source: &TableDescription) -> TableLayout {
+    settings.target.as_ref().map_or_else(|| source.layout.clone(), |file| file.layout.clone())
+}
+
+async fn access(
+    source: &TableSettings,
+    shadow: &TableSettings,
+    state: &TableSettings,
+    write: Duration,
+) -> Result<AwsAccess, EngineError> {
+    let settings = AwsSettings {
+        source: source.connection.clone(),
+        shadow: shadow.connection.clone(),
+        state: state.connection.clone(),
+        tables: TableNames { source: source.table.clone(), shadow: shadow.table.clone(), state: state.table.clone() },
+        timeouts: Timeouts { connect: CONNECT, read: READ, write },
+        seed: seed(),
+    };
+    AwsAccess::connect(&settings).await.map_err(|error| {
+        EngineError::refused(error.to_string(), "set region, profile or endpoint_url of the table's section")
+    })
+}
+
+/// Wrong or missing credentials end it here; where nobody can tell, the next request will.
+async fn identify(connections: &[(&str, &Connection)]) -> Result<(), EngineError> {
+    for (role, connection) in connections {
+        match check_identity(connection).await {
+            IdentityCheck::Confirmed(identity) => {
+                tracing::info!(role, account = identity.account, arn = identity.arn, "the credentials are good");
+            }
+            IdentityCheck::Unreachable(why) => {
+                tracing::warn!(role, why, "the credentials could not be checked with STS")
+            }
+            IdentityCheck::Refused(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Different in each process, so that two of them do not wait in step.
+#[expect(clippy::disallowed_methods, reason = "the clock port is seeded with it, so it cannot come from there")]
+fn seed() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    since.as_secs().rotate_left(32) ^ u64::from(since.subsec_nanos()) ^ u64::from(std::process::id()).rotate_left(48)
+}
+
+/// Says why something failed, and what to do.
+pub(super) fn complain(error: &EngineError) {
+    talk(&format!("error: {error}"));
+    if let Some(hint) = error.hint() {
+        talk(&format!("hint: {hint}"));
+    }
+}
