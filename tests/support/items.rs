@@ -101,7 +101,6 @@ pub(crate) fn large(keys: Keys, number: usize, kibibytes: usize, rng: &mut Rng) 
 pub(crate) fn odd(keys: Keys, number: usize) -> Item {
     let mut item = key(keys, number);
     let inner = self::item([
-        ("", s("an attribute without a name, where it may be")),
         (
             "numbers",
             AttributeValue::Ns(["1E-130", "-0.1", "12345678901234567890123456789012345678"].map(str::to_owned).into()),
