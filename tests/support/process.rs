@@ -59,8 +59,9 @@ impl Status {
         self.at(pointer).as_bool().unwrap_or_else(|| panic!("{pointer} is not a truth in the status {}", self.0))
     }
 
+    /// Empty while the process does not know it yet.
     pub(crate) fn phase(&self) -> &str {
-        self.text("/phase")
+        if self.at("/phase").is_null() { "" } else { self.text("/phase") }
     }
 
     pub(crate) fn holds_lease(&self) -> bool {
