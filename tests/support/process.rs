@@ -59,7 +59,12 @@ impl Status {
         self.at(pointer).as_bool().unwrap_or_else(|| panic!("{pointer} is not a truth in the status {}", self.0))
     }
 
-    /// Empty while the process does not know it yet.
+    /// The process has something to say: it is past its start.
+    fn is_known(&self) -> bool {
+        !self.at("/phase").is_null() || self.0.pointer("/standby") == Some(&Value::Bool(true))
+    }
+
+    /// Empty while the process waits for the lease, or starts.
     pub(crate) fn phase(&self) -> &str {
         if self.at("/phase").is_null() { "" } else { self.text("/phase") }
     }
@@ -135,7 +140,7 @@ impl Process {
         loop {
             let status = self.status();
             match status {
-                Ok(status) if accept(&status) => return status,
+                Ok(status) if status.is_known() && accept(&status) => return status,
                 last => {
                     if let Some(exit) = self.ended() {
                         panic!("it ended with {exit} before {what}; last status: {last:?}\n{}", self.log_tail());
