@@ -64,9 +64,18 @@ pub async fn prepare_state_table<P: Ports>(ports: &P) -> Result<(), EngineError>
             }
         }
     }
-    if created {
-        for missing in admin.configure(&options()).await? {
-            tracing::warn!(table = name, "the endpoint does not offer {missing} for the state table");
+    while created {
+        match admin.configure(&options()).await {
+            Ok(missing) => {
+                for setting in missing {
+                    tracing::warn!(table = name, "the endpoint does not offer {setting} for the state table");
+                }
+                break;
+            }
+            Err(error) if error.fault.reaction() == Reaction::BackOff || error.fault == Fault::Busy => {
+                retry.wait(ports.clock()).await;
+            }
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(())

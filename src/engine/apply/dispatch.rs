@@ -142,6 +142,11 @@ impl<P: Ports> Applier<P> {
 
     /// One request, and what it means for the slots. `spent` is what it cost beyond the estimate.
     async fn send(&self, batch: Batch) -> Result<Ended, EngineError> {
+        // Invariant 6, checked last of all: the task may have waited long for its turn.
+        if !self.store.lease().may_write(self.settings.request_timeout) {
+            self.core().throttled(&batch);
+            return Ok(Ended::Pressed { spent: -batch.estimated_units });
+        }
         let (outcome, pressed) = match batch.writes.as_slice() {
             [write] if write.owner.is_some() => {
                 match self.within("a conditional write", self.ports.shadow().write_owned(write)).await {
