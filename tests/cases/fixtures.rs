@@ -211,7 +211,7 @@ pub(crate) fn a_process_is_followed_from_its_log_to_its_end(ctx: &Ctx) {
     let mut migration = stand_in(ctx, &listener);
     let mut process = migration.run();
     let server = std::thread::spawn(move || {
-        serve(&listener, &[("planned", 0.0, None), ("copying", 0.0, None), ("tailing", 0.0, None)])
+        serve(&listener, &[("planned", 0.0, None), ("copying", 0.0, None), ("tailing", 0.0, None)]);
     });
     let status = process.wait_until("tailing", |status| status.phase() == "tailing");
     assert!(status.holds_lease());

@@ -115,7 +115,8 @@ impl Process {
     pub(crate) fn admin(&mut self) -> SocketAddr {
         let start = clock::now();
         loop {
-            if let Some(address) = lock(&self.heard).admin {
+            let said = lock(&self.heard).admin;
+            if let Some(address) = said {
                 return address;
             }
             if let Some(status) = self.ended() {
