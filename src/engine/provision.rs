@@ -112,7 +112,7 @@ pub async fn provision_shadow<P: Ports>(
                 Ok(()) => {}
                 Err(error) if error.fault == Fault::Busy => ports.clock().sleep(POLL).await,
                 Err(error) if error.fault.reaction() == Reaction::BackOff => {
-                    wait(ports.clock(), &mut retry, &error).await
+                    wait(ports.clock(), &mut retry, &error).await;
                 }
                 Err(error) if error.fault == Fault::Rejected => {
                     return Err(EngineError::refused(

@@ -53,11 +53,11 @@ impl<P: Ports> Active<P> {
         let mut first_pages = HashMap::new();
         loop {
             self.show(&meta.value);
-            let step = match meta.value.phase {
+            let outcome = match meta.value.phase {
                 Phase::Planned | Phase::Provisioned => tokio::select! {
                     biased;
                     () = stop.cancelled() => return Ok(Outcome { quiet: true }),
-                    step = self.prepare(&mut meta) => step.map(|pinned| first_pages = pinned),
+                    prepared = self.prepare(&mut meta) => prepared.map(|pinned| first_pages = pinned),
                 },
                 Phase::Copying | Phase::Tailing => {
                     match Box::pin(self.mirror(&mut meta, std::mem::take(&mut first_pages))).await {
@@ -79,7 +79,7 @@ impl<P: Ports> Active<P> {
                     ));
                 }
             };
-            if let Err(error) = step {
+            if let Err(error) = outcome {
                 if let EngineError::Lost(reason) = &error {
                     self.transition(&mut meta, Event::HistoryLost, Some(reason)).await?;
                 }

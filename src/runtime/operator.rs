@@ -10,12 +10,12 @@ use crate::engine::entities::{
     Answer, CommandRecord, CommandVerb, DirectoryRecord, EventRecord, LeaseRecord, Live, Meta, Pin, QuarantineRecord,
 };
 use crate::engine::lease::{Acquired, acquire};
+use crate::engine::retry::Retry;
 use crate::engine::store::{
     COMMAND, DIRECTORY, EVENT, LEASE, LIVE, META, PIN, QUARANTINE, SEGMENT, SHARD, Store, Stored, decode, encode,
     partition_of,
 };
 use crate::model::{Moment, Timestamp};
-use crate::engine::retry::Retry;
 use crate::ports::{Clock, Entry, Fault, Guard, Ports, Reaction, StateKey, StateStore, TableAdmin};
 use crate::protocol::phase::{Event, next};
 

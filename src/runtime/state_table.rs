@@ -64,13 +64,19 @@ pub async fn prepare_state_table<P: Ports>(ports: &P) -> Result<(), EngineError>
             }
         }
     }
-    while created {
+    if created { configure(ports).await } else { Ok(()) }
+}
+
+async fn configure<P: Ports>(ports: &P) -> Result<(), EngineError> {
+    let admin = ports.state_admin();
+    let mut retry = Retry::default();
+    loop {
         match admin.configure(&options()).await {
             Ok(missing) => {
                 for setting in missing {
-                    tracing::warn!(table = name, "the endpoint does not offer {setting} for the state table");
+                    tracing::warn!(table = admin.name(), "the endpoint does not offer {setting} for the state table");
                 }
-                break;
+                return Ok(());
             }
             Err(error) if error.fault.reaction() == Reaction::BackOff || error.fault == Fault::Busy => {
                 retry.wait(ports.clock()).await;
@@ -78,5 +84,4 @@ pub async fn prepare_state_table<P: Ports>(ports: &P) -> Result<(), EngineError>
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(())
 }

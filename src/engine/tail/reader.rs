@@ -121,7 +121,7 @@ impl<P: Ports> Tail<P> {
                         match ports.source().get(&key).await {
                             Ok(item) => return Ok((key, item)),
                             Err(error) if error.fault.reaction() == Reaction::BackOff => {
-                                retry.wait(ports.clock()).await
+                                retry.wait(ports.clock()).await;
                             }
                             Err(error) => return Err(error),
                         }
