@@ -23,7 +23,40 @@ pub(super) fn tune(engine: &mut EngineSettings, log: &mut LogSettings, given: im
             *span = Duration::from_millis(millis);
         }
     }
+    // The emulator answers one request at a time: more of them would only wait in front of it, and long pages hold up
+    // the others.
+    if !given("copy.concurrency") {
+        engine.copy.concurrency = 2;
+    }
+    if !given("copy.page_items") {
+        engine.copy.page_items = Some(250);
+    }
+    if !given("apply.concurrency") {
+        engine.apply.concurrency = 4;
+    }
     if !given("log.level") {
         LOG_LEVEL.clone_into(&mut log.level);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_given_stays() {
+        let (mut engine, mut log) = (EngineSettings::default(), LogSettings::default());
+        tune(&mut engine, &mut log, |_| true);
+        assert_eq!((engine, log), (EngineSettings::default(), LogSettings::default()));
+    }
+
+    #[test]
+    fn what_was_not_given_is_quick() {
+        let (mut engine, mut log) = (EngineSettings::default(), LogSettings::default());
+        tune(&mut engine, &mut log, |key| key == "tail.idle_poll_seconds");
+        assert_eq!(engine.tail.idle_poll, Duration::from_secs(1));
+        assert_eq!(engine.tail.caught_up, Duration::from_secs(1));
+        assert_eq!(engine.lease.checkpoint, Duration::from_millis(500));
+        assert_eq!(log.level, LOG_LEVEL);
     }
 }

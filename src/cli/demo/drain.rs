@@ -7,7 +7,7 @@ use crate::protocol::phase::Phase;
 use crate::runtime::Status;
 
 /// How long nothing may move before the demo is given up.
-const STALLED: Duration = Duration::from_secs(60);
+const STALLED: Duration = Duration::from_mins(1);
 
 /// Whether the shadow has everything: the copy is complete, nothing is pending, and the stream was polled without a
 /// change for the whole span that counts as caught up, all of it after the last write. An empty poll from before the

@@ -13,7 +13,7 @@ use crate::model::Moment;
 /// Time between two plain lines.
 const LINE: Duration = Duration::from_secs(1);
 /// The bar and what stands beside it.
-const TEMPLATE: &str = "{prefix:<10} {bar:32} {human_pos} of {human_len} items{msg}";
+const TEMPLATE: &str = "{prefix:<11} {bar:32} {msg}";
 
 /// What there is to be seen at one moment.
 #[derive(Clone, Debug, PartialEq, Default)]
@@ -65,17 +65,16 @@ impl Display {
             self.act_began = now;
             self.spoken = None;
         }
-        let tail = describe(scene, now.since(self.act_began));
+        let known = describe(scene, now.since(self.act_began));
         if let Some(bar) = &self.bar {
             bar.set_prefix(scene.act.clone());
             bar.set_length(scene.of);
             bar.set_position(scene.done);
-            bar.set_message(tail);
+            bar.set_message(known);
         } else if self.spoken.is_none_or(|spoken| now.since(spoken) >= LINE) {
             self.spoken = Some(now);
             let at = span(now.since(self.began).as_secs_f64());
-            let (done, of) = (HumanCount(scene.done), HumanCount(scene.of));
-            talk(&format!("{at:>8}  {:<10}{done} of {of} items{tail}", scene.act));
+            talk(&format!("{at:>8}  {:<12}{known}", scene.act));
         }
     }
 
@@ -94,16 +93,20 @@ impl Drop for Display {
     }
 }
 
-/// What stands behind the counts.
+/// All that is known, in words.
 fn describe(scene: &Scene, running: Duration) -> String {
-    let mut text = String::new();
-    if scene.done < scene.of && scene.done > 0 {
-        text += &format!(" ({}/s)", HumanCount(per_second(scene.done, running)));
-    }
-    if let Some(lag) = scene.lag_seconds {
-        text += &format!(", lag {}, {} changes, {} pending", span(lag), HumanCount(scene.changes), scene.pending);
-    }
-    text
+    let (done, of) = (HumanCount(scene.done), HumanCount(scene.of));
+    let items = (scene.of > 0).then(|| {
+        let rate = HumanCount(per_second(scene.done, running));
+        let rate = if scene.done > 0 && scene.done < scene.of { format!(" ({rate}/s)") } else { String::new() };
+        format!("{done} of {of} items{rate}")
+    });
+    let tail = scene.lag_seconds.map(|lag| {
+        let changes = HumanCount(scene.changes);
+        format!("lag {}, {changes} changes, {} pending", span(lag), scene.pending)
+    });
+    let known: Vec<_> = items.into_iter().chain(tail).collect();
+    known.join(", ")
 }
 
 /// The mean rate, in whole numbers.
@@ -119,9 +122,13 @@ mod tests {
     #[test]
     fn what_is_known_is_said() {
         let loading = Scene { act: "loading".into(), done: 5_000, of: 20_000, ..Scene::default() };
-        assert_eq!(describe(&loading, Duration::from_secs(2)), " (2,500/s)");
+        assert_eq!(describe(&loading, Duration::from_secs(2)), "5,000 of 20,000 items (2,500/s)");
         let tailing = Scene { done: 20_000, lag_seconds: Some(0.42), changes: 1_234, pending: 3, ..loading };
-        assert_eq!(describe(&tailing, Duration::from_secs(9)), ", lag 0.4 s, 1,234 changes, 3 pending");
+        assert_eq!(
+            describe(&tailing, Duration::from_secs(9)),
+            "20,000 of 20,000 items, lag 0.4 s, 1,234 changes, 3 pending"
+        );
+        assert_eq!(describe(&Scene::default(), Duration::ZERO), "");
     }
 
     #[test]

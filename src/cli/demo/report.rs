@@ -37,7 +37,7 @@ pub(super) struct Report {
 pub(super) struct Spans {
     /// Filling the table.
     pub(super) load: Duration,
-    /// From the pipeline's start until the copy was complete.
+    /// From the pin until the copy was complete.
     pub(super) copy: Duration,
     /// The application's writing.
     pub(super) writing: Duration,

@@ -57,7 +57,11 @@ async fn play(settings: &DemoSettings, args: &DemoArgs) -> Result<Report, Engine
     let pipeline = Pipeline::start(Arc::clone(&ports), settings).await?;
     display.say(&format!("metrics, health and status: http://{}/metrics /healthz /status", pipeline.admin()));
     let mut watched = Watched { pipeline, display, clock, longest_lag: 0.0, copied_at: None };
-    let until = loaded.plus(Duration::from_secs(args.seconds.into()));
+    let is_mirroring = |status: &Status, _| matches!(status.phase, Some(Phase::Copying | Phase::Tailing));
+    watched.until(Some(&mut writers), is_mirroring).await?;
+    // Counted from here on: what was written before the stream was pinned is copied, and shows nothing of the tail.
+    let mirroring = clock.now();
+    let until = mirroring.plus(Duration::from_secs(args.seconds.into()));
     watched.until(Some(&mut writers), |_, now| now >= until).await?;
     let written = writers.stop().await?;
 
@@ -79,7 +83,7 @@ async fn play(settings: &DemoSettings, args: &DemoArgs) -> Result<Report, Engine
     let now = clock.now();
     let spans = Spans {
         load: loaded.since(began),
-        copy: copied_at.unwrap_or(drained).since(loaded),
+        copy: copied_at.unwrap_or(drained).since(mirroring),
         writing: stopped.since(loaded),
         drain: drained.since(stopped),
         compare: now.since(compared),
