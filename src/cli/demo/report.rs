@@ -147,7 +147,7 @@ fn bound(seconds: f64) -> String {
 fn answer(found: &IndexAnswer, out: &mut fmt::Formatter<'_>) -> fmt::Result {
     let IndexAnswer { user, source, shadow } = found;
     let (before, after) = (source.len(), shadow.len());
-    writeln!(out, "index        {INDEX} of {user}: {before} entries in the source, {after} in the shadow; the first")?;
+    writeln!(out, "index        {INDEX}, entries of {user}: {before} in the source, {after} in the shadow; the first")?;
     for (role, entries) in [("source", source), ("shadow", shadow)] {
         match entries.first() {
             Some(entry) => writeln!(out, "  {role}     {}", entry_line(entry))?,
