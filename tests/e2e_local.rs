@@ -1,5 +1,5 @@
 //! The end-to-end cases on DynamoDB Local, the reference:
-//! `SHADOWTABLE_DYNAMODB_LOCAL_DIR=$(.ci/dynamodb-local) cargo test --features dynamodb-local --test e2e_local -- --test-threads=8`.
+//! `DYNAMODB_LOCAL_DIR=$(.ci/dynamodb-local) cargo test --features dynamodb-local --test e2e_local -- --test-threads=8`.
 
 // All of it is test code, which `clippy.toml` judges by itself.
 #[cfg(test)]

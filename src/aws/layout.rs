@@ -10,6 +10,8 @@ use aws_sdk_dynamodb::types::{
     TableStatus as WireStatus,
 };
 
+use aws_smithy_types::DateTime;
+
 use crate::model::{
     Billing, IndexLayout, IndexStatus, KeyType, Projection, StreamDescription, TableDescription, TableLayout,
     TableStatus, Throughput, ViewType,
@@ -50,7 +52,7 @@ pub(super) fn describe(table: WireTable) -> Result<TableDescription, String> {
         None => None,
     };
     Ok(TableDescription {
-        table_id: table.table_id.ok_or("it has no id")?,
+        table_id: table_id(table.table_id, table.creation_date_time.as_ref()).ok_or("it has no id and no date")?,
         arn: table.table_arn.ok_or("it has no ARN")?,
         status: table_status(table.table_status.as_ref()),
         layout: TableLayout {
@@ -65,6 +67,12 @@ pub(super) fn describe(table: WireTable) -> Result<TableDescription, String> {
         item_count: table.item_count.and_then(|count| u64::try_from(count).ok()).unwrap_or(0),
         size_bytes: table.table_size_bytes.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0),
     })
+}
+
+/// What tells a table apart from its namesakes. DynamoDB Local gives no id; when it was created does as well, being set
+/// anew when a table is recreated.
+fn table_id(id: Option<String>, created: Option<&DateTime>) -> Option<String> {
+    id.or_else(|| created.map(|created| format!("created-{}", created.as_secs_f64())))
 }
 
 fn attribute_types(definitions: &[AttributeDefinition]) -> Result<HashMap<&str, KeyType>, String> {

@@ -78,7 +78,7 @@ pub(super) fn reseed(settings: &Settings, yes: bool, delete_shadow: bool) -> Exi
     start(&settings.log, async {
         let done = async {
             let Connected { ports, job } = for_migration(settings, false).await?;
-            operator::reseed(&ports, &job, delete_shadow).await
+            Box::pin(operator::reseed(&ports, &job, delete_shadow)).await
         };
         match done.await {
             Ok(()) => data("the migration is planned anew: `shadowtable run` provisions the shadow and copies again\n"),
@@ -93,7 +93,7 @@ pub(super) fn quarantine(settings: &CommandSettings, verb: &QuarantineVerb) -> E
         QuarantineVerb::Retry(args) => {
             ask(settings, CommandVerb::Retry { ids: if args.all { Vec::new() } else { args.ids.clone() } })
         }
-        QuarantineVerb::List { json } => show(settings, *json, |_| true, |found| rows(found)),
+        QuarantineVerb::List { json } => show(settings, *json, |_| true, rows),
         QuarantineVerb::Show { id, json } => {
             show(settings, *json, |record| record.id == *id, |found| found.iter().map(detail).collect())
         }

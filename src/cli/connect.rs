@@ -94,7 +94,7 @@ async fn identify(connections: &[(&str, &Connection)]) -> Result<(), EngineError
                 tracing::info!(role, account = identity.account, arn = identity.arn, "the credentials are good");
             }
             IdentityCheck::Unreachable(why) => {
-                tracing::warn!(role, why, "the credentials could not be checked with STS")
+                tracing::warn!(role, why, "the credentials could not be checked with STS");
             }
             IdentityCheck::Refused(error) => return Err(error.into()),
         }

@@ -135,7 +135,7 @@ fn lines(found: &Overview, now: Timestamp) -> String {
         rows.push(("figures", format!("{} old{old}", span(age))));
         rows.extend(figures(status));
     }
-    rows.iter().map(|(name, value)| format!("{name:<11}{value}\n")).collect()
+    rows.iter().fold(String::new(), |text, (name, value)| text + &format!("{name:<11}{value}\n"))
 }
 
 fn figures(status: &Status) -> Vec<(&'static str, String)> {

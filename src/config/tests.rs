@@ -206,7 +206,7 @@ const OTHER_VALUES: [(&str, &str); 39] = [
     ("tail.discover_seconds", "0.1"),
     ("tail.idle_poll_seconds", "0.05"),
     ("tail.readers", "1"),
-    ("target.layout", "Cargo.toml"),
+    ("target.layout", "config/layout.yaml"),
 ];
 
 #[test]

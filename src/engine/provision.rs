@@ -60,7 +60,7 @@ pub async fn check_source<P: Ports>(ports: &P, needs_old_images: bool, enable: b
             None => {
                 return Err(EngineError::refused(
                     format!("the source table {name} has no stream"),
-                    format!("run again with --enable-stream, or enable it: {enable_command}"),
+                    format!("let it be enabled with `shadowtable run --enable-stream`, or enable it: {enable_command}"),
                 ));
             }
         }
@@ -112,7 +112,7 @@ pub async fn provision_shadow<P: Ports>(
                 Ok(()) => {}
                 Err(error) if error.fault == Fault::Busy => ports.clock().sleep(POLL).await,
                 Err(error) if error.fault.reaction() == Reaction::BackOff => {
-                    wait(ports.clock(), &mut retry, &error).await
+                    wait(ports.clock(), &mut retry, &error).await;
                 }
                 Err(error) if error.fault == Fault::Rejected => {
                     return Err(EngineError::refused(

@@ -106,7 +106,7 @@ impl<P: Ports> Store<P> {
                 let guard = self.unchanged(entry.version);
                 let claimed = Entry { version: entry.version + 1, epoch: self.lease.epoch(), ..entry.clone() };
                 match self.send(&claimed, guard).await {
-                    Ok(_) => break,
+                    Ok(()) => break,
                     Err(EngineError::Port(error)) if error.fault == Fault::Conflict => {
                         let Some(found) = self.fetch(&entry.key.sort).await? else { break };
                         entry = found;
@@ -122,7 +122,7 @@ impl<P: Ports> Store<P> {
     pub async fn create<T: Entity>(&self, sort: &str, value: &T) -> Result<Stored<T>, EngineError> {
         let entry = encode(&self.key(sort), 1, self.lease.epoch(), value)?;
         match self.send(&entry, Guard::Absent).await {
-            Ok(_) => Ok(Stored { value: value.clone(), sort: sort.to_owned(), version: 1 }),
+            Ok(()) => Ok(Stored { value: value.clone(), sort: sort.to_owned(), version: 1 }),
             Err(EngineError::Port(error)) if error.fault == Fault::Conflict => {
                 self.claim(sort).await?;
                 self.load(sort).await?.ok_or(EngineError::Port(error))
@@ -135,7 +135,11 @@ impl<P: Ports> Store<P> {
     pub async fn update<T: Entity>(&self, stored: &mut Stored<T>, value: T) -> Result<(), EngineError> {
         let version = stored.version + 1;
         let entry = encode(&self.key(&stored.sort), version, self.lease.epoch(), &value)?;
-        self.send(&entry, self.unchanged(stored.version)).await?;
+        // Only a later holder writes over what this one has read.
+        self.send(&entry, self.unchanged(stored.version)).await.map_err(|error| match error {
+            EngineError::Port(port) if port.fault == Fault::Conflict => EngineError::LeaseLost,
+            other => other,
+        })?;
         stored.version = version;
         stored.value = value;
         Ok(())
@@ -145,13 +149,13 @@ impl<P: Ports> Store<P> {
     pub async fn replace<T: Entity>(&self, sort: &str, value: &T) -> Result<(), EngineError> {
         let version = self.fetch(sort).await?.map_or(1, |entry| entry.version + 1);
         let entry = encode(&self.key(sort), version, self.lease.epoch(), value)?;
-        self.send(&entry, Guard::Epoch(self.lease.epoch())).await.map(|_| ())
+        self.send(&entry, Guard::Epoch(self.lease.epoch())).await
     }
 
     /// Writes an entry that expires at `expires`, in seconds since the epoch.
     pub async fn append<T: Entity>(&self, sort: &str, value: &T, expires: i64) -> Result<(), EngineError> {
         let entry = Entry { expires: Some(expires), ..encode(&self.key(sort), 1, self.lease.epoch(), value)? };
-        self.send(&entry, Guard::Absent).await.map(|_| ())
+        self.send(&entry, Guard::Absent).await
     }
 
     /// Deletes what lies there, unless a later holder wrote it.
@@ -165,7 +169,7 @@ impl<P: Ports> Store<P> {
                 Ok(()) => break,
                 Err(error) if error.fault.reaction() == Reaction::BackOff => {
                     abandoned |= error.fault == Fault::Abandoned;
-                    self.complain(&error);
+                    complain(&error);
                     retry.wait(self.ports.clock()).await;
                 }
                 Err(error) if error.fault == Fault::Conflict => return Err(EngineError::LeaseLost),
@@ -185,7 +189,7 @@ impl<P: Ports> Store<P> {
                 Ok(()) => break,
                 Err(error) if error.fault.reaction() == Reaction::BackOff => {
                     abandoned |= error.fault == Fault::Abandoned;
-                    self.complain(&error);
+                    complain(&error);
                     retry.wait(self.ports.clock()).await;
                 }
                 Err(error) if error.fault == Fault::Conflict && abandoned => {
@@ -230,13 +234,9 @@ impl<P: Ports> Store<P> {
     }
 
     async fn pause(&self, retry: &mut Retry, error: &PortError) -> Result<(), EngineError> {
-        self.complain(error);
+        complain(error);
         retry.wait(self.ports.clock()).await;
         if self.lease.lost().is_cancelled() { Err(EngineError::LeaseLost) } else { Ok(()) }
-    }
-
-    fn complain(&self, error: &PortError) {
-        tracing::warn!(%error, "the state table did not take a request; trying again");
     }
 
     fn unchanged(&self, version: u64) -> Guard {
@@ -246,6 +246,10 @@ impl<P: Ports> Store<P> {
     fn key(&self, sort: &str) -> StateKey {
         StateKey { partition: self.partition.clone(), sort: sort.to_owned() }
     }
+}
+
+fn complain(error: &PortError) {
+    tracing::warn!(%error, "the state table did not take a request; trying again");
 }
 
 fn stored<T: Entity>(entry: &Entry) -> Result<Stored<T>, EngineError> {

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// A stream record's sequence number: 21 to 40 digits, of mixed lengths within one shard, ordered as an integer.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// A stream record's sequence number: 21 to 40 digits, of mixed lengths within one shard, ordered as an integer. Its
+/// text is kept as it came: DynamoDB Local pads with zeros and takes a shorter text for another, trimmed record.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Position(Arc<str>);
 
@@ -17,26 +18,39 @@ pub struct Position(Arc<str>);
 pub struct PositionError(pub String);
 
 impl Position {
-    /// Takes the service's text; leading zeros do not count.
+    /// Takes the service's text.
     pub fn parse(text: &str) -> Result<Self, PositionError> {
         if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(PositionError(text.to_owned()));
         }
-        let significant = text.trim_start_matches('0');
-        Ok(Self(if significant.is_empty() { "0".into() } else { significant.into() }))
+        Ok(Self(text.into()))
     }
 
-    /// The digits, to be sent back to the service.
+    /// The digits as they came, to be sent back to the service.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The digits that count.
+    fn significant(&self) -> &str {
+        self.0.trim_start_matches('0')
     }
 }
 
 impl Ord for Position {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.0.len().cmp(&other.0.len()).then_with(|| self.0.cmp(&other.0))
+        let (left, right) = (self.significant(), other.significant());
+        left.len().cmp(&right.len()).then_with(|| left.cmp(right))
     }
 }
+
+impl PartialEq for Position {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Position {}
 
 impl PartialOrd for Position {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
@@ -74,7 +88,14 @@ mod tests {
         let long = Position::parse("1000000000000000000000").unwrap();
         assert!(short < long);
         assert!(short.as_str() > long.as_str());
-        assert_eq!(Position::parse("000123").unwrap(), Position::parse("123").unwrap());
+    }
+
+    #[test]
+    fn padding_does_not_count_and_is_sent_back_as_it_came() {
+        let padded = Position::parse("000000000000000000123").unwrap();
+        assert_eq!(padded, Position::parse("123").unwrap());
+        assert!(padded < Position::parse("124").unwrap());
+        assert_eq!(padded.as_str(), "000000000000000000123");
     }
 
     #[test]

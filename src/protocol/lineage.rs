@@ -27,6 +27,13 @@ pub struct ShardRecord {
     pub known_through: Timestamp,
 }
 
+impl ShardRecord {
+    /// Whether it is still to be read, or being read.
+    pub fn is_unread(&self) -> bool {
+        matches!(self.stage, ShardStage::Pinned | ShardStage::Open)
+    }
+}
+
 /// How far a shard is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -155,7 +162,7 @@ impl Lineage {
 
     /// The shards that may be read now: neither finished nor closed before the pin, and their parent is done with.
     pub fn readable(&self) -> impl Iterator<Item = &ShardRecord> {
-        self.shards.values().filter(|record| self.is_unread(record) && self.parent_is_done(record))
+        self.shards.values().filter(|record| record.is_unread() && self.parent_is_done(record))
     }
 
     /// Where to begin reading `shard`. Invariant 4 is checked here, where reading begins.
@@ -200,14 +207,14 @@ impl Lineage {
     /// The known-through time that holds for a shard: that of its parent while it waits for it.
     pub fn known_through(&self, record: &ShardRecord) -> Timestamp {
         match record.parent.as_deref().and_then(|parent| self.shards.get(parent)) {
-            Some(parent) if self.is_unread(parent) => self.known_through(parent),
+            Some(parent) if parent.is_unread() => self.known_through(parent),
             _ => record.known_through,
         }
     }
 
     /// Invariant 8: history that was lost as of `now`, given that the service keeps it for a little longer than `margin`.
     pub fn lost(&self, margin: Duration, now: Timestamp) -> Option<Lost> {
-        let overdue = self.shards.values().filter(|record| self.is_unread(record)).find_map(|record| {
+        let overdue = self.shards.values().filter(|record| record.is_unread()).find_map(|record| {
             let known_through = self.known_through(record);
             (now.since(known_through) > margin).then(|| Lost::Overdue { shard: record.shard.clone(), known_through })
         });
@@ -238,12 +245,8 @@ impl Lineage {
         self.shards.remove(shard);
     }
 
-    fn is_unread(&self, record: &ShardRecord) -> bool {
-        matches!(record.stage, ShardStage::Pinned | ShardStage::Open)
-    }
-
     fn is_done(&self, shard: &str) -> bool {
-        self.shards.get(shard).is_some_and(|record| !self.is_unread(record))
+        self.shards.get(shard).is_some_and(|record| !record.is_unread())
     }
 
     /// A parent that is not known here was closed before the pin and trimmed since, or forgotten as finished: a shard

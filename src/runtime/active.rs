@@ -43,33 +43,24 @@ impl<P: Ports> Active<P> {
     /// Carries the migration on from its durable phase. `settle`: a predecessor's abandoned requests may land for so
     /// long, and nothing is written before.
     pub(super) async fn run(self, settle: Duration) -> Result<Outcome, EngineError> {
-        if !settle.is_zero() {
-            tracing::info!(
-                seconds = settle.as_secs_f64(),
-                "waiting until requests of the previous holder can land no more"
-            );
-        }
-        tokio::select! {
+        let stop = self.stop.clone();
+        // Until the mirror runs, stopping may interrupt anything: every step is safe to begin again.
+        let mut meta = tokio::select! {
             biased;
-            () = self.stop.cancelled() => return Ok(Outcome { quiet: false }),
-            () = self.ports.clock().sleep(settle) => {}
-        }
-        for prefix in [META, PIN, SHARD, SEGMENT, QUARANTINE] {
-            self.store.claim(prefix).await?;
-        }
-        let mut meta = self.meta().await?;
-        let mut fresh = HashMap::new();
+            () = stop.cancelled() => return Ok(Outcome { quiet: false }),
+            meta = self.take_over(settle) => meta?,
+        };
+        let mut first_pages = HashMap::new();
         loop {
-            if self.stop.is_cancelled() {
-                return Ok(Outcome { quiet: true });
-            }
             self.show(&meta.value);
-            let step = match meta.value.phase {
-                Phase::Planned => self.provision(&mut meta).await,
-                Phase::Provisioned => self.pin(&mut meta).await.map(|live| fresh = live),
+            let outcome = match meta.value.phase {
+                Phase::Planned | Phase::Provisioned => tokio::select! {
+                    biased;
+                    () = stop.cancelled() => return Ok(Outcome { quiet: true }),
+                    prepared = self.prepare(&mut meta) => prepared.map(|pinned| first_pages = pinned),
+                },
                 Phase::Copying | Phase::Tailing => {
-                    let mirrored = Box::pin(self.mirror(&mut meta, std::mem::take(&mut fresh))).await;
-                    match mirrored {
+                    match Box::pin(self.mirror(&mut meta, std::mem::take(&mut first_pages))).await {
                         Ok(outcome) => return Ok(outcome),
                         Err(error) => Err(error),
                     }
@@ -88,13 +79,35 @@ impl<P: Ports> Active<P> {
                     ));
                 }
             };
-            if let Err(error) = step {
+            if let Err(error) = outcome {
                 if let EngineError::Lost(reason) = &error {
                     self.transition(&mut meta, Event::HistoryLost, Some(reason)).await?;
                 }
                 return Err(error);
             }
         }
+    }
+
+    /// Waits for what a predecessor may still do, claims everything durable, and reads the migration's entry.
+    async fn take_over(&self, settle: Duration) -> Result<Stored<Meta>, EngineError> {
+        if !settle.is_zero() {
+            let seconds = settle.as_secs_f64();
+            tracing::info!(seconds, "waiting until requests of the previous holder can land no more");
+            self.ports.clock().sleep(settle).await;
+        }
+        for prefix in [META, PIN, SHARD, SEGMENT, QUARANTINE] {
+            self.store.claim(prefix).await?;
+        }
+        self.meta().await
+    }
+
+    /// One step before the mirror: provision, or pin. The pin's first pages live in this process only.
+    async fn prepare(&self, meta: &mut Stored<Meta>) -> Result<HashMap<String, RecordsPage>, EngineError> {
+        if meta.value.phase == Phase::Planned {
+            self.provision(meta).await?;
+            return Ok(HashMap::new());
+        }
+        self.pin(meta).await
     }
 
     /// Lets status and metrics see the migration before it is mirrored.

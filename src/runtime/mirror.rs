@@ -188,16 +188,31 @@ impl<'a, P: Ports> Mirror<'a, P> {
                     }
                 }
                 () = clock.sleep(COMMAND_POLL) => {
-                    if self.obey().await? {
+                    let live = clock.now() >= live_due;
+                    // Both wait for a state table that is out of reach; stopping does not wait with them.
+                    let ended = tokio::select! {
+                        biased;
+                        () = stop.cancelled() => return Ok(()),
+                        ended = self.attend(live) => ended?,
+                    };
+                    if ended {
                         return Ok(());
                     }
-                    if clock.now() >= live_due {
-                        self.refresh_live().await?;
+                    if live {
                         live_due = clock.now().plus(LIVE_REFRESH);
                     }
                 }
             }
         }
+    }
+
+    /// Looks after the state table. Returns whether the migration was ended.
+    async fn attend(&mut self, live: bool) -> Result<bool, EngineError> {
+        let ended = self.obey().await?;
+        if live && !ended {
+            self.refresh_live().await?;
+        }
+        Ok(ended)
     }
 
     /// Does what operators asked. Returns whether the migration was ended.
@@ -249,11 +264,11 @@ impl<'a, P: Ports> Mirror<'a, P> {
     /// Lets status and metrics see the present state.
     fn show(&self) {
         *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = self.meta.value.clone();
-        let (parts, shown, ports) = (self.parts.clone(), Arc::clone(&self.shown), Arc::clone(&self.active.ports));
+        let (working, shown, ports) = (self.parts.clone(), Arc::clone(&self.shown), Arc::clone(&self.active.ports));
         let lease = Arc::clone(self.active.store.lease());
         self.active.monitor.active(move || {
             let meta = shown.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            let mirror = parts.status(meta.phase, &*ports);
+            let mirror = working.status(meta.phase, &*ports);
             let totals = mirror.totals;
             (status(&meta, LeaseStatus::of(&lease), mirror, ports.clock()), totals)
         });

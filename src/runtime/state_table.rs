@@ -64,10 +64,24 @@ pub async fn prepare_state_table<P: Ports>(ports: &P) -> Result<(), EngineError>
             }
         }
     }
-    if created {
-        for missing in admin.configure(&options()).await? {
-            tracing::warn!(table = name, "the endpoint does not offer {missing} for the state table");
+    if created { configure(ports).await } else { Ok(()) }
+}
+
+async fn configure<P: Ports>(ports: &P) -> Result<(), EngineError> {
+    let admin = ports.state_admin();
+    let mut retry = Retry::default();
+    loop {
+        match admin.configure(&options()).await {
+            Ok(missing) => {
+                for setting in missing {
+                    tracing::warn!(table = admin.name(), "the endpoint does not offer {setting} for the state table");
+                }
+                return Ok(());
+            }
+            Err(error) if error.fault.reaction() == Reaction::BackOff || error.fault == Fault::Busy => {
+                retry.wait(ports.clock()).await;
+            }
+            Err(error) => return Err(error.into()),
         }
     }
-    Ok(())
 }

@@ -53,7 +53,7 @@ async fn look<P: Ports>(ports: &P, meta: &Meta, pin: &Pin) -> Result<Option<Stri
                 return Ok(Some(format!("the stream of the source table {name} was disabled and enabled again")));
             }
             ("shadow", Some(_)) => {
-                tracing::warn!(table = name, "somebody enabled the shadow's stream; it must be off until the switch")
+                tracing::warn!(table = name, "somebody enabled the shadow's stream; it must be off until the switch");
             }
             _ => {}
         }

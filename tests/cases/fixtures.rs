@@ -210,7 +210,9 @@ pub(crate) fn a_process_is_followed_from_its_log_to_its_end(ctx: &Ctx) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut migration = stand_in(ctx, &listener);
     let mut process = migration.run();
-    let server = std::thread::spawn(move || serve(&listener, &[("planned", 0.0), ("copying", 0.0), ("tailing", 0.0)]));
+    let server = std::thread::spawn(move || {
+        serve(&listener, &[("planned", 0.0, None), ("copying", 0.0, None), ("tailing", 0.0, None)]);
+    });
     let status = process.wait_until("tailing", |status| status.phase() == "tailing");
     assert!(status.holds_lease());
     server.join().unwrap();
@@ -230,12 +232,19 @@ pub(crate) fn a_drain_is_not_believed_before_its_time(ctx: &Ctx) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let migration = stand_in(ctx, &listener);
     let mut process = migration.run();
-    let answers = [("copying", 3.0), ("tailing", 0.0), ("tailing", 0.2), ("tailing", 9.0)];
-    let server = std::thread::spawn(move || serve(&listener, &answers[..3]));
+    // Still copying, not quiet yet, quiet but never polled, quiet but polled long ago, and then the one that will do.
+    let answers = [
+        ("copying", 3.0, Some(0.0)),
+        ("tailing", 0.0, Some(0.0)),
+        ("tailing", 5.0, None),
+        ("tailing", 5.0, Some(60.0)),
+        ("tailing", 0.2, Some(0.0)),
+    ];
+    let server = std::thread::spawn(move || serve(&listener, &answers));
     let (begun, patience) = (clock::now(), Duration::from_millis(500));
     let status = process.drain(patience);
-    assert!((status.number("/quiet_seconds") - 0.2).abs() < 1e-9, "the first that will do");
-    assert!(begun.elapsed() > patience + Duration::from_secs(1), "and none asked for earlier");
+    assert!((status.number("/quiet_seconds") - 0.2).abs() < 1e-9, "the last of them");
+    assert!(begun.elapsed() > patience + Duration::from_secs(1), "and nothing was asked for earlier");
     server.join().unwrap();
 }
 
@@ -248,14 +257,18 @@ fn stand_in(ctx: &Ctx, listener: &TcpListener) -> Migration {
     migration
 }
 
-/// Answers one request with each status.
-fn serve(listener: &TcpListener, statuses: &[(&str, f64)]) {
-    for (phase, quiet) in statuses {
+/// Answers one request with each status: the phase, how long it has been quiet, and when it was last polled.
+fn serve(listener: &TcpListener, statuses: &[(&str, f64, Option<f64>)]) {
+    for (phase, quiet, polled) in statuses {
         let (mut stream, _) = listener.accept().unwrap();
         let mut request = [0; 1024];
         let read = stream.read(&mut request).unwrap();
         assert!(request[..read].starts_with(b"GET /status HTTP/1.1\r\n"));
-        let body = serde_json::json!({ "phase": phase, "quiet_seconds": quiet, "lease": { "held": true } }).to_string();
+        let lease = serde_json::json!({ "held": true });
+        let body = serde_json::json!({
+            "phase": phase, "quiet_seconds": quiet, "since_poll_seconds": polled, "lease": lease,
+        });
+        let body = body.to_string();
         write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
     }
 }

@@ -16,13 +16,10 @@ const KILLS: usize = 30;
 
 pub(crate) fn thirty_sigkills_under_live_writes_lose_nothing(ctx: &Ctx) {
     let source = ctx.table("source", before(ID));
-    source.create_with(&items::orders(ID, 300, ctx.seed()), StreamViewType::NewAndOldImages);
+    source.create_with(&items::orders(ID, 500, ctx.seed()), StreamViewType::NewAndOldImages);
     // Too slow to end before the half of the kills.
     let mut migration = Migration::new(ctx, &source, after(ID)).slow_copy(30.0);
-    migration.project.set("apply.abandon_seconds", 0.5);
-    migration.project.set("apply.request_timeout_seconds", 0.3);
-    migration.project.set("lease.duration_seconds", 0.6);
-    let plan = Plan { keys: 300, writes_per_second: 40.0, ..Plan::default() };
+    let plan = Plan { keys: 500, writes_per_second: 40.0, ..Plan::default() };
     let writers = migration.writers(ctx, &plan);
     let mut rng = Rng::with_seed(ctx.seed());
     let mut phases: BTreeMap<String, usize> = BTreeMap::new();
@@ -32,7 +29,9 @@ pub(crate) fn thirty_sigkills_under_live_writes_lose_nothing(ctx: &Ctx) {
         }
         let mut process = migration.run();
         // One in three dies wherever it is; the others get to work first.
-        if rng.u8(..3) > 0 {
+        if kill == KILLS / 2 {
+            process.wait_for_tailing();
+        } else if rng.u8(..3) > 0 {
             process.wait_for_lease();
         }
         std::thread::sleep(Duration::from_millis(rng.u64(..500)));
@@ -41,6 +40,7 @@ pub(crate) fn thirty_sigkills_under_live_writes_lose_nothing(ctx: &Ctx) {
         process.sigkill();
     }
     println!("killed while: {phases:?}");
+    assert!(phases.contains_key("copying") && phases.contains_key("tailing"), "spread over copy and tail: {phases:?}");
     let mut process = migration.run();
     process.wait_for_tailing();
     writers.finish();

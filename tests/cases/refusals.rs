@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_dynamodb::types::{AttributeValue, ProvisionedThroughput, StreamViewType};
+use aws_sdk_dynamodb::types::{AttributeValue, StreamViewType};
 
 use super::{ID, after, before};
 use crate::support::checker::Expected;
@@ -51,18 +51,15 @@ pub(crate) fn a_shadow_that_drifted_is_refused_field_by_field(ctx: &Ctx) {
     process.stop();
     let shadow = &migration.shadow;
 
-    let stray = Layout::new(ID).with_global("stray-index", &[("customer", Kind::S)], Projection::All);
-    shadow.add_index(&stray);
-    migration.refused(&[&shadow.name, "stray-index"]);
-    shadow.set_billing(Some(
-        ProvisionedThroughput::builder().read_capacity_units(5).write_capacity_units(5).build().unwrap(),
-    ));
+    shadow.set_provisioned(true);
+    migration.refused(&[&shadow.name, "billing"]);
     // All of it at once, not the first.
-    migration.refused(&[&shadow.name, "stray-index", "billing"]);
-    shadow.set_billing(None);
-    shadow.drop_index("stray-index");
     shadow.drop_index("by-status");
-    migration.refused(&[&shadow.name, "by-status"]);
+    migration.refused(&[&shadow.name, "by-status", "billing"]);
+    shadow.set_provisioned(false);
+    shadow.add_index(&Layout::new(ID).with_global("stray-index", &[("customer", Kind::S)], Projection::All));
+    migration.refused(&[&shadow.name, "by-status", "stray-index"]);
+    shadow.drop_index("stray-index");
     shadow.add_index(&after(ID));
 
     let mut process = migration.run();

@@ -54,7 +54,9 @@ impl Migration {
         self
     }
 
+    /// Takes back [`Migration::slow_copy`], from the next start on.
     pub(crate) fn full_speed(&mut self) {
+        self.project.set("copy.page_items", 100);
         self.project.set("copy.read_units_per_second", 1_000_000.0);
     }
 

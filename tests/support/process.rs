@@ -59,7 +59,17 @@ impl Status {
         self.at(pointer).as_bool().unwrap_or_else(|| panic!("{pointer} is not a truth in the status {}", self.0))
     }
 
-    /// Empty while the process does not know it yet.
+    /// The process has something to say: it is past its start.
+    fn is_known(&self) -> bool {
+        !self.at("/phase").is_null() || self.0.pointer("/standby") == Some(&Value::Bool(true))
+    }
+
+    /// `None` before the first poll.
+    fn since_poll_seconds(&self) -> Option<f64> {
+        self.at("/since_poll_seconds").as_f64()
+    }
+
+    /// Empty while the process waits for the lease, or starts.
     pub(crate) fn phase(&self) -> &str {
         if self.at("/phase").is_null() { "" } else { self.text("/phase") }
     }
@@ -105,7 +115,8 @@ impl Process {
     pub(crate) fn admin(&mut self) -> SocketAddr {
         let start = clock::now();
         loop {
-            if let Some(address) = lock(&self.heard).admin {
+            let said = lock(&self.heard).admin;
+            if let Some(address) = said {
                 return address;
             }
             if let Some(status) = self.ended() {
@@ -135,7 +146,7 @@ impl Process {
         loop {
             let status = self.status();
             match status {
-                Ok(status) if accept(&status) => return status,
+                Ok(status) if status.is_known() && accept(&status) => return status,
                 last => {
                     if let Some(exit) = self.ended() {
                         panic!("it ended with {exit} before {what}; last status: {last:?}\n{}", self.log_tail());
@@ -156,11 +167,15 @@ impl Process {
         self.wait_until("end of the copy", |status| status.phase() == "tailing" && status.holds_lease());
     }
 
-    /// Waits until everything written before this call is in the shadow: nobody may write meanwhile.
+    /// Waits until everything written before this call is in the shadow: nobody may write meanwhile. A quiet that was
+    /// last looked into before the call, or less than a second after it, says nothing about those writes.
     pub(crate) fn drain(&mut self, caught_up: Duration) -> Status {
+        let written = clock::now();
         std::thread::sleep(caught_up + Duration::from_secs(1));
         self.wait_until("drained shadow", |status| {
-            status.phase() == "tailing" && status.holds_lease() && status.number("/quiet_seconds") > 0.0
+            let polled = status.since_poll_seconds().is_some_and(|since| since + 1.0 < written.elapsed().as_secs_f64());
+            let quiet = status.phase() == "tailing" && status.number("/quiet_seconds") > 0.0;
+            polled && quiet && status.holds_lease()
         })
     }
 
@@ -181,8 +196,11 @@ impl Process {
         assert_eq!(finished.code, Some(0), "a clean stop exits with 0; it said\n{}", finished.stderr);
     }
 
-    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
-        self.child.try_wait().unwrap()
+    /// How it ended, if it has; its log is then complete.
+    fn ended(&mut self) -> Option<ExitStatus> {
+        let status = self.child.try_wait().unwrap()?;
+        self.join_readers();
+        Some(status)
     }
 
     pub(crate) fn wait_exit(mut self) -> Finished {
@@ -194,7 +212,6 @@ impl Process {
             assert!(start.elapsed() < clock::DEADLINE, "{} does not end\n{}", self.arguments, self.log_tail());
             std::thread::sleep(Duration::from_millis(10));
         };
-        self.join_readers();
         let heard = lock(&self.heard);
         Finished { code: status.code(), stdout: heard.stdout.clone(), stderr: heard.stderr.join("\n") }
     }

@@ -6,13 +6,15 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::DisplayErrorContext;
 use aws_sdk_dynamodb::operation::describe_table::DescribeTableError;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, BillingMode, IndexStatus, PutRequest, StreamSpecification, StreamViewType, TableDescription,
-    TableStatus, WriteRequest,
+    AttributeValue, BillingMode, CreateGlobalSecondaryIndexAction, DeleteGlobalSecondaryIndexAction,
+    GlobalSecondaryIndexUpdate, IndexStatus, ProvisionedThroughput, PutRequest, StreamSpecification, StreamViewType,
+    TableDescription, TableStatus, UpdateGlobalSecondaryIndexAction, WriteRequest,
 };
 use tokio::runtime::Handle;
 
 use super::clock;
 use super::endpoint::Place;
+use super::items;
 use super::layout::Layout;
 
 pub(crate) type Item = HashMap<String, AttributeValue>;
@@ -122,11 +124,17 @@ impl Table {
         self.layout.keys.iter().map(|&(name, _)| (name.to_owned(), item[name].clone())).collect()
     }
 
+    /// Enables the stream and makes two records in it, which leave nothing behind. On DynamoDB Local, an iterator that
+    /// was taken from an empty shard ends in `TrimmedDataAccessException` at the first record, if anything was written
+    /// to any table of the namespace in between.
     pub(crate) fn enable_stream(&self, view: StreamViewType) {
         let stream = StreamSpecification::builder().stream_enabled(true).stream_view_type(view).build().unwrap();
         let request = self.client.update_table().table_name(&self.name).stream_specification(stream);
         self.wait(request.send(), "UpdateTable");
         self.wait_active();
+        let marker = items::smallest(self.layout.keys, 999_999);
+        self.put(&marker);
+        self.delete(&marker);
     }
 
     pub(crate) fn disable_stream(&self) {
@@ -137,7 +145,6 @@ impl Table {
     }
 
     pub(crate) fn drop_index(&self, index: &str) {
-        use aws_sdk_dynamodb::types::{DeleteGlobalSecondaryIndexAction, GlobalSecondaryIndexUpdate};
         let delete = DeleteGlobalSecondaryIndexAction::builder().index_name(index).build().unwrap();
         let update = GlobalSecondaryIndexUpdate::builder().delete(delete).build();
         let request = self.client.update_table().table_name(&self.name).global_secondary_index_updates(update);
@@ -147,7 +154,6 @@ impl Table {
 
     /// Adds the global index that `layout` has first.
     pub(crate) fn add_index(&self, layout: &Layout) {
-        use aws_sdk_dynamodb::types::{CreateGlobalSecondaryIndexAction, GlobalSecondaryIndexUpdate};
         let index = layout.sdk_global_indexes().unwrap().remove(0);
         let create = CreateGlobalSecondaryIndexAction::builder()
             .index_name(index.index_name)
@@ -166,10 +172,22 @@ impl Table {
         self.wait_active();
     }
 
-    pub(crate) fn set_billing(&self, throughput: Option<aws_sdk_dynamodb::types::ProvisionedThroughput>) {
-        let mode = if throughput.is_some() { BillingMode::Provisioned } else { BillingMode::PayPerRequest };
-        let request =
-            self.client.update_table().table_name(&self.name).billing_mode(mode).set_provisioned_throughput(throughput);
+    /// To provisioned capacity, which each index then needs as well, or back to on-demand.
+    pub(crate) fn set_provisioned(&self, provisioned: bool) {
+        let units = || ProvisionedThroughput::builder().read_capacity_units(5).write_capacity_units(5).build().unwrap();
+        let mut request = self.client.update_table().table_name(&self.name).billing_mode(BillingMode::PayPerRequest);
+        if provisioned {
+            request = request.billing_mode(BillingMode::Provisioned).provisioned_throughput(units());
+            for index in self.layout.sdk_global_indexes().unwrap_or_default() {
+                let update = UpdateGlobalSecondaryIndexAction::builder()
+                    .index_name(index.index_name)
+                    .provisioned_throughput(units())
+                    .build()
+                    .unwrap();
+                request = request
+                    .global_secondary_index_updates(GlobalSecondaryIndexUpdate::builder().update(update).build());
+            }
+        }
         self.wait(request.send(), "UpdateTable");
         self.wait_active();
     }

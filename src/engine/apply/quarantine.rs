@@ -83,5 +83,5 @@ fn id(pair: &Pair) -> String {
     if let Place::Shadow(key) = &pair.place {
         digest.update(key.as_bytes());
     }
-    digest.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    digest.finalize().iter().take(16).fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }

@@ -79,20 +79,18 @@ impl<P: Ports> Copier<P> {
         applier: Arc<Applier<P>>,
         store: Arc<Store<P>>,
         meters: Arc<Meters>,
-        parts: CopyParts,
+        from: CopyParts,
     ) -> Result<Self, EngineError> {
         let mut known = store.load_all::<SegmentRecord>(SEGMENT).await?.into_iter().peekable();
         let mut segments = Vec::new();
-        for segment in 0..parts.segments {
-            let stored = match known.next_if(|stored| stored.value.segment == segment) {
-                Some(stored) => stored,
-                None => {
-                    let fresh =
-                        SegmentRecord { segment, segments: parts.segments, cursor: None, done: false, items: 0 };
-                    store.create(&segment_sort(segment), &fresh).await?
-                }
+        for segment in 0..from.segments {
+            let stored = if let Some(stored) = known.next_if(|stored| stored.value.segment == segment) {
+                stored
+            } else {
+                let fresh = SegmentRecord { segment, segments: from.segments, cursor: None, done: false, items: 0 };
+                store.create(&segment_sort(segment), &fresh).await?
             };
-            if stored.value.segments != parts.segments {
+            if stored.value.segments != from.segments {
                 return Err(EngineError::State {
                     entry: stored.sort,
                     problem: "belongs to another number of segments".into(),
@@ -100,8 +98,8 @@ impl<P: Ports> Copier<P> {
             }
             segments.push(Segment { reader: applier.add_reader(), stored });
         }
-        let pace = Pace::new(&parts.settings, ports.clock().now());
-        let CopyParts { source, settings, lease, paused, .. } = parts;
+        let pace = Pace::new(&from.settings, ports.clock().now());
+        let CopyParts { source, settings, lease, paused, .. } = from;
         let segments = Mutex::new(segments);
         Ok(Self { ports, applier, store, settings, lease, source, segments, pace, paused, meters })
     }
@@ -187,8 +185,9 @@ impl<P: Ports> Copier<P> {
         };
         let (mut items, mut retry) = (record.items, Retry::default());
         loop {
-            self.unpaused().await;
             let turn = self.pace.admit(self.ports.clock()).await;
+            // Last, so that no request waits its turn past a pause.
+            self.unpaused().await;
             let request = ScanRequest {
                 segment: record.segment,
                 segments: record.segments,

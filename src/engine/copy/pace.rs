@@ -61,8 +61,7 @@ impl Pace {
     }
 
     /// Gives a turn back and learns from the reply.
-    pub(super) fn answered(&self, turn: Turn, reply: &Result<ScanPage, PortError>, now: Moment) {
-        let Turn(()) = turn;
+    pub(super) fn answered(&self, Turn(()): Turn, reply: &Result<ScanPage, PortError>, now: Moment) {
         {
             let mut state = self.state();
             state.in_flight -= 1;

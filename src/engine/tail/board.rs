@@ -150,7 +150,7 @@ impl Board {
         let (mut since_poll, mut all_caught_up) = (None, !self.reading.is_empty());
         let (mut known_through, mut waiting) = (now, 0);
         for record in self.lineage.records() {
-            if !matches!(record.stage, ShardStage::Pinned | ShardStage::Open) {
+            if !record.is_unread() {
                 continue;
             }
             if let Some(reading) = self.reading.get(&record.shard) {

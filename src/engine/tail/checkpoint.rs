@@ -10,8 +10,9 @@ impl<P: Ports> Tail<P> {
         loop {
             let turned = self.turned.notified();
             self.save().await?;
-            if let Some(lost) = self.board().lineage.lost(self.settings.retention_margin, self.ports.clock().service())
-            {
+            let now = self.ports.clock().service();
+            let lost = self.board().lineage.lost(self.settings.retention_margin, now);
+            if let Some(lost) = lost {
                 return Err(lost.into());
             }
             tokio::select! {

@@ -90,14 +90,14 @@ impl<P: Ports> Tail<P> {
         applier: Arc<Applier<P>>,
         store: Arc<Store<P>>,
         meters: Arc<Meters>,
-        parts: TailParts,
+        from: TailParts,
     ) -> Result<Self, EngineError> {
         let stored: Vec<Stored<ShardRecord>> = store.load_all(SHARD).await?;
-        let lineage = Lineage::restore(stored.iter().map(|stored| stored.value.clone()), parts.pin.at);
-        if let Some(lost) = lineage.lost(parts.settings.retention_margin, ports.clock().service()) {
+        let lineage = Lineage::restore(stored.iter().map(|stored| stored.value.clone()), from.pin.at);
+        if let Some(lost) = lineage.lost(from.settings.retention_margin, ports.clock().service()) {
             return Err(lost.into());
         }
-        let TailParts { pin, live, settings, lease, paused } = parts;
+        let TailParts { pin, live, settings, lease, paused } = from;
         let board = Mutex::new(Board::new(lineage, stored));
         let (live, turned, finished) = (Mutex::new(live), Notify::new(), Notify::new());
         Ok(Self { ports, applier, store, settings, lease, pin, board, live, paused, turned, finished, meters })

@@ -36,7 +36,7 @@ impl<P: Ports> Tail<P> {
             }
             _ => Some(self.iterator(&shard, &at).await?),
         };
-        let mut retry = Retry::default();
+        let (mut retry, mut begun_again) = (Retry::default(), false);
         while let Some(place) = iterator {
             self.unpaused().await;
             let asked = self.ports.clock().now();
@@ -52,6 +52,15 @@ impl<P: Ports> Tail<P> {
                 }
                 Err(error) if error.fault == Fault::IteratorExpired => {
                     tracing::info!(shard, "an iterator expired; reading goes on behind the last change");
+                    Some(self.iterator(&shard, &at).await?)
+                }
+                // Nothing was offered yet, and unread records are younger than the retention (invariant 8's time rule):
+                // none of them can be gone, and reading from the beginning finds them all. DynamoDB Local says trimmed of
+                // an iterator that was issued while the shard was empty.
+                Err(error) if error.fault == Fault::Trimmed && !begun_again && !matches!(at, StartAt::After(_)) => {
+                    tracing::warn!(%error, shard, "nothing was offered of this shard yet; it is read from its beginning");
+                    begun_again = true;
+                    at = StartAt::Beginning;
                     Some(self.iterator(&shard, &at).await?)
                 }
                 Err(error) => {
@@ -112,7 +121,7 @@ impl<P: Ports> Tail<P> {
                         match ports.source().get(&key).await {
                             Ok(item) => return Ok((key, item)),
                             Err(error) if error.fault.reaction() == Reaction::BackOff => {
-                                retry.wait(ports.clock()).await
+                                retry.wait(ports.clock()).await;
                             }
                             Err(error) => return Err(error),
                         }
@@ -144,6 +153,9 @@ impl<P: Ports> Tail<P> {
         self.meters.failed(&error);
         self.board().failed(shard);
         let known_through = self.board().known_through(shard);
+        if matches!(error.fault, Fault::Trimmed | Fault::Missing) {
+            tracing::error!(%error, shard, "a shard can no longer be read");
+        }
         match error.fault {
             Fault::Trimmed => Err(Lost::Trimmed { shard: shard.to_owned(), known_through }.into()),
             Fault::Missing => Err(Lost::Vanished { shard: shard.to_owned(), known_through }.into()),

@@ -146,7 +146,7 @@ pub struct Counts {
 #[derive(Debug)]
 pub struct Slots {
     rules: Rules,
-    slots: HashMap<Place, Slot>,
+    places: HashMap<Place, Slot>,
     /// To be sent again, before anything new.
     again: VecDeque<Place>,
     /// Refused together, to be narrowed down.
@@ -167,7 +167,7 @@ impl Slots {
     pub fn new(rules: Rules, quarantined: Quarantined) -> Self {
         Self {
             rules,
-            slots: HashMap::new(),
+            places: HashMap::new(),
             again: VecDeque::new(),
             suspects: VecDeque::new(),
             tail: VecDeque::new(),
@@ -185,37 +185,34 @@ impl Slots {
     pub fn offer(&mut self, offer: Offer, now: Moment) {
         let op = Op::new(&offer, now);
         self.counts.held_bytes += op.memory_bytes;
-        let Some(slot) = self.slots.get_mut(&offer.place) else {
+        let Some(slot) = self.places.get_mut(&offer.place) else {
             self.counts.held += 1;
-            self.slots.insert(offer.place.clone(), Slot::new(op));
+            self.places.insert(offer.place.clone(), Slot::new(op));
             self.start(offer.place, now);
             return;
         };
         let owned = self.rules.owned;
-        match slot.last_unsent().filter(|last| !owned || last.source == op.source) {
-            Some(last) => {
-                match last.lane {
-                    Lane::Tail => self.counts.coalesced += 1,
-                    Lane::Copy => self.counts.superseded += 1,
-                }
-                let lifted = last.lane == Lane::Copy && op.lane == Lane::Tail;
-                self.counts.held_bytes -= last.memory_bytes;
-                last.replace(op);
-                if lifted && slot.stage == Stage::Ready && slot.behind.is_empty() {
-                    self.tail.push_back(offer.place);
-                }
+        if let Some(last) = slot.last_unsent().filter(|last| !owned || last.source == op.source) {
+            match last.lane {
+                Lane::Tail => self.counts.coalesced += 1,
+                Lane::Copy => self.counts.superseded += 1,
             }
-            None => {
-                self.counts.held += 1;
-                slot.behind.push_back(op);
+            let lifted = last.lane == Lane::Copy && op.lane == Lane::Tail;
+            self.counts.held_bytes -= last.memory_bytes;
+            last.replace(op);
+            if lifted && slot.stage == Stage::Ready && slot.behind.is_empty() {
+                self.tail.push_back(offer.place);
             }
+        } else {
+            self.counts.held += 1;
+            slot.behind.push_back(op);
         }
     }
 
     /// Whether the transform refused this source key's item before, so that a later outcome must clear it.
     pub fn is_unplaced(&self, source: &Key) -> bool {
         let place = Place::Unplaced(source.clone());
-        self.slots.contains_key(&place) || self.quarantined.is_at(&place)
+        self.places.contains_key(&place) || self.quarantined.is_at(&place)
     }
 
     /// Totals and what is held.
@@ -231,7 +228,7 @@ impl Slots {
     /// Whether nothing is held and no abandoned request is younger than the bound: everything offered has a definite
     /// outcome that nothing can still change.
     pub fn is_quiet(&self, now: Moment) -> bool {
-        self.slots.is_empty() && self.nothing_can_land(now)
+        self.places.is_empty() && self.nothing_can_land(now)
     }
 
     /// Whether no abandoned request is younger than the bound.
@@ -246,7 +243,7 @@ impl Slots {
 
     /// The place's current operation may go: into its lane, behind a fence, or straight to the quarantine.
     fn start(&mut self, place: Place, now: Moment) {
-        let Some(slot) = self.slots.get_mut(&place) else { return };
+        let Some(slot) = self.places.get_mut(&place) else { return };
         match &slot.current.effect {
             Effect::Refuse(message) => {
                 let mark = Mark::Set { reason: Reason::Transform, message: message.clone() };
@@ -271,7 +268,7 @@ impl Slots {
 
     /// Asks for a quarantine entry; the place waits for it.
     fn record(&mut self, place: &Place, mark: Mark) {
-        if let Some(slot) = self.slots.get_mut(place) {
+        if let Some(slot) = self.places.get_mut(place) {
             slot.stage = Stage::Recording;
             self.outcomes
                 .recordings
@@ -281,7 +278,7 @@ impl Slots {
 
     /// The place's current operation took effect: a quarantine entry of the same pair is cleared before it settles.
     fn record_clear_or_finish(&mut self, place: &Place, now: Moment) {
-        let Some(slot) = self.slots.get(place) else { return };
+        let Some(slot) = self.places.get(place) else { return };
         if self.quarantined.contains(place, &slot.current.source) {
             self.record(place, Mark::Clear);
         } else {
@@ -297,11 +294,11 @@ impl Slots {
 
     /// The place's current operation is settled: the next one starts, or the slot goes.
     fn finish(&mut self, place: &Place, now: Moment) {
-        let Some(mut slot) = self.slots.remove(place) else { return };
+        let Some(mut slot) = self.places.remove(place) else { return };
         let done = match slot.behind.pop_front() {
             Some(next) => {
                 let done = std::mem::replace(&mut slot.current, next);
-                self.slots.insert(place.clone(), slot);
+                self.places.insert(place.clone(), slot);
                 self.start(place.clone(), now);
                 done
             }

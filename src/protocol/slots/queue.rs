@@ -131,7 +131,7 @@ impl Slots {
                 continue;
             }
             self.fences.remove(&place);
-            if self.slots.get(&place).is_some_and(|slot| slot.stage == Stage::Fenced) {
+            if self.places.get(&place).is_some_and(|slot| slot.stage == Stage::Fenced) {
                 self.start(place, now);
             }
         }
@@ -143,7 +143,7 @@ impl Slots {
         for line in [Line::Again, Line::Tail, Line::Copy] {
             let expected = if line == Line::Again { Stage::Again } else { Stage::Ready };
             while let Some(place) = self.line(line).front().cloned() {
-                match self.slots.get(&place) {
+                match self.places.get(&place) {
                     Some(slot) if slot.stage == expected => return Some((place, line, slot.current.stored_bytes)),
                     _ => self.line(line).pop_front(),
                 };
@@ -161,7 +161,7 @@ impl Slots {
     }
 
     fn send(&mut self, place: &Place, batch: &mut Batch, now: Moment) -> Result<(), Violation> {
-        let Some(slot) = self.slots.get(place) else { return Ok(()) };
+        let Some(slot) = self.places.get(place) else { return Ok(()) };
         self.check_sendable(place, slot.stage, now)?;
         let Effect::Write(write) = &slot.current.effect else { return Ok(()) };
         batch.writes.push(Arc::clone(write));
@@ -174,7 +174,7 @@ impl Slots {
     /// The write took effect. A deletion that frees an owned place asks for what collided there.
     fn applied(&mut self, place: &Place, now: Moment) {
         self.outcome(place, |slots| {
-            let Some(slot) = slots.slots.get(place) else { return };
+            let Some(slot) = slots.places.get(place) else { return };
             let freed =
                 slots.rules.owned && matches!(&slot.current.effect, Effect::Write(write) if write.image.is_none());
             if freed {
@@ -196,7 +196,9 @@ impl Slots {
             }
             self.suspects.push_back(places);
         } else {
-            places.into_iter().for_each(|place| self.send_again(place));
+            for place in places {
+                self.send_again(place);
+            }
         }
     }
 
@@ -207,14 +209,14 @@ impl Slots {
 
     /// An outcome for what is in flight at `place`; one for anything else is passed over.
     fn outcome(&mut self, place: &Place, act: impl FnOnce(&mut Self)) {
-        if self.slots.get(place).is_some_and(|slot| slot.stage == Stage::Sent) {
+        if self.places.get(place).is_some_and(|slot| slot.stage == Stage::Sent) {
             self.counts.in_flight -= 1;
             act(self);
         }
     }
 
     fn set_stage(&mut self, place: &Place, stage: Stage) {
-        if let Some(slot) = self.slots.get_mut(place) {
+        if let Some(slot) = self.places.get_mut(place) {
             slot.stage = stage;
         }
     }

@@ -291,10 +291,12 @@ impl Store {
     fn wait(&mut self, seconds: u64) {
         for _ in 0..seconds {
             self.now += 1;
-            let (due, later) = std::mem::take(&mut self.late).into_iter().partition(|(when, _)| *when <= self.now);
+            let late = std::mem::take(&mut self.late).into_iter();
+            let (due, later): (Vec<_>, Vec<_>) = late.partition(|(when, _)| *when <= self.now);
             self.late = later;
-            let _: &Vec<_> = &due;
-            due.into_iter().for_each(|(_, writes)| self.apply(writes));
+            for (_, writes) in due {
+                self.apply(writes);
+            }
         }
     }
 }
@@ -362,7 +364,9 @@ fn run(history: &[Step], bound: Duration) -> (BTreeMap<Key, u64>, BTreeMap<Key, 
         store.wait(1);
     }
     let settled = slots.drain().settled;
-    settled.into_iter().for_each(|ticket| tickets.0.settle(ticket.unit));
+    for ticket in settled {
+        tickets.0.settle(ticket.unit);
+    }
     assert!(tickets.0.is_settled(), "everything offered is settled in the end");
     let wanted = wanted.into_iter().filter(|&(_, version)| version > 0).collect();
     (store.items, wanted)

@@ -13,11 +13,11 @@ use std::time::Duration;
 use crate::support::clock;
 use crate::support::endpoint::{Endpoint, Place, REGIONS};
 
-const FOLDER_VARIABLE: &str = "SHADOWTABLE_DYNAMODB_LOCAL_DIR";
+const FOLDER_VARIABLE: &str = "DYNAMODB_LOCAL_DIR";
 
 const HOW_TO: &str = "\
 run it with
-    SHADOWTABLE_DYNAMODB_LOCAL_DIR=$(.ci/dynamodb-local) cargo test --features dynamodb-local --test e2e_local
+    DYNAMODB_LOCAL_DIR=$(.ci/dynamodb-local) cargo test --features dynamodb-local --test e2e_local
 (.ci/dynamodb-local fetches it from Maven Central; it needs Java 17 or later, and Maven)";
 
 /// Stops the server when this process is gone, however it went: then the pipe closes, and `read` returns.

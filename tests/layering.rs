@@ -1,0 +1,177 @@
+//! Imports point downwards only. Held by reading every path in `src/`: `use` lines, and paths inside the code.
+//!
+//! Who may import whom is [`MAY_IMPORT`]; `docs/design/ARCHITECTURE.md` tells why. Doc comments may point anywhere.
+
+// All of it is test code, which `clippy.toml` judges by itself.
+#[cfg(test)]
+mod rust_paths;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::{Path, PathBuf};
+
+    use crate::rust_paths::{Named, module_of, names_in};
+
+    /// Each layer, and the paths it may import from outside itself. A path stands for all that lies under it.
+    const MAY_IMPORT: [(&str, &[&str]); 10] = [
+        ("model", &[]),
+        ("plan", &["model"]),
+        ("protocol", &["model"]),
+        ("ports", &["model", "plan", "protocol"]),
+        ("telemetry", &["model", "protocol", "ports"]),
+        ("aws", &["model", "plan", "protocol", "ports"]),
+        ("engine", &["model", "plan", "protocol", "ports", "telemetry"]),
+        ("config", &CONFIG),
+        ("runtime", &["model", "plan", "protocol", "ports", "telemetry", "engine"]),
+        ("cli", &["model", "plan", "protocol", "ports", "telemetry", "aws", "engine", "config", "runtime"]),
+    ];
+
+    /// Configuration makes other layers' settings, and knows nothing else of them.
+    const CONFIG: [&str; 11] = [
+        "model",
+        "plan",
+        "protocol::transform",
+        "aws::ConnectionSettings",
+        "engine::EngineSettings",
+        "engine::ApplySettings",
+        "engine::CopySettings",
+        "engine::LeaseSettings",
+        "engine::TailSettings",
+        "telemetry::LogSettings",
+        "telemetry::LogFormat",
+    ];
+
+    /// Inside the engine: copy and tail do not know each other, and what they meet in knows neither.
+    const NEVER: [(&str, &str); 4] = [
+        ("engine::copy", "engine::tail"),
+        ("engine::tail", "engine::copy"),
+        ("engine::apply", "engine::copy"),
+        ("engine::apply", "engine::tail"),
+    ];
+
+    /// What `model` takes from the SDK, for everybody.
+    const SDK_IN_MODEL: [&str; 2] = ["aws_sdk_dynamodb::types::AttributeValue", "aws_smithy_types::Blob"];
+
+    #[test]
+    fn every_module_has_its_place() {
+        let entries = fs::read_dir(source_folder()).unwrap();
+        let modules: BTreeSet<String> = entries
+            .map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
+            .filter(|name| name != "lib" && name != "main")
+            .collect();
+        let layers = MAY_IMPORT.iter().map(|(layer, _)| (*layer).to_owned()).collect();
+        assert_eq!(modules, layers, "a module is missing in MAY_IMPORT, or there without a reason");
+    }
+
+    #[test]
+    fn imports_point_downwards() {
+        let found: Vec<_> = sources().iter().flat_map(|(file, text)| upward(file, text)).collect();
+        assert!(found.is_empty(), "imports against the rule:\n{}", found.join("\n"));
+    }
+
+    #[test]
+    fn copy_and_tail_meet_only_in_apply() {
+        let found: Vec<_> = sources().iter().flat_map(|(file, text)| forbidden(file, text)).collect();
+        assert!(found.is_empty(), "imports against the rule:\n{}", found.join("\n"));
+    }
+
+    #[test]
+    fn the_sdk_stays_in_aws() {
+        let found: Vec<_> = sources().iter().flat_map(|(file, text)| sdk(file, text)).collect();
+        assert!(found.is_empty(), "the SDK outside src/aws:\n{}", found.join("\n"));
+    }
+
+    #[test]
+    fn the_binary_knows_the_command_line_alone() {
+        let text = fs::read_to_string(source_folder().join("main.rs")).unwrap();
+        let paths: Vec<String> = names_in(&text, &[]).into_iter().map(|named| named.path).collect();
+        let foreign: Vec<_> =
+            paths.iter().filter(|path| !under(path, "std") && !under(path, "shadowtable::cli")).collect();
+        assert_eq!(foreign, [""; 0]);
+    }
+
+    /// The three checks above see violations planted in the places where they must not be.
+    #[test]
+    fn a_planted_violation_is_found() {
+        let planted = "use crate::aws::{AwsPorts, Connection};\nfn f() { crate::runtime::run(); }";
+        assert_eq!(upward("engine/tail/pin.rs", planted).len(), 3);
+        assert_eq!(upward("cli/run.rs", planted), [""; 0]);
+        assert_eq!(upward("config/keys.rs", "use crate::engine::EngineSettings;"), [""; 0]);
+        assert_eq!(upward("config/keys.rs", "use crate::engine::{self, EngineError};").len(), 2);
+        assert_eq!(upward("protocol/slots/queue.rs", "use super::super::super::ports::Clock;").len(), 1);
+        assert_eq!(forbidden("engine/copy/mod.rs", "use super::tail::Tail;").len(), 1);
+        assert_eq!(forbidden("engine/tail/pin.rs", "use crate::engine::{apply::Applier, copy};").len(), 1);
+        assert_eq!(forbidden("engine/provision.rs", "use super::{copy, tail};"), [""; 0]);
+        assert_eq!(sdk("engine/store.rs", "use aws_sdk_dynamodb::Client;").len(), 1);
+        assert_eq!(sdk("model/item.rs", "use aws_sdk_dynamodb::types::AttributeValue;"), [""; 0]);
+        assert_eq!(sdk("model/item.rs", "use aws_sdk_dynamodb::types::WriteRequest;").len(), 1);
+    }
+
+    /// Imports of `file` that its layer may not have.
+    fn upward(file: &str, text: &str) -> Vec<String> {
+        let module = module_of(file);
+        let Some(layer) = module.first() else { return Vec::new() };
+        let allowed = MAY_IMPORT.iter().find(|(name, _)| name == layer).map_or(&[][..], |(_, allowed)| allowed);
+        let ours = |path: &str| under(path, layer) || allowed.iter().any(|allowed| under(path, allowed));
+        inside(text, &module).filter(|(_, path)| !ours(path)).map(|found| told(file, &found)).collect()
+    }
+
+    /// Imports of `file` between parts of the engine that must not know each other.
+    fn forbidden(file: &str, text: &str) -> Vec<String> {
+        let module = module_of(file);
+        let own = module.join("::");
+        inside(text, &module)
+            .filter(|(_, path)| NEVER.iter().any(|(from, to)| under(&own, from) && under(path, to)))
+            .map(|found| told(file, &found))
+            .collect()
+    }
+
+    /// Names of the SDK's crates in `file` where they do not belong.
+    fn sdk(file: &str, text: &str) -> Vec<String> {
+        let module = module_of(file);
+        let layer = module.first().map_or("", String::as_str);
+        let names = names_in(text, &module).into_iter().filter(|named| named.path.starts_with("aws_"));
+        let allowed = |path: &str| layer == "aws" || layer == "model" && SDK_IN_MODEL.contains(&path);
+        names.filter(|named| !allowed(&named.path)).map(|named| told(file, &(named.line, named.path))).collect()
+    }
+
+    /// The paths inside this crate that a text names, without `crate::`.
+    fn inside(text: &str, module: &[String]) -> impl Iterator<Item = (usize, String)> {
+        let names = names_in(text, module).into_iter();
+        names.filter_map(|Named { line, path }| Some((line, path.strip_prefix("crate::")?.to_owned())))
+    }
+
+    fn under(path: &str, parent: &str) -> bool {
+        path.strip_prefix(parent).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+    }
+
+    fn told(file: &str, (line, path): &(usize, String)) -> String {
+        format!("src/{file}:{line}: {path}")
+    }
+
+    fn source_folder() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+    }
+
+    /// Every file of `src/`, by its path in there.
+    fn sources() -> Vec<(String, String)> {
+        let mut folders = vec![source_folder()];
+        let mut sources = Vec::new();
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.extension().is_some_and(|extension| extension == "rs") {
+                    let file = path.strip_prefix(source_folder()).unwrap().to_str().unwrap().to_owned();
+                    sources.push((file, fs::read_to_string(&path).unwrap()));
+                }
+            }
+        }
+        assert!(sources.len() > 50, "the sources were not found");
+        sources.sort();
+        sources
+    }
+}
