@@ -165,6 +165,12 @@ impl Connection {
         }
     }
 
+    /// The SDK's own client, for what no port offers: the demo's application calls it as anybody's would.
+    #[cfg(feature = "embedded")]
+    pub(crate) fn client(&self) -> &aws_sdk_dynamodb::Client {
+        &self.reads
+    }
+
     /// The region in use.
     pub fn region(&self) -> Option<&str> {
         self.region.as_deref()

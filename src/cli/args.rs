@@ -250,11 +250,11 @@ pub enum ConfigVerb {
 /// `demo`.
 #[derive(Args, Clone, Debug)]
 pub struct DemoArgs {
-    /// Items in the table at the start, 1 to 1,000,000
-    #[arg(long, default_value_t = 2_000, value_name = "N", value_parser = value_parser!(u32).range(1..=1_000_000))]
+    /// Items in the table at the start, 1 to 200,000
+    #[arg(long, default_value_t = 20_000, value_name = "N", value_parser = value_parser!(u32).range(1..=200_000))]
     pub items: u32,
-    /// Seconds for which the application writes, 1 to 3,600
-    #[arg(long, default_value_t = 15, value_name = "N", value_parser = value_parser!(u32).range(1..=3_600))]
+    /// Seconds for which the application writes, 1 to 300
+    #[arg(long, default_value_t = 15, value_name = "N", value_parser = value_parser!(u32).range(1..=300))]
     pub seconds: u32,
 }
 

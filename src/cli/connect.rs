@@ -104,7 +104,7 @@ async fn identify(connections: &[(&str, &Connection)]) -> Result<(), EngineError
 
 /// Different in each process, so that two of them do not wait in step.
 #[expect(clippy::disallowed_methods, reason = "the clock port is seeded with it, so it cannot come from there")]
-fn seed() -> u64 {
+pub(super) fn seed() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     since.as_secs().rotate_left(32) ^ u64::from(since.subsec_nanos()) ^ u64::from(std::process::id()).rotate_left(48)
 }

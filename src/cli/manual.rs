@@ -258,12 +258,21 @@ pub(super) const DEMO: Page = Page {
     about: "\
 Migrate a made-up table on an embedded DynamoDB while an application writes to it.
 
-Needs no AWS account and no configuration. Changes nothing outside of the process's own memory and temporary files. At \
-its end source and shadow are compared.",
+The table has an index whose projection lacks an attribute. While writers insert, update and delete, the same pipeline \
+as that of `run` builds a table whose index has it. Then the writers stop, the stream is drained, every item of both \
+tables is compared, and the new index is asked. It takes about half a minute.
+
+Needs no AWS account, reads no credentials and contacts nothing but this machine. The tables are kept in memory and are \
+gone afterwards. Settings of the engine, of logs and of the admin port count as for `run`; what is not configured is set \
+for a short show. Where the admin port's default address is taken, a free one is used.
+
+Progress goes to stderr: a bar on a terminal, a line a second otherwise, or with NO_COLOR. The outcome goes to stdout.",
     after: "\
 Examples:
   shadowtable demo
   shadowtable demo --items 50000 --seconds 60
+  shadowtable --log-level info demo                   # with what the pipeline logs
 
-Exit codes: 0 source and shadow are equal; 1 failed; 2 differences found.",
+Exit codes: 0 source and shadow are equal; 1 failed, stopped before the comparison, or built without the embedded \
+DynamoDB; 2 differences found.",
 };

@@ -11,6 +11,7 @@ mod look;
 mod manual;
 mod output;
 mod run;
+mod signals;
 mod table;
 mod version;
 

@@ -3,12 +3,11 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::connect::{Connected, complain, for_migration};
-use super::output::talk;
+use super::signals::obey_signals;
 use super::{DONE, FAILED, RunArgs, start};
 use crate::config::Settings;
 use crate::engine::EngineError;
@@ -42,7 +41,10 @@ async fn migrate(settings: &Settings, enable_stream: bool) -> Result<(), EngineE
     let mut beside = JoinSet::new();
     let served = Admin { monitor: Arc::clone(&monitor), meters: Arc::clone(&meters), prometheus };
     beside.spawn(admin::serve(listener, served, closing.clone()));
-    beside.spawn(obey_signals(stop.clone()));
+    beside.spawn(obey_signals(
+        stop.clone(),
+        "stopping; writes in flight finish and checkpoints are saved. Once more stops at once, and the next run resumes.",
+    ));
     let connected = tokio::select! {
         biased;
         () = stop.cancelled() => return Ok(()),
@@ -53,21 +55,4 @@ async fn migrate(settings: &Settings, enable_stream: bool) -> Result<(), EngineE
     closing.cancel();
     beside.shutdown().await;
     ended
-}
-
-/// The first SIGINT or SIGTERM stops cleanly, the second at once.
-async fn obey_signals(stop: CancellationToken) -> std::io::Result<()> {
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    let mut next = async || {
-        tokio::select! {
-            _ = interrupt.recv() => "SIGINT",
-            _ = terminate.recv() => "SIGTERM",
-        }
-    };
-    let first = next().await;
-    talk(&format!("{first}: stopping; writes in flight finish and checkpoints are saved. Once more stops at once."));
-    stop.cancel();
-    next().await;
-    talk("stopped at once; the next run resumes from the last checkpoints");
-    std::process::exit(i32::from(FAILED));
 }

@@ -12,6 +12,7 @@
 //! The file is walked as a tree with places rather than deserialised, since serde stops at the first wrong value and
 //! knows no place for an unknown key. [`load`] reads; each verb then demands what it needs of [`Loaded`].
 
+mod demo;
 mod environment;
 mod file;
 mod flags;
@@ -144,9 +145,10 @@ impl Loaded {
         if self.mistakes.is_empty() { Ok(StateSettings { state, log }) } else { Err(Mistakes::sorted(self.mistakes)) }
     }
 
-    /// For the demo: nothing is demanded.
+    /// For the demo: nothing is demanded, and what was not given is as suits a short show.
     pub fn for_demo(self) -> Result<DemoSettings, Mistakes> {
-        let Sections { engine, admin, log, .. } = self.sections;
+        let Sections { mut engine, admin, mut log, .. } = self.sections;
+        demo::tune(&mut engine, &mut log, |key| self.given.contains(key));
         if self.mistakes.is_empty() {
             Ok(DemoSettings { engine, admin, log })
         } else {
