@@ -238,7 +238,7 @@ fn the_complete_example_is_right_with_every_line_uncommented() {
         .collect();
     let settings = settings_of(&text.join("\n"));
     assert_eq!(settings.transform.len(), 5);
-    assert!(settings.target.unwrap().text.contains("user_id-status-index"));
+    assert!(settings.target.unwrap().layout.global_indexes.contains_key("user_id-status-index"));
 }
 
 #[test]

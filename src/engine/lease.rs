@@ -226,11 +226,20 @@ impl<P: Ports> Lease<P> {
         }
     }
 
-    /// Gives the lease back. `quiet`: no request of ours can still land.
+    /// Gives the lease back, trying for as long as it is held. `quiet`: no request of ours can still land.
     pub async fn release(&self, quiet: bool) -> Result<(), EngineError> {
-        let result = self.write(true, quiet).await.map(|_| ());
+        let mut retry = Retry::default();
+        let released = loop {
+            match self.write(true, quiet).await {
+                // Among others: a renewal that was under way when the keeper ended took effect.
+                Err(EngineError::Port(error)) if error.fault.reaction() == Reaction::BackOff && self.may_write(Duration::ZERO) => {
+                    retry.wait(self.ports.clock()).await;
+                }
+                other => break other.map(|_| ()),
+            }
+        };
         self.lost.cancel();
-        result
+        released
     }
 
     async fn renew(&self) -> Result<(), EngineError> {

@@ -60,7 +60,7 @@ pub async fn check_source<P: Ports>(ports: &P, needs_old_images: bool, enable: b
             None => {
                 return Err(EngineError::refused(
                     format!("the source table {name} has no stream"),
-                    format!("run again with --enable-stream, or enable it: {enable_command}"),
+                    format!("let it be enabled with `shadowtable run --enable-stream`, or enable it: {enable_command}"),
                 ));
             }
         }

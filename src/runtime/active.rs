@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::mirror::Mirror;
+use super::status::{LeaseStatus, MirrorStatus, status};
 use super::{Job, Monitor};
 use crate::engine::EngineError;
 use crate::engine::entities::{EventRecord, Meta, Paused, Pin, TableIdentity};
@@ -62,6 +63,7 @@ impl<P: Ports> Active<P> {
             if self.stop.is_cancelled() {
                 return Ok(Outcome { quiet: true });
             }
+            self.show(&meta.value);
             let step = match meta.value.phase {
                 Phase::Planned => self.provision(&mut meta).await,
                 Phase::Provisioned => self.pin(&mut meta).await.map(|live| fresh = live),
@@ -93,6 +95,15 @@ impl<P: Ports> Active<P> {
                 return Err(error);
             }
         }
+    }
+
+    /// Lets status and metrics see the migration before it is mirrored.
+    fn show(&self, meta: &Meta) {
+        let (meta, ports, lease) = (meta.clone(), Arc::clone(&self.ports), Arc::clone(self.store.lease()));
+        self.monitor.active(move || {
+            let mirror = MirrorStatus::default();
+            (status(&meta, LeaseStatus::of(&lease), mirror, ports.clock()), (0, 0, 0))
+        });
     }
 
     /// The migration's entry, made on its first run. Another target or transform than the recorded one is refused.

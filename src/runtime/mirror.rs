@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::active::{Active, Outcome};
 use super::commands::{Done, execute, pending};
-use super::status::{ApplyStatus, CopyStatus, LeaseStatus, MirrorStatus, STATUS_SCHEMA, Status, TailStatus};
+use super::status::{ApplyStatus, CopyStatus, LeaseStatus, MirrorStatus, TailStatus, status};
 use super::watch::watch_tables;
 use crate::engine::EngineError;
 use crate::engine::apply::mapping::Mapping;
@@ -255,13 +255,7 @@ impl<'a, P: Ports> Mirror<'a, P> {
             let meta = shown.lock().unwrap_or_else(PoisonError::into_inner).clone();
             let mirror = parts.status(meta.phase, &*ports);
             let totals = mirror.totals;
-            let lease = LeaseStatus {
-                held: lease.may_write(Duration::ZERO),
-                owner: lease.owner().to_owned(),
-                host: lease.host().to_owned(),
-                epoch: lease.epoch(),
-            };
-            (status(&meta, lease, mirror, ports.clock()), totals)
+            (status(&meta, LeaseStatus::of(&lease), mirror, ports.clock()), totals)
         });
     }
 }
@@ -297,28 +291,6 @@ impl<P: Ports> Parts<P> {
             quarantine,
             totals: (counts.coalesced, superseded, discarded),
         }
-    }
-}
-
-/// The document, from what is durable and what the process knows.
-fn status(meta: &Meta, lease: LeaseStatus, mirror: MirrorStatus, clock: &impl Clock) -> Status {
-    Status {
-        schema: STATUS_SCHEMA,
-        at: clock.service(),
-        migration: meta.migration.clone(),
-        phase: Some(meta.phase),
-        source_table: meta.source_table.clone(),
-        shadow_table: meta.shadow_table.clone(),
-        lease,
-        lag_seconds: mirror.lag_seconds,
-        headroom_seconds: mirror.headroom_seconds,
-        since_poll_seconds: mirror.since_poll_seconds,
-        quiet_seconds: mirror.quiet_seconds,
-        paused: meta.paused,
-        copy: mirror.copy,
-        tail: mirror.tail,
-        apply: mirror.apply,
-        quarantine: mirror.quarantine,
     }
 }
 

@@ -1,9 +1,13 @@
 //! The status document: what the admin port serves at `/status`, `LIVE` holds, and `status --json` prints.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
-use crate::engine::entities::Paused;
+use crate::engine::entities::{Meta, Paused};
+use crate::engine::lease::Lease;
 use crate::model::Timestamp;
+use crate::ports::{Clock, Ports};
 use crate::protocol::phase::Phase;
 
 /// The version of the document's form. It goes up when a field changes its meaning or goes; new fields do not count.
@@ -120,3 +124,38 @@ pub struct ApplyStatus {
     /// Bytes held by images, estimated.
     pub bytes: usize,
 }
+
+impl LeaseStatus {
+    /// A lease held by this process.
+    pub(super) fn of<P: Ports>(lease: &Lease<P>) -> Self {
+        Self {
+            held: lease.may_write(Duration::ZERO),
+            owner: lease.owner().to_owned(),
+            host: lease.host().to_owned(),
+            epoch: lease.epoch(),
+        }
+    }
+}
+
+/// The document, from what is durable and what the process knows.
+pub(super) fn status(meta: &Meta, lease: LeaseStatus, mirror: MirrorStatus, clock: &impl Clock) -> Status {
+    Status {
+        schema: STATUS_SCHEMA,
+        at: clock.service(),
+        migration: meta.migration.clone(),
+        phase: Some(meta.phase),
+        source_table: meta.source_table.clone(),
+        shadow_table: meta.shadow_table.clone(),
+        lease,
+        lag_seconds: mirror.lag_seconds,
+        headroom_seconds: mirror.headroom_seconds,
+        since_poll_seconds: mirror.since_poll_seconds,
+        quiet_seconds: mirror.quiet_seconds,
+        paused: meta.paused,
+        copy: mirror.copy,
+        tail: mirror.tail,
+        apply: mirror.apply,
+        quarantine: mirror.quarantine,
+    }
+}
+

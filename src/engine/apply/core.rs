@@ -79,7 +79,9 @@ impl Core {
             slots,
         };
         let colliding: Vec<_> = core.slots.quarantined().collisions().cloned().collect();
-        colliding.into_iter().for_each(|source| core.want(source));
+        for source in colliding {
+            core.want(source);
+        }
         core
     }
 
@@ -113,7 +115,7 @@ impl Core {
             if self.overtaken.overtook(&source, page.page) {
                 self.dropped += 1;
             } else {
-                self.offer(page.reader, page.unit, source, mapped, Lane::Copy, now);
+                self.offer(page.reader, page.unit, &source, mapped, Lane::Copy, now);
             }
         }
         true
@@ -149,7 +151,7 @@ impl Core {
             return false;
         }
         let Some(unit) = self.ledger(reader).map(|ledger| ledger.open(Mark::Reread)) else { return false };
-        self.offer(reader, unit, source.clone(), mapped, Lane::Copy, now);
+        self.offer(reader, unit, source, mapped, Lane::Copy, now);
         if let Some(ledger) = self.ledger(reader) {
             ledger.close(unit);
         }
@@ -162,9 +164,7 @@ impl Core {
     pub fn offer_change(&mut self, reader: Reader, mark: Mark, source: &Key, mapped: Vec<Mapped>, now: Moment) {
         self.overtaken.offered(source);
         let Some(unit) = self.ledger(reader).map(|ledger| ledger.open(mark)) else { return };
-        for operation in mapped {
-            self.offer(reader, unit, source.clone(), Some(operation), Lane::Tail, now);
-        }
+        self.offer(reader, unit, source, mapped, Lane::Tail, now);
         if let Some(ledger) = self.ledger(reader) {
             ledger.close(unit);
         }
@@ -282,23 +282,37 @@ impl Core {
         self.slots.nothing_can_land(now)
     }
 
-    fn offer(&mut self, reader: Reader, unit: Unit, source: Key, mapped: Option<Mapped>, lane: Lane, now: Moment) {
-        let accepted =
-            self.slots.is_unplaced(&source) && !matches!(mapped, Some(Mapped { place: Place::Unplaced(_), .. }));
-        let accept = accepted.then(|| Mapped {
-            place: Place::Unplaced(source.clone()),
-            effect: Effect::Accept,
-            memory_bytes: 0,
-            stored_bytes: 0,
-        });
-        for Mapped { place, effect, memory_bytes, stored_bytes } in accept.into_iter().chain(mapped) {
-            if let Some(ledger) = self.ledger(reader) {
-                ledger.add(unit);
-            }
-            let ticket = Ticket { reader: reader.0, unit };
+    /// Offers all operations of one change or item. If the transform refused the item before and does no more, whatever
+    /// became of it since, its quarantine entry is cleared.
+    fn offer(
+        &mut self,
+        reader: Reader,
+        unit: Unit,
+        source: &Key,
+        mapped: impl IntoIterator<Item = Mapped>,
+        lane: Lane,
+        now: Moment,
+    ) {
+        let mut refused = false;
+        for Mapped { place, effect, memory_bytes, stored_bytes } in mapped {
+            refused |= matches!(place, Place::Unplaced(_));
+            let ticket = self.ticket(reader, unit);
             let offer = Offer { place, effect, source: source.clone(), ticket, lane, memory_bytes, stored_bytes };
             self.slots.offer(offer, now);
         }
+        if !refused && self.slots.is_unplaced(source) {
+            let ticket = self.ticket(reader, unit);
+            let (place, source) = (Place::Unplaced(source.clone()), source.clone());
+            let offer = Offer { place, effect: Effect::Accept, source, ticket, lane, memory_bytes: 0, stored_bytes: 0 };
+            self.slots.offer(offer, now);
+        }
+    }
+
+    fn ticket(&mut self, reader: Reader, unit: Unit) -> Ticket {
+        if let Some(ledger) = self.ledger(reader) {
+            ledger.add(unit);
+        }
+        Ticket { reader: reader.0, unit }
     }
 
     /// Takes what came of outcomes: settles tickets, queues entries and re-reads.
@@ -311,7 +325,9 @@ impl Core {
         }
         self.latencies.extend(outcomes.latencies);
         self.recordings.extend(outcomes.recordings);
-        outcomes.reread.into_iter().for_each(|source| self.want(source));
+        for source in outcomes.reread {
+            self.want(source);
+        }
     }
 
     fn ledger(&mut self, reader: Reader) -> Option<&mut Ledger<Mark>> {

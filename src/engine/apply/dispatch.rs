@@ -119,24 +119,21 @@ impl<P: Ports> Applier<P> {
         pace: &mut Pace,
     ) -> Result<(), EngineError> {
         let now = self.now();
-        let spent = match ended.map_err(|error| EngineError::Task(error.to_string()))?? {
+        match ended.map_err(|error| EngineError::Task(error.to_string()))?? {
             Ended::Done { spent } => {
                 pace.window.succeeded();
                 pace.retry.reset();
-                spent
+                pace.budget.charge(spent, now);
+                pace.writes -= 1;
             }
             Ended::Pressed { spent } => {
                 pace.window.throttled(now);
                 pace.hold = Some(now.plus(pace.retry.next(self.ports.clock())));
-                spent
+                pace.budget.charge(spent, now);
+                pace.writes -= 1;
             }
-            Ended::Recorded => {
-                pace.recordings -= 1;
-                return Ok(());
-            }
-        };
-        pace.writes -= 1;
-        pace.budget.charge(spent, now);
+            Ended::Recorded => pace.recordings -= 1,
+        }
         self.room.notify_waiters();
         self.settled.notify_waiters();
         self.rereads.notify_one();

@@ -187,8 +187,9 @@ impl<P: Ports> Copier<P> {
         };
         let (mut items, mut retry) = (record.items, Retry::default());
         loop {
-            self.unpaused().await;
             let turn = self.pace.admit(self.ports.clock()).await;
+            // Last, so that no request waits its turn past a pause.
+            self.unpaused().await;
             let request = ScanRequest {
                 segment: record.segment,
                 segments: record.segments,

@@ -26,7 +26,8 @@ impl<P: Ports> Tail<P> {
             if list {
                 self.take_listing().await?;
             }
-            for shard in self.board().startable() {
+            let startable = self.board().startable();
+            for shard in startable {
                 if self.board().readers() >= usize::try_from(self.settings.readers).unwrap_or(usize::MAX) {
                     tracing::warn!(limit = self.settings.readers, "more shards are open than tail.readers allows");
                     break;

@@ -1,0 +1,206 @@
+//! A DynamoDB that costs next to nothing: canned Scan pages and stream pages, writes that vanish.
+//!
+//! It is there to measure the program in front of it, so it runs as a process of its own, whose CPU time is not
+//! counted, and does no more than copy a prepared page and write keys over the places left for them. One table is the
+//! source, the one that was created with a stream: it has as many items as [`Options`] says. Its stream is silent
+//! until `NullEndpoint.Append` is called. Every other table is empty and stays so.
+//!
+//! It is no DynamoDB to test against: it checks nothing, and knows only what a migration asks.
+
+mod http;
+mod pages;
+mod tables;
+
+use std::collections::BTreeMap;
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use serde_json::{Value, json};
+
+use self::http::{Connection, Request};
+use self::pages::{RecordPage, ScanPage};
+use self::tables::Tables;
+
+/// The argument with which the benchmark starts itself as the endpoint.
+pub(crate) const ARGUMENT: &str = "null-endpoint";
+
+/// What the source holds.
+#[derive(Clone, Copy)]
+pub(crate) struct Options {
+    /// Items in the source.
+    pub(crate) items: u64,
+    /// Items among which the stream's records go round.
+    pub(crate) changed_items: u64,
+}
+
+/// The endpoint as its parent sees it. It ends when dropped, or when the parent does.
+pub(crate) struct NullEndpoint {
+    child: Child,
+    pub(crate) url: String,
+}
+
+impl NullEndpoint {
+    pub(crate) fn start(options: Options) -> io::Result<Self> {
+        let mut child = Command::new(std::env::current_exe()?)
+            .arg(ARGUMENT)
+            .args([options.items.to_string(), options.changed_items.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let mut url = String::new();
+        let stdout = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
+        BufReader::new(stdout).read_line(&mut url)?;
+        Ok(Self { child, url: url.trim().to_owned() })
+    }
+}
+
+impl Drop for NullEndpoint {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+    }
+}
+
+/// Serves until standard input is closed. `arguments` are those behind [`ARGUMENT`].
+pub(crate) fn serve(arguments: &[String]) -> io::Result<()> {
+    let number =
+        |place: usize| arguments.get(place).and_then(|text| text.parse().ok()).ok_or(io::ErrorKind::InvalidInput);
+    let options = Options { items: number(0)?, changed_items: number(1)? };
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    writeln!(io::stdout(), "http://{}", listener.local_addr()?)?;
+    let endpoint = Arc::new(Endpoint {
+        scan_page: ScanPage::new(),
+        record_page: RecordPage::new(),
+        options,
+        shared: Mutex::new(Shared::default()),
+    });
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let endpoint = Arc::clone(&endpoint);
+            // A connection that breaks is its client's business.
+            thread::spawn(move || endpoint.serve(stream));
+        }
+    });
+    io::copy(&mut io::stdin(), &mut io::sink()).map(drop)
+}
+
+struct Endpoint {
+    options: Options,
+    scan_page: ScanPage,
+    record_page: RecordPage,
+    shared: Mutex<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    tables: Tables,
+    /// Records appended to the source's stream so far.
+    records: u64,
+    /// Requests by operation.
+    requests: BTreeMap<String, u64>,
+}
+
+/// A refusal: its code, as the SDK reads it.
+struct Refusal(&'static str);
+
+impl Endpoint {
+    fn serve(&self, stream: TcpStream) -> io::Result<()> {
+        let mut connection = Connection::new(stream)?;
+        let mut page = Vec::new();
+        while let Some(request) = connection.read()? {
+            page.clear();
+            match self.answer(&request, &mut page) {
+                Ok(()) => connection.write(200, &page)?,
+                Err(Refusal(code)) => {
+                    let body = json!({ "__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": code });
+                    connection.write(400, body.to_string().as_bytes())?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn answer(&self, request: &Request<'_>, page: &mut Vec<u8>) -> Result<(), Refusal> {
+        let operation = request.operation;
+        *self.lock().requests.entry(operation.to_owned()).or_default() += 1;
+        match operation {
+            // First, since there are so many of them: the body is not looked at.
+            "BatchWriteItem" => page.extend_from_slice(br#"{"UnprocessedItems":{}}"#),
+            "PutItem" | "DeleteItem" | "UpdateItem" | "GetItem" => page.extend_from_slice(b"{}"),
+            "Scan" => self.scan(&body_of(request)?, page)?,
+            "GetRecords" => self.records(&body_of(request)?, page)?,
+            _ => {
+                let reply = self.control(operation, &body_of(request)?)?;
+                page.extend_from_slice(reply.to_string().as_bytes());
+            }
+        }
+        Ok(())
+    }
+
+    fn scan(&self, request: &Value, page: &mut Vec<u8>) -> Result<(), Refusal> {
+        let source = request["TableName"].as_str().is_some_and(|name| self.lock().tables.is_source(name));
+        if !source {
+            page.extend_from_slice(br#"{"Count":0,"Items":[],"ScannedCount":0}"#);
+            return Ok(());
+        }
+        let segments = request["TotalSegments"].as_u64().unwrap_or(1);
+        let segment = request["Segment"].as_u64().unwrap_or(0);
+        let first = self.options.items * segment / segments;
+        let end = self.options.items * (segment + 1) / segments;
+        let from = match &request["ExclusiveStartKey"] {
+            Value::Null => first,
+            key => pages::number_of(&key["id"]["S"]).ok_or(Refusal("ValidationException"))? + 1,
+        };
+        let most = request["Limit"].as_u64().unwrap_or(u64::MAX);
+        self.scan_page.fill(from, end, most, page);
+        Ok(())
+    }
+
+    /// An iterator is the number of the next record.
+    fn records(&self, request: &Value, page: &mut Vec<u8>) -> Result<(), Refusal> {
+        let next: u64 = request["ShardIterator"]
+            .as_str()
+            .and_then(|text| text.parse().ok())
+            .ok_or(Refusal("ExpiredIteratorException"))?;
+        let end = self.lock().records;
+        self.record_page.fill(next, end, self.options.changed_items, page);
+        Ok(())
+    }
+
+    fn control(&self, operation: &str, request: &Value) -> Result<Value, Refusal> {
+        let mut shared = self.lock();
+        match operation {
+            "CreateTable" => shared.tables.create(request),
+            "UpdateTable" | "DescribeTable" => shared.tables.describe(request),
+            "DeleteTable" => shared.tables.delete(request),
+            "DescribeStream" => Ok(tables::describe_stream(request)),
+            "GetShardIterator" => {
+                let next = match request["ShardIteratorType"].as_str() {
+                    Some("TRIM_HORIZON") => 0,
+                    Some("AFTER_SEQUENCE_NUMBER") => {
+                        pages::record_of(&request["SequenceNumber"]).ok_or(Refusal("ValidationException"))? + 1
+                    }
+                    _ => shared.records,
+                };
+                Ok(json!({ "ShardIterator": next.to_string() }))
+            }
+            "Append" => {
+                shared.records += request["records"].as_u64().unwrap_or(0);
+                Ok(json!({ "records": shared.records }))
+            }
+            "Requests" => Ok(json!(shared.requests)),
+            _ => Err(Refusal("UnknownOperationException")),
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn body_of(request: &Request<'_>) -> Result<Value, Refusal> {
+    serde_json::from_slice(request.body).map_err(|_| Refusal("SerializationException"))
+}

@@ -1,0 +1,148 @@
+//! What `run` refuses to start on, and what it says then.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_dynamodb::types::{AttributeValue, ProvisionedThroughput, StreamViewType};
+
+use super::{ID, after, before};
+use crate::support::checker::Expected;
+use crate::support::context::Ctx;
+use crate::support::items::{self, n, s};
+use crate::support::layout::{Kind, Layout, Projection};
+use crate::support::migration::Migration;
+use crate::support::table::Table;
+
+pub(crate) fn an_empty_table_is_tailed(ctx: &Ctx) {
+    let source = source(ctx, 0);
+    let migration = Migration::new(ctx, &source, after(ID));
+    let mut process = migration.run();
+    process.wait_for_tailing();
+    source.put(&items::smallest(ID, 1));
+    migration.finish(process);
+    assert_eq!(migration.shadow.scan().len(), 1);
+}
+
+pub(crate) fn a_missing_source_is_named(ctx: &Ctx) {
+    let source = ctx.table("source", before(ID));
+    let migration = Migration::new(ctx, &source, after(ID));
+    migration.refused(&[&source.name]);
+    assert!(migration.shadow.describe().is_none(), "nothing is created for a source that is not there");
+}
+
+pub(crate) fn a_source_without_a_stream_is_refused_with_the_command_that_helps(ctx: &Ctx) {
+    let source = ctx.table("source", before(ID));
+    source.create();
+    source.load(&items::orders(ID, 30, ctx.seed()));
+    let migration = Migration::new(ctx, &source, after(ID));
+    migration.refused(&[&source.name, "run --enable-stream"]);
+    assert!(source.describe().unwrap().latest_stream_arn.is_none(), "it is not enabled unasked");
+
+    let mut process = migration.project.start(&["run", "--enable-stream"]);
+    process.wait_for_tailing();
+    source.put(&items::smallest(ID, 100));
+    migration.finish(process);
+}
+
+pub(crate) fn a_shadow_that_drifted_is_refused_field_by_field(ctx: &Ctx) {
+    let source = source(ctx, 10);
+    let migration = Migration::new(ctx, &source, after(ID));
+    let mut process = migration.run();
+    process.wait_for_tailing();
+    process.stop();
+    let shadow = &migration.shadow;
+
+    let stray = Layout::new(ID).with_global("stray-index", &[("customer", Kind::S)], Projection::All);
+    shadow.add_index(&stray);
+    migration.refused(&[&shadow.name, "stray-index"]);
+    shadow.set_billing(Some(
+        ProvisionedThroughput::builder().read_capacity_units(5).write_capacity_units(5).build().unwrap(),
+    ));
+    // All of it at once, not the first.
+    migration.refused(&[&shadow.name, "stray-index", "billing"]);
+    shadow.set_billing(None);
+    shadow.drop_index("stray-index");
+    shadow.drop_index("by-status");
+    migration.refused(&[&shadow.name, "by-status"]);
+    shadow.add_index(&after(ID));
+
+    let mut process = migration.run();
+    process.wait_for_tailing();
+    migration.finish(process);
+}
+
+pub(crate) fn a_shadow_that_is_neither_empty_nor_ours_is_refused(ctx: &Ctx) {
+    let source = source(ctx, 10);
+    let migration = Migration::new(ctx, &source, after(ID));
+    let kept = items::smallest(ID, 77);
+    migration.shadow.create();
+    migration.shadow.put(&kept);
+    migration.refused(&[&migration.shadow.name]);
+    assert_eq!(migration.shadow.scan(), [kept], "what was there is left alone");
+}
+
+pub(crate) fn a_changed_target_is_refused_with_both_hashes(ctx: &Ctx) {
+    let migration = Migration::new(ctx, &source(ctx, 10), after(ID));
+    let mut process = migration.run();
+    process.wait_for_tailing();
+    process.stop();
+    let other = Layout::new(ID).with_global("by-status", super::BY_STATUS, Projection::All);
+    migration.project.set_layout(&other);
+    assert_two_hashes(&migration.refused(&[]).stderr);
+
+    migration.project.set_layout(&after(ID));
+    let mut process = migration.run();
+    process.wait_for_tailing();
+    migration.finish(process);
+}
+
+pub(crate) fn a_changed_transform_is_refused_with_both_hashes(ctx: &Ctx) {
+    let rule = |attribute: &str| format!("[[transform]]\nremove = \"{attribute}\"\n");
+    let migration = Migration::new(ctx, &source(ctx, 10), after(ID)).transformed(&rule("note"), |item| {
+        let mut item = item.clone();
+        item.remove("note");
+        Expected::Item(item)
+    });
+    let mut process = migration.run();
+    process.wait_for_tailing();
+    process.stop();
+    let mut migration = migration;
+    migration.project.set_transform(&rule("email"));
+    assert_two_hashes(&migration.refused(&[]).stderr);
+
+    migration.project.set_transform(&rule("note"));
+    let mut process = migration.run();
+    process.wait_for_tailing();
+    migration.finish(process);
+}
+
+pub(crate) fn a_state_written_by_a_newer_version_is_refused(ctx: &Ctx) {
+    let source = source(ctx, 10);
+    let migration = Migration::new(ctx, &source, after(ID));
+    let mut process = migration.run();
+    process.wait_for_tailing();
+    process.stop();
+
+    let mut meta = migration.state_item("META").expect("a migration has a META entry");
+    let Some(AttributeValue::M(body)) = meta.get_mut("body") else { panic!("{meta:?} has no body") };
+    assert!(body.insert("schema".into(), n(999)).is_some(), "every entry says its schema");
+    migration.state.put(&meta);
+    migration.refused(&["999", "newer"]);
+    source.set(&items::key(ID, 3), "status", s("after the refusal"));
+    let stored = migration.shadow.get(&items::key(ID, 3)).unwrap();
+    assert_ne!(stored["status"], s("after the refusal"), "what cannot be read is not acted upon");
+}
+
+/// `count` orders, with a stream.
+fn source(ctx: &Ctx, count: usize) -> Table {
+    let source = ctx.table("source", before(ID));
+    source.create_with(&items::orders(ID, count, ctx.seed()), StreamViewType::NewAndOldImages);
+    source
+}
+
+/// What was planned and what is asked for now.
+fn assert_two_hashes(said: &str) {
+    let words = said.split(|letter: char| !letter.is_ascii_alphanumeric());
+    let hashes: BTreeSet<_> =
+        words.filter(|word| word.len() >= 8 && word.bytes().all(|byte| byte.is_ascii_hexdigit())).collect();
+    assert!(hashes.len() >= 2, "two hashes should be in\n{said}");
+}

@@ -1,0 +1,53 @@
+//! What others do to the tables meanwhile. Going on would lose writes or keep deleted ones: it must stop and say so.
+
+use aws_sdk_dynamodb::types::StreamViewType;
+
+use super::{ID, after, before};
+use crate::support::context::Ctx;
+use crate::support::items;
+use crate::support::migration::Migration;
+
+pub(crate) fn a_source_recreated_under_its_name_is_noticed(ctx: &Ctx) {
+    let migration = migration(ctx);
+    let mut process = migration.run();
+    process.wait_for_tailing();
+    process.stop();
+    migration.source.remove();
+    migration.source.create();
+    migration.source.enable_stream(StreamViewType::NewAndOldImages);
+    let held = migration.shadow.scan().len();
+    migration.project.start(&["run"]).wait_for_reseed(&[&migration.source.name]);
+    assert_eq!(migration.shadow.scan().len(), held, "the shadow is left as it was");
+}
+
+pub(crate) fn a_shadow_deleted_under_us_is_noticed(ctx: &Ctx) {
+    let migration = migration(ctx);
+    let mut process = migration.run();
+    process.wait_for_tailing();
+    migration.shadow.remove();
+    migration.source.put(&items::smallest(ID, 500));
+    process.wait_for_reseed(&[&migration.shadow.name]);
+    // Nor is it made again by itself: what was deleted meanwhile would be missing in the records.
+    migration.project.start(&["run"]).wait_for_reseed(&[&migration.shadow.name]);
+    assert!(migration.shadow.describe().is_none());
+}
+
+pub(crate) fn a_stream_disabled_by_somebody_is_noticed(ctx: &Ctx) {
+    let migration = migration(ctx);
+    let mut process = migration.run();
+    process.wait_for_tailing();
+    migration.source.disable_stream();
+    process.wait_for_reseed(&["stream"]);
+    // Another stream does not make up for what happened in between.
+    migration.source.put(&items::smallest(ID, 500));
+    migration.source.enable_stream(StreamViewType::NewAndOldImages);
+    migration.project.start(&["run"]).wait_for_reseed(&["stream"]);
+    assert_eq!(migration.project.status().phase(), "needs-reseed");
+}
+
+/// 60 orders to move.
+fn migration(ctx: &Ctx) -> Migration {
+    let source = ctx.table("source", before(ID));
+    source.create_with(&items::orders(ID, 60, ctx.seed()), StreamViewType::NewAndOldImages);
+    Migration::new(ctx, &source, after(ID))
+}

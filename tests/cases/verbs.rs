@@ -1,0 +1,142 @@
+//! What an operator can ask of a migration while it runs.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::StreamViewType;
+
+use super::{ID, after, before};
+use crate::support::clock;
+use crate::support::context::Ctx;
+use crate::support::items::{self, s};
+use crate::support::migration::Migration;
+use crate::support::process::Status;
+use crate::support::project::CAUGHT_UP;
+
+/// Long enough for a command to have been missed, had it been ignored.
+const A_WHILE: Duration = Duration::from_secs(2);
+
+pub(crate) fn the_status_says_everything_it_promises(ctx: &Ctx) {
+    let migration = migration(ctx);
+    let mut process = migration.run();
+    process.wait_for_tailing();
+    let status = process.drain(CAUGHT_UP);
+    assert_whole(&status, &migration.id);
+    let offline = migration.project.status();
+    assert_whole(&offline, &migration.id);
+    assert_eq!(offline.text("/lease/owner"), status.text("/lease/owner"));
+    for path in ["/healthz", "/readyz"] {
+        assert_eq!(process.get(path).unwrap().status, 200, "{path}");
+    }
+    let metrics = process.get("/metrics").unwrap();
+    assert_eq!(metrics.status, 200);
+    assert!(metrics.body.contains("# HELP"), "{}", metrics.body);
+    assert!(migration.project.command(&["list", "--json"]).contains(&migration.id));
+    assert!(migration.project.command(&["list"]).contains(&migration.id));
+    assert!(migration.project.command(&["status"]).contains(&migration.id));
+    migration.finish(process);
+}
+
+fn assert_whole(status: &Status, id: &str) {
+    assert_eq!((status.text("/migration"), status.phase(), status.text("/paused")), (id, "tailing", "none"));
+    assert!((status.number("/schema") - 1.0).abs() < 0.5);
+    for pointer in ["/lag_seconds", "/headroom_seconds", "/since_poll_seconds", "/lease/epoch", "/apply/bytes"] {
+        status.number(pointer);
+    }
+    assert!((status.number("/copy/items") - 60.0).abs() < 0.5);
+    assert!((status.number("/copy/ratio") - 1.0).abs() < 1e-6);
+    assert!((status.number("/copy/segments_done") - status.number("/copy/segments")).abs() < 0.5);
+    assert!((status.number("/tail/shards_open") + status.number("/tail/shards_finished")) > 0.5);
+    assert!(status.truth("/tail/caught_up"));
+    assert!(status.number("/apply/pending") + status.number("/apply/in_flight") + status.number("/quarantine") < 0.5);
+}
+
+pub(crate) fn a_paused_copy_lets_the_tail_go_on(ctx: &Ctx) {
+    let mut migration = migration(ctx).slow_copy(5.0);
+    let mut process = migration.run();
+    process.wait_for_lease();
+    migration.project.command(&["pause", "copy"]);
+    process.wait_until("pause", |status| status.text("/paused") == "copy");
+    migration.source.put(&items::smallest(ID, 500));
+    clock::wait_for("a change through the tail", || {
+        migration.shadow.get(&items::key(ID, 500)).map(drop).ok_or_else(|| "it is not there".into())
+    });
+    let copied = |status: &Status| status.number("/copy/items");
+    let before = process.status().unwrap();
+    assert_eq!(before.phase(), "copying");
+    std::thread::sleep(A_WHILE);
+    let after = process.status().unwrap();
+    assert!((copied(&after) - copied(&before)).abs() < 0.5, "the copy stands still");
+
+    // A pause outlives the process.
+    process.stop();
+    migration.full_speed();
+    let mut process = migration.run();
+    process.wait_for_lease();
+    std::thread::sleep(A_WHILE);
+    assert_eq!(process.status().unwrap().phase(), "copying");
+    migration.project.command(&["resume"]);
+    process.wait_for_tailing();
+    migration.finish(process);
+}
+
+pub(crate) fn a_full_pause_writes_nothing(ctx: &Ctx) {
+    let migration = migration(ctx);
+    let mut process = migration.run();
+    process.wait_for_tailing();
+    migration.project.command(&["pause", "all"]);
+    process.wait_until("pause", |status| status.text("/paused") == "all");
+    migration.source.put(&items::smallest(ID, 500));
+    std::thread::sleep(A_WHILE);
+    assert_eq!(migration.shadow.get(&items::key(ID, 500)), None);
+    migration.project.command(&["resume"]);
+    process.wait_until("resumption", |status| status.text("/paused") == "none");
+    migration.finish(process);
+}
+
+pub(crate) fn an_aborted_migration_writes_no_more(ctx: &Ctx) {
+    let migration = migration(ctx);
+    let mut process = migration.run();
+    process.wait_for_tailing();
+    let unsure = migration.project.finish(&["abort"]);
+    assert_eq!(unsure.code, Some(1), "it wants --yes where nobody can be asked");
+    migration.project.command(&["abort", "--yes"]);
+    clock::wait_for("the abort", || match migration.project.status() {
+        status if status.phase() == "aborted" => Ok(()),
+        status => Err(format!("{status:?}")),
+    });
+    let key = items::key(ID, 3);
+    migration.source.set(&key, "status", s("after the abort"));
+    std::thread::sleep(A_WHILE);
+    if let Some(left) = migration.shadow.describe().and_then(|_| migration.shadow.get(&key)) {
+        assert_ne!(left["status"], s("after the abort"));
+    }
+    assert_eq!(migration.source.scan().len(), 60, "the source is not touched");
+    drop(process);
+    migration.refused(&["abort"]);
+}
+
+pub(crate) fn a_reseed_starts_again_on_an_empty_shadow(ctx: &Ctx) {
+    let migration = migration(ctx);
+    let mut process = migration.run();
+    process.wait_for_tailing();
+    migration.source.disable_stream();
+    process.wait_for_reseed(&["stream"]);
+    // Lost to every record: one gone, one changed.
+    migration.source.delete(&items::key(ID, 1));
+    migration.source.set(&items::key(ID, 2), "status", s("open"));
+    migration.source.enable_stream(StreamViewType::NewAndOldImages);
+
+    let unsure = migration.project.finish(&["reseed"]);
+    assert_eq!(unsure.code, Some(1), "it wants --yes where nobody can be asked");
+    migration.project.command(&["reseed", "--yes", "--delete-shadow"]);
+    let mut process = migration.run();
+    process.wait_for_tailing();
+    migration.finish(process);
+}
+
+/// 60 orders to move.
+fn migration(ctx: &Ctx) -> Migration {
+    let source = ctx.table("source", before(ID));
+    source.create_with(&items::orders(ID, 60, ctx.seed()), StreamViewType::NewAndOldImages);
+    Migration::new(ctx, &source, after(ID))
+}

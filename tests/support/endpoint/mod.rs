@@ -1,0 +1,51 @@
+//! Where tables live. Which endpoint a test target uses is fixed by the target: `tests/e2e.rs` the embedded one,
+//! `tests/e2e_local.rs` DynamoDB Local.
+
+use std::fmt;
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Region, timeout::TimeoutConfig};
+
+/// One region of one account: all that a client must know.
+#[derive(Clone)]
+pub(crate) struct Place {
+    pub(crate) url: String,
+    pub(crate) region: &'static str,
+    pub(crate) access_key: String,
+}
+
+/// Any secret will do: emulators do not check signatures.
+pub(crate) const SECRET_KEY: &str = "secret";
+
+impl Place {
+    pub(crate) fn client(&self) -> Client {
+        let timeouts = TimeoutConfig::builder().operation_timeout(Duration::from_mins(1)).build();
+        let config = aws_sdk_dynamodb::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(self.region))
+            .endpoint_url(&self.url)
+            .credentials_provider(Credentials::new(&self.access_key, SECRET_KEY, None, None, "tests"))
+            .timeout_config(timeouts)
+            .build();
+        Client::from_conf(config)
+    }
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} at {}", self.region, self.url)
+    }
+}
+
+/// An endpoint as long as it is held. `namespace` is letters and digits; two namespaces share no table, nor do two
+/// places of one.
+pub(crate) trait Endpoint: Send + Sync {
+    fn places(&self, namespace: &str) -> [Place; 2];
+}
+
+/// Starts, or joins, the endpoint of a test target.
+pub(crate) type Start = fn() -> Box<dyn Endpoint>;
+
+pub(crate) const REGIONS: [&str; 2] = ["us-east-1", "eu-west-1"];

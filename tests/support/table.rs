@@ -1,0 +1,222 @@
+//! A handle on one table, for the test's own thread: each call waits for its reply and fails the test on an error.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::DisplayErrorContext;
+use aws_sdk_dynamodb::operation::describe_table::DescribeTableError;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, BillingMode, IndexStatus, PutRequest, StreamSpecification, StreamViewType, TableDescription,
+    TableStatus, WriteRequest,
+};
+use tokio::runtime::Handle;
+
+use super::clock;
+use super::endpoint::Place;
+use super::layout::Layout;
+
+pub(crate) type Item = HashMap<String, AttributeValue>;
+
+#[derive(Clone)]
+pub(crate) struct Table {
+    pub(crate) name: String,
+    pub(crate) place: Place,
+    pub(crate) layout: Layout,
+    pub(crate) client: Client,
+    handle: Handle,
+}
+
+impl Table {
+    pub(crate) fn new(name: String, place: Place, client: Client, layout: Layout, handle: Handle) -> Self {
+        assert!(name.len() >= 11, "{name} is too short for some endpoints");
+        Self { name, place, layout, client, handle }
+    }
+
+    /// Creates the table, without a stream, and waits until it can be used.
+    pub(crate) fn create(&self) {
+        let request = self
+            .client
+            .create_table()
+            .table_name(&self.name)
+            .set_attribute_definitions(Some(self.layout.sdk_definitions()))
+            .set_key_schema(Some(self.layout.sdk_keys()))
+            .set_global_secondary_indexes(self.layout.sdk_global_indexes())
+            .set_local_secondary_indexes(self.layout.sdk_local_indexes())
+            .billing_mode(BillingMode::PayPerRequest);
+        self.wait(request.send(), "CreateTable");
+        self.wait_active();
+    }
+
+    /// Puts the items in, then enables the stream, in this order: the embedded endpoint slows down with every record.
+    pub(crate) fn create_with(&self, items: &[Item], view: StreamViewType) {
+        self.create();
+        self.load(items);
+        self.enable_stream(view);
+    }
+
+    pub(crate) fn load(&self, items: &[Item]) {
+        const BATCH_BYTES: usize = 8 * 1024 * 1024;
+        let mut batch = Vec::new();
+        let mut bytes = 0;
+        for item in items {
+            let put = PutRequest::builder().set_item(Some(item.clone())).build().unwrap();
+            batch.push(WriteRequest::builder().put_request(put).build());
+            bytes += item.values().map(rough_bytes).sum::<usize>();
+            if batch.len() == 25 || bytes > BATCH_BYTES {
+                self.write_batch(std::mem::take(&mut batch));
+                bytes = 0;
+            }
+        }
+        self.write_batch(batch);
+    }
+
+    fn write_batch(&self, mut batch: Vec<WriteRequest>) {
+        while !batch.is_empty() {
+            let request = self.client.batch_write_item().request_items(&self.name, batch);
+            let reply = self.wait(request.send(), "BatchWriteItem");
+            batch = reply.unprocessed_items.unwrap_or_default().remove(&self.name).unwrap_or_default();
+        }
+    }
+
+    pub(crate) fn put(&self, item: &Item) {
+        let request = self.client.put_item().table_name(&self.name).set_item(Some(item.clone()));
+        self.wait(request.send(), "PutItem");
+    }
+
+    /// Sets one attribute of an item.
+    pub(crate) fn set(&self, key: &Item, attribute: &str, value: AttributeValue) {
+        let request = self
+            .client
+            .update_item()
+            .table_name(&self.name)
+            .set_key(Some(key.clone()))
+            .update_expression("SET #a = :v")
+            .expression_attribute_names("#a", attribute)
+            .expression_attribute_values(":v", value);
+        self.wait(request.send(), "UpdateItem");
+    }
+
+    pub(crate) fn delete(&self, key: &Item) {
+        let request = self.client.delete_item().table_name(&self.name).set_key(Some(key.clone()));
+        self.wait(request.send(), "DeleteItem");
+    }
+
+    pub(crate) fn get(&self, key: &Item) -> Option<Item> {
+        let request = self.client.get_item().table_name(&self.name).set_key(Some(key.clone())).consistent_read(true);
+        self.wait(request.send(), "GetItem").item
+    }
+
+    /// Every item, by consistent reads.
+    pub(crate) fn scan(&self) -> Vec<Item> {
+        let request = self.client.scan().table_name(&self.name).consistent_read(true);
+        self.wait(request.into_paginator().items().send().try_collect(), "Scan")
+    }
+
+    /// Every item of a global index, which cannot be read consistently.
+    pub(crate) fn scan_index(&self, index: &str) -> Vec<Item> {
+        let request = self.client.scan().table_name(&self.name).index_name(index);
+        self.wait(request.into_paginator().items().send().try_collect(), "Scan")
+    }
+
+    pub(crate) fn key_of(&self, item: &Item) -> Item {
+        self.layout.keys.iter().map(|&(name, _)| (name.to_owned(), item[name].clone())).collect()
+    }
+
+    pub(crate) fn enable_stream(&self, view: StreamViewType) {
+        let stream = StreamSpecification::builder().stream_enabled(true).stream_view_type(view).build().unwrap();
+        let request = self.client.update_table().table_name(&self.name).stream_specification(stream);
+        self.wait(request.send(), "UpdateTable");
+        self.wait_active();
+    }
+
+    pub(crate) fn disable_stream(&self) {
+        let stream = StreamSpecification::builder().stream_enabled(false).build().unwrap();
+        let request = self.client.update_table().table_name(&self.name).stream_specification(stream);
+        self.wait(request.send(), "UpdateTable");
+        self.wait_active();
+    }
+
+    pub(crate) fn drop_index(&self, index: &str) {
+        use aws_sdk_dynamodb::types::{DeleteGlobalSecondaryIndexAction, GlobalSecondaryIndexUpdate};
+        let delete = DeleteGlobalSecondaryIndexAction::builder().index_name(index).build().unwrap();
+        let update = GlobalSecondaryIndexUpdate::builder().delete(delete).build();
+        let request = self.client.update_table().table_name(&self.name).global_secondary_index_updates(update);
+        self.wait(request.send(), "UpdateTable");
+        self.wait_active();
+    }
+
+    /// Adds the global index that `layout` has first.
+    pub(crate) fn add_index(&self, layout: &Layout) {
+        use aws_sdk_dynamodb::types::{CreateGlobalSecondaryIndexAction, GlobalSecondaryIndexUpdate};
+        let index = layout.sdk_global_indexes().unwrap().remove(0);
+        let create = CreateGlobalSecondaryIndexAction::builder()
+            .index_name(index.index_name)
+            .set_key_schema(Some(index.key_schema))
+            .set_projection(index.projection)
+            .build()
+            .unwrap();
+        let update = GlobalSecondaryIndexUpdate::builder().create(create).build();
+        let request = self
+            .client
+            .update_table()
+            .table_name(&self.name)
+            .set_attribute_definitions(Some(layout.sdk_definitions()))
+            .global_secondary_index_updates(update);
+        self.wait(request.send(), "UpdateTable");
+        self.wait_active();
+    }
+
+    pub(crate) fn set_billing(&self, throughput: Option<aws_sdk_dynamodb::types::ProvisionedThroughput>) {
+        let mode = if throughput.is_some() { BillingMode::Provisioned } else { BillingMode::PayPerRequest };
+        let request =
+            self.client.update_table().table_name(&self.name).billing_mode(mode).set_provisioned_throughput(throughput);
+        self.wait(request.send(), "UpdateTable");
+        self.wait_active();
+    }
+
+    /// Deletes the table and waits until it is gone.
+    pub(crate) fn remove(&self) {
+        self.wait(self.client.delete_table().table_name(&self.name).send(), "DeleteTable");
+        clock::wait_for("the table to be gone", || match self.describe() {
+            None => Ok(()),
+            Some(table) => Err(format!("it is {:?}", table.table_status)),
+        });
+    }
+
+    /// `None` when there is no such table.
+    pub(crate) fn describe(&self) -> Option<TableDescription> {
+        let reply = self.handle.block_on(self.client.describe_table().table_name(&self.name).send());
+        match reply {
+            Ok(reply) => reply.table,
+            Err(error) if error.as_service_error().is_some_and(DescribeTableError::is_resource_not_found_exception) => {
+                None
+            }
+            Err(error) => panic!("DescribeTable {}: {}", self.name, DisplayErrorContext(error)),
+        }
+    }
+
+    fn wait_active(&self) {
+        clock::wait_for("the table and its indexes to be active", || {
+            let table = self.describe().ok_or("it is not there")?;
+            let indexes = table.global_secondary_indexes();
+            let active = table.table_status == Some(TableStatus::Active)
+                && indexes.iter().all(|index| matches!(index.index_status, None | Some(IndexStatus::Active)));
+            if active { Ok(()) } else { Err(format!("{:?}, indexes {indexes:?}", table.table_status)) }
+        });
+    }
+
+    fn wait<T, E: std::error::Error>(&self, reply: impl Future<Output = Result<T, E>>, operation: &str) -> T {
+        self.handle
+            .block_on(reply)
+            .unwrap_or_else(|error| panic!("{operation} on {}: {}", self.name, DisplayErrorContext(error)))
+    }
+}
+
+/// Enough to keep a batch under the service's 16 MB.
+fn rough_bytes(value: &AttributeValue) -> usize {
+    match value {
+        AttributeValue::S(text) => text.len(),
+        AttributeValue::B(blob) => blob.as_ref().len(),
+        _ => 1024,
+    }
+}
