@@ -232,7 +232,9 @@ impl<P: Ports> Lease<P> {
         let released = loop {
             match self.write(true, quiet).await {
                 // Among others: a renewal that was under way when the keeper ended took effect.
-                Err(EngineError::Port(error)) if error.fault.reaction() == Reaction::BackOff && self.may_write(Duration::ZERO) => {
+                Err(EngineError::Port(error))
+                    if error.fault.reaction() == Reaction::BackOff && self.may_write(Duration::ZERO) =>
+                {
                     retry.wait(self.ports.clock()).await;
                 }
                 other => break other.map(|_| ()),

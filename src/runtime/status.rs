@@ -158,4 +158,3 @@ pub(super) fn status(meta: &Meta, lease: LeaseStatus, mirror: MirrorStatus, cloc
         quarantine: mirror.quarantine,
     }
 }
-

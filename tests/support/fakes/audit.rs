@@ -110,6 +110,11 @@ impl State {
             .any(|entry| schema.from_json(&entry.body["source_key"]).is_ok_and(|key| key == *source))
     }
 
+    /// Whether a page showed this source key.
+    pub(crate) fn was_read(&self, source: &Key) -> bool {
+        self.pages.values().flat_map(|page| &page.versions).any(|(key, _)| key == source)
+    }
+
     /// Invariant 4: reading of a shard begins when its parent's final checkpoint is stored.
     pub(super) fn audit_parent(&mut self, shard: &str) {
         let Some(parent) = self.stream.shard(shard).and_then(|shard| shard.parent.clone()) else { return };

@@ -71,6 +71,9 @@ pub(crate) struct State {
     pub(crate) violations: Vec<String>,
     /// The items of each page that was read, by segment and the key after which the page began.
     pages: HashMap<(u32, Option<Key>), Page>,
+    pub(crate) pages_read: usize,
+    /// Requests to write the shadow, by process.
+    pub(crate) writes_asked: HashMap<u32, usize>,
     /// The epoch under which each process took the lease, and the highest one that wrote the shadow.
     epochs: HashMap<u32, u64>,
     wrote: u64,
@@ -201,6 +204,8 @@ impl World {
             log: Vec::new(),
             violations: Vec::new(),
             pages: HashMap::new(),
+            pages_read: 0,
+            writes_asked: HashMap::new(),
             epochs: HashMap::new(),
             wrote: 0,
             in_flight: BTreeSet::new(),

@@ -88,6 +88,7 @@ struct Flight<'a> {
 impl<'a> Flight<'a> {
     fn begin(process: &'a Process, keys: BTreeSet<Key>) -> Self {
         let mut state = process.world().state();
+        *state.writes_asked.entry(process.id()).or_default() += 1;
         for key in &keys {
             if !state.in_flight.insert((process.id(), key.clone())) {
                 state.violations.push(format!("two writes in flight to one shadow key {key:?}"));

@@ -76,6 +76,7 @@ fn scan(state: &mut State, wanted: &ScanRequest) -> ScanPage {
     let next = (page.len() == limit).then(|| page.last().map(|(key, _)| (*key).clone())).flatten();
     let versions = page.iter().map(|(key, item)| ((*key).clone(), version_of(item))).collect();
     let items = page.iter().map(|(_, item)| (*item).clone()).collect();
+    state.pages_read += 1;
     state.pages.insert((wanted.segment, wanted.start.clone()), Page { next: next.clone(), versions });
     ScanPage { items, next, read_units: Some(1.0) }
 }
