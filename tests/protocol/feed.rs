@@ -26,6 +26,7 @@ fn a_pinned_shard_restarted_before_any_record_is_read_from_its_beginning_over_wh
     simulate(async {
         let world = Kind::SameKey.world(1);
         world.put("old", &[]);
+        world.delete("old");
         sleep(Duration::from_mins(20)).await;
         world.put("recent", &[]);
         sleep(Duration::from_mins(1)).await;
@@ -38,8 +39,8 @@ fn a_pinned_shard_restarted_before_any_record_is_read_from_its_beginning_over_wh
         running.caught_up().await;
         assert_exact(&world);
         assert_eq!(begun_at_the_beginning(&world), 1);
-        assert!(world.state().shadow.contains_key(&key_of(&world.state(), "meanwhile")));
-        assert_eq!(writes(&world, "old"), 1, "by the copy; its record is read over");
+        assert!(writes(&world, "meanwhile") > 0);
+        assert_eq!(writes(&world, "old"), 0, "its records are read over");
     });
 }
 
@@ -102,9 +103,8 @@ fn empty_pages_end_nothing() {
             world.put(&format!("item-{}", item % 20), &[]);
             sleep(Duration::from_millis(200)).await;
         }
-        for shard in world.state().stream.open() {
-            world.roll(&shard);
-        }
+        let open = world.state().stream.open();
+        open.iter().for_each(|shard| _ = world.roll(shard));
         (0..20).step_by(2).for_each(|item| world.delete(&format!("item-{item}")));
         running.caught_up().await;
         assert_exact(&world);

@@ -17,6 +17,8 @@ use crate::fakes::{FakePorts, Process, REFUSED, Setup, State, World, version_of}
 
 /// How long anything may take that should happen.
 const PATIENCE: Duration = Duration::from_mins(10);
+/// Within this every open shard is asked for records, twice.
+const TWO_POLLS: Duration = Duration::from_secs(3);
 /// How often the world is looked at.
 const POLL: Duration = Duration::from_millis(100);
 
@@ -147,6 +149,8 @@ impl Running {
     /// Waits until the copy is complete, all is caught up and nothing is pending.
     pub(crate) async fn caught_up(&mut self) {
         let mut left = PATIENCE;
+        // What was written just now has not been polled for yet, and the status cannot know.
+        sleep(TWO_POLLS).await;
         loop {
             assert!(self.is_running());
             let status = self.status();

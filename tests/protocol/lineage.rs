@@ -76,7 +76,8 @@ fn a_line_of_rolls_and_a_split_into_three_are_followed_to_their_end() {
         world.state().stream.children_late = Duration::from_secs(3);
         for round in 0..4 {
             (0..20).for_each(|item| _ = world.put(&format!("item-{item}"), &[("round", &round.to_string())]));
-            for shard in world.state().stream.open() {
+            let open = world.state().stream.open();
+            for shard in open {
                 match round {
                     1 => _ = world.split(&shard, 3),
                     _ => _ = world.roll(&shard),
@@ -100,7 +101,8 @@ fn shards_that_came_and_went_while_nobody_ran_are_read_in_order() {
         running.crash().await;
         for round in 0..5 {
             (0..10).for_each(|item| _ = world.put(&format!("item-{item}"), &[("round", &round.to_string())]));
-            for shard in world.state().stream.open() {
+            let open = world.state().stream.open();
+            for shard in open {
                 world.split(&shard, if round == 2 { 2 } else { 1 });
             }
         }

@@ -39,6 +39,8 @@ pub(crate) struct Shard {
     pub(crate) records: Vec<Record>,
     pub(crate) closed: Option<Timestamp>,
     listed_from: Timestamp,
+    /// How many records it held when it was pinned: the copy shows those.
+    pinned: usize,
 }
 
 /// One record.
@@ -82,6 +84,7 @@ impl Stream {
                 records: Vec::new(),
                 closed: None,
                 listed_from,
+                pinned: 0,
             });
         }
     }
@@ -123,6 +126,13 @@ impl Stream {
     pub(crate) fn children(&self, id: &str) -> Vec<String> {
         let continues = |shard: &&Shard| shard.parent.as_deref() == Some(id);
         self.shards.iter().filter(continues).map(|shard| shard.id.clone()).collect()
+    }
+}
+
+impl Shard {
+    /// The records that must be read.
+    pub(super) fn due(&self) -> &[Record] {
+        &self.records[self.pinned..]
     }
 }
 
@@ -186,7 +196,11 @@ impl ChangeFeed for FakeFeed {
             if start != StartAt::Latest {
                 state.audit_parent(&id);
             }
-            let shard = state.stream.shard(&id).ok_or_else(|| failure(Fault::Missing))?;
+            let shard = state.stream.shards.iter_mut().find(|shard| shard.id == id);
+            let shard = shard.ok_or_else(|| failure(Fault::Missing))?;
+            if start == StartAt::Latest {
+                shard.pinned = shard.records.len();
+            }
             let trimmed = trimmed(shard, now);
             let index = match &start {
                 StartAt::Beginning => trimmed,
