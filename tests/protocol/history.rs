@@ -6,7 +6,7 @@ use shadowtable::engine::EngineError;
 use shadowtable::ports::Fault;
 use tokio::time::{advance, sleep};
 
-use crate::fakes::{Call, Fate, World};
+use crate::fakes::{Call, Fate, Freeze, World};
 use crate::harness::{Kind, Running, assert_exact, job, simulate, start};
 
 async fn assert_lost(world: &World, running: Running) {
@@ -124,35 +124,47 @@ fn a_parent_that_is_listed_late_is_no_loss() {
     });
 }
 
-#[test]
-fn a_machine_that_was_suspended_for_more_than_a_day_does_not_read_over_what_was_trimmed() {
-    simulate(async {
-        let world = Kind::SameKey.world(7);
-        let mut running = start(&world, &job(&world));
-        // Nothing was ever read from the shard: there is no position behind which the service could miss records.
-        running.caught_up().await;
-        running.process.freeze();
-        advance(Duration::from_mins(10)).await;
-        world.put("lost", &[]);
-        advance(Duration::from_hours(2)).await;
-        world.put("kept", &[]);
-        advance(Duration::from_hours(23)).await;
-        running.process.thaw(false);
-        assert_lost(&world, running).await;
-    });
+/// Nothing was ever read from the shard, so there is no position behind which the service could miss records.
+async fn a_long_freeze(freeze: Freeze, offset: Duration) {
+    let world = Kind::SameKey.world(7);
+    let mut job = job(&world);
+    // So that reading often goes on before checkpoints do.
+    job.engine.lease.checkpoint = Duration::from_secs(5);
+    let mut running = start(&world, &job);
+    running.caught_up().await;
+    sleep(offset).await;
+    running.process.freeze();
+    advance(Duration::from_mins(10)).await;
+    world.put("lost", &[]);
+    advance(Duration::from_hours(3)).await;
+    world.put("kept", &[]);
+    advance(Duration::from_hours(22)).await;
+    running.process.thaw(freeze);
+    assert_lost(&world, running).await;
 }
 
 #[test]
-fn a_machine_that_was_suspended_overnight_goes_on() {
-    simulate(async {
-        let world = Kind::SameKey.world(8);
-        let mut running = start(&world, &job(&world));
-        running.caught_up().await;
-        running.process.freeze();
-        world.put("a", &[]);
-        advance(Duration::from_hours(9)).await;
-        running.process.thaw(true);
-        running.caught_up().await;
-        assert_exact(&world);
-    });
+fn a_process_that_was_frozen_for_more_than_a_day_does_not_read_over_what_was_trimmed() {
+    for freeze in [Freeze::Stopped, Freeze::Suspended] {
+        for offset in (0..5_000).step_by(190) {
+            simulate(a_long_freeze(freeze, Duration::from_millis(offset)));
+        }
+    }
+}
+
+#[test]
+fn a_process_that_was_frozen_overnight_goes_on() {
+    for freeze in [Freeze::Stopped, Freeze::Suspended, Freeze::SuspendedWithoutBootClock] {
+        simulate(async {
+            let world = Kind::SameKey.world(8);
+            let mut running = start(&world, &job(&world));
+            running.caught_up().await;
+            running.process.freeze();
+            world.put("a", &[]);
+            advance(Duration::from_hours(9)).await;
+            running.process.thaw(freeze);
+            running.caught_up().await;
+            assert_exact(&world);
+        });
+    }
 }

@@ -6,7 +6,7 @@ use shadowtable::model::Timestamp;
 use shadowtable::runtime::Readiness;
 use tokio::time::sleep;
 
-use crate::fakes::{Call, Event, Fate, State, key_of, version_of};
+use crate::fakes::{Call, Event, Fate, Freeze, State, key_of, version_of};
 use crate::harness::{Kind, Running, assert_exact, job, simulate, start};
 
 /// The defaults that these tests count with.
@@ -35,7 +35,7 @@ async fn until_active(running: &Running) {
     }
 }
 
-async fn a_frozen_holder(stood_still: bool) {
+async fn a_frozen_holder(freeze: Freeze) {
     let world = Kind::SameKey.world(1);
     let mut old = start(&world, &job(&world));
     old.caught_up().await;
@@ -54,7 +54,7 @@ async fn a_frozen_holder(stood_still: bool) {
     new.caught_up().await;
     world.no_more_faults();
     let thawed = world.service();
-    old.process.thaw(stood_still);
+    old.process.thaw(freeze);
     sleep(LEASE * 2).await;
     assert!(old.is_running() && new.is_running());
     assert_eq!(old.monitor.readiness(), Readiness::Standby);
@@ -65,13 +65,18 @@ async fn a_frozen_holder(stood_still: bool) {
 }
 
 #[test]
-fn a_frozen_holder_writes_nothing_once_it_was_replaced() {
-    simulate(a_frozen_holder(false));
+fn a_stopped_holder_writes_nothing_once_it_was_replaced() {
+    simulate(a_frozen_holder(Freeze::Stopped));
 }
 
 #[test]
-fn a_frozen_holder_whose_monotonic_clock_stood_still_writes_nothing_either() {
-    simulate(a_frozen_holder(true));
+fn a_holder_on_a_suspended_machine_writes_nothing_once_it_was_replaced() {
+    simulate(a_frozen_holder(Freeze::Suspended));
+}
+
+#[test]
+fn a_holder_whose_only_clock_stood_still_writes_nothing_once_it_was_replaced() {
+    simulate(a_frozen_holder(Freeze::SuspendedWithoutBootClock));
 }
 
 #[test]
@@ -172,7 +177,7 @@ fn a_holder_that_was_replaced_during_a_state_write_stands_by() {
         let mut new = start(&world, &job(&world));
         sleep(Duration::from_secs(60)).await;
         new.caught_up().await;
-        old.process.thaw(false);
+        old.process.thaw(Freeze::Stopped);
         sleep(Duration::from_secs(60)).await;
         assert!(old.is_running(), "being replaced is no failure");
         assert_eq!(old.monitor.readiness(), Readiness::Standby);

@@ -1,5 +1,6 @@
 //! What should happen does happen: nothing waits for a wake-up that never comes, and a stop is clean.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::time::sleep;
@@ -55,7 +56,7 @@ fn an_item_refused_and_mended_leaves_quarantine() {
 #[test]
 fn a_stop_is_clean_at_any_moment() {
     simulate(async {
-        for millis in (0..1_100).step_by(23) {
+        for millis in (0..2_500).step_by(53) {
             let world = Kind::SameKey.world(4);
             (0..5).for_each(|item| _ = world.put(&format!("item-{item}"), &[]));
             world.script(|_, call| match call {
@@ -69,6 +70,34 @@ fn a_stop_is_clean_at_any_moment() {
             let stopped = running.stop().await;
             assert!(stopped.is_ok(), "stopped {millis} ms after a change: {stopped:?}");
             assert_eq!(world.state().entry("LEASE").unwrap().body["released"], true);
+        }
+    });
+}
+
+#[test]
+fn any_call_may_fail_when_it_is_made_first() {
+    simulate(async {
+        for fate in [Fate::throttled(), Fate::lost(), Fate::reply_lost()] {
+            let world = Kind::SameKey.world(5);
+            (0..5).for_each(|item| _ = world.put(&format!("item-{item}"), &[]));
+            let mut seen = BTreeSet::new();
+            world.script(move |_, call| {
+                let what = match call {
+                    Call::StateGet(key) | Call::StateDelete(key) => format!("state {}", key.sort),
+                    Call::StateList(prefix) => format!("list {prefix}"),
+                    // The audit trail's lines have names of their own.
+                    Call::StatePut(entry) => format!("put {}", entry.key.sort.split('#').next().unwrap()),
+                    other => format!("{:?}", std::mem::discriminant(other)),
+                };
+                if seen.insert(what) { fate } else { Fate::answered() }
+            });
+            let mut running = start(&world, &job(&world));
+            running.caught_up().await;
+            world.roll(&world.shard_of("a"));
+            world.put("a", &[]);
+            running.caught_up().await;
+            assert_exact(&world);
+            running.stop().await.unwrap();
         }
     });
 }

@@ -37,7 +37,12 @@ impl State {
             finished && position.is_some()
                 || position.is_some_and(|passed| is_passed(record.change.position.as_str(), passed))
         });
-        let unsettled = passed.filter(|record| !self.shows(&record.change.key, record.version, true));
+        // Where items move, a record may be superseded at its new place by the next record's deletion there.
+        let moves = !self.setup.transform.properties().key_preserving;
+        let unsettled = passed.filter(|record| {
+            let (key, version) = (&record.change.key, record.version);
+            !self.shows(key, version, true) && !(moves && self.is_still_to_be_read(key, version + 1))
+        });
         let told = unsettled.map(|record| {
             let id = source_schema(self).to_json(&record.change.key);
             format!(

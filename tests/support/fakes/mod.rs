@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-pub(crate) use process::{Death, FakePorts, Process};
+pub(crate) use process::{Death, FakePorts, Freeze, Process};
 pub(crate) use shadow::REFUSED;
 use shadowtable::model::{AttributeValue, Item, Key, KeySchema, TableLayout, Timestamp, ViewType};
 use shadowtable::ports::{Entry, Fault, PortError, ScanRequest, StateKey, Write};

@@ -21,8 +21,7 @@ pub(crate) struct Process {
     world: Arc<World>,
     id: u32,
     condition: watch::Sender<Condition>,
-    /// How long its boot clock stood still.
-    stood_still: Mutex<Duration>,
+    stood_still: Mutex<StoodStill>,
     chance: Mutex<fastrand::Rng>,
     calls: AtomicU64,
     dies: Mutex<Option<(u64, Death)>>,
@@ -34,6 +33,24 @@ enum Condition {
     /// Since this time of the world.
     Frozen(Duration),
     Dead,
+}
+
+/// For how long each of its clocks stood still.
+#[derive(Clone, Copy, Default)]
+struct StoodStill {
+    boot: Duration,
+    timers: Duration,
+}
+
+/// What kept a process from moving.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Freeze {
+    /// The process was stopped (`SIGSTOP`): its clocks went on.
+    Stopped,
+    /// The machine was suspended: timers stood still, the boot clock went on.
+    Suspended,
+    /// The same, on a machine without a boot clock.
+    SuspendedWithoutBootClock,
 }
 
 /// When, around a call, a process dies.
@@ -52,7 +69,7 @@ impl Process {
             world,
             id,
             condition: watch::Sender::new(Condition::Running),
-            stood_still: Mutex::new(Duration::ZERO),
+            stood_still: Mutex::new(StoodStill::default()),
             chance: Mutex::new(chance),
             calls: AtomicU64::new(0),
             dies: Mutex::new(None),
@@ -87,11 +104,17 @@ impl Process {
         self.condition.send_replace(Condition::Frozen(self.world.elapsed()));
     }
 
-    /// It moves again. `stood_still`: its boot clock, like the monotonic clock of some suspended machines, stood still.
-    pub(crate) fn thaw(&self, stood_still: bool) {
+    /// It moves again.
+    pub(crate) fn thaw(&self, freeze: Freeze) {
         let before = self.condition.send_replace(Condition::Running);
-        if let (Condition::Frozen(since), true) = (before, stood_still) {
-            *self.stood_still.lock().unwrap() += self.world.elapsed() - since;
+        let Condition::Frozen(since) = before else { return };
+        let frozen = self.world.elapsed() - since;
+        let mut stood_still = self.stood_still.lock().unwrap();
+        if freeze != Freeze::Stopped {
+            stood_still.timers += frozen;
+        }
+        if freeze == Freeze::SuspendedWithoutBootClock {
+            stood_still.boot += frozen;
         }
     }
 
@@ -187,7 +210,7 @@ pub(crate) struct FakeClock(Arc<Process>);
 
 impl Clock for FakeClock {
     fn now(&self) -> Moment {
-        Moment(self.0.world.elapsed() - *self.0.stood_still.lock().unwrap())
+        Moment(self.0.world.elapsed() - self.0.stood_still.lock().unwrap().boot)
     }
 
     fn wall(&self) -> Timestamp {
@@ -204,7 +227,15 @@ impl Clock for FakeClock {
     }
 
     async fn sleep(&self, span: Duration) {
-        tokio::time::sleep(span).await;
-        self.0.pass().await;
+        let timers = || self.0.world.elapsed() - self.0.stood_still.lock().unwrap().timers;
+        let due = timers().saturating_add(span);
+        loop {
+            let left = due.saturating_sub(timers());
+            if left.is_zero() {
+                return;
+            }
+            tokio::time::sleep(left).await;
+            self.0.pass().await;
+        }
     }
 }
