@@ -10,12 +10,13 @@ use crate::engine::entities::{
     Answer, CommandRecord, CommandVerb, DirectoryRecord, EventRecord, LeaseRecord, Live, Meta, Pin, QuarantineRecord,
 };
 use crate::engine::lease::{Acquired, acquire};
+use crate::engine::retry::Retry;
 use crate::engine::store::{
     COMMAND, DIRECTORY, EVENT, LEASE, LIVE, META, PIN, QUARANTINE, SEGMENT, SHARD, Store, Stored, decode, encode,
     partition_of,
 };
 use crate::model::{Moment, Timestamp};
-use crate::ports::{Clock, Entry, Fault, Guard, Ports, StateKey, StateStore, TableAdmin};
+use crate::ports::{Clock, Entry, Fault, Guard, Ports, Reaction, StateKey, StateStore, TableAdmin};
 use crate::protocol::phase::{Event, next};
 
 /// How often an answer is looked for.
@@ -42,9 +43,13 @@ pub struct Overview {
 pub async fn enter_directory<P: Ports>(ports: &P, migration: &str) -> Result<(), EngineError> {
     let key = StateKey { partition: DIRECTORY.into(), sort: migration.into() };
     let entry = encode(&key, 1, 0, &DirectoryRecord { migration: migration.into() })?;
-    match ports.state().put(&entry, Guard::Absent).await {
-        Err(error) if error.fault != Fault::Conflict => Err(error.into()),
-        _ => Ok(()),
+    let mut retry = Retry::default();
+    loop {
+        match ports.state().put(&entry, Guard::Absent).await {
+            Err(error) if error.fault.reaction() == Reaction::BackOff => retry.wait(ports.clock()).await,
+            Err(error) if error.fault != Fault::Conflict => return Err(error.into()),
+            _ => return Ok(()),
+        }
     }
 }
 
