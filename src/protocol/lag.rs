@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use crate::model::Timestamp;
 
+/// Polls further apart than this are no run: the machine was suspended, say. A poll comes once a minute at least.
+const LONGEST_STEP: Duration = Duration::from_mins(2);
+
 /// What is known of one shard that is being read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Watch {
@@ -27,6 +30,9 @@ impl Watch {
 
     /// A poll was answered at `now` with this many records.
     pub fn polled(&mut self, records: usize, now: Timestamp) {
+        if self.last_poll.is_some_and(|last| now.since(last) > LONGEST_STEP) {
+            self.empty_since = None;
+        }
         self.last_poll = self.last_poll.max(Some(now));
         if records > 0 {
             self.empty_since = None;
@@ -35,8 +41,8 @@ impl Watch {
         }
     }
 
-    /// A poll failed: what was seen before it proves nothing any more.
-    pub fn failed(&mut self) {
+    /// A poll failed, or polling was paused: what was seen before proves nothing any more.
+    pub fn broken_off(&mut self) {
         self.empty_since = None;
     }
 
@@ -136,9 +142,21 @@ mod tests {
         let mut watch = Watch::new(at(0));
         watch.polled(0, at(600));
         watch.polled(0, at(605));
-        watch.failed();
+        watch.broken_off();
         watch.polled(0, at(606));
         assert_eq!(of(reading(watch), 606), 606);
+    }
+
+    #[test]
+    fn two_empty_polls_far_apart_prove_nothing_of_the_time_between() {
+        let mut watch = Watch::new(at(0));
+        watch.polled(0, at(600));
+        watch.polled(0, at(605));
+        watch.settle(SPAN);
+        watch.polled(0, at(4_000));
+        watch.settle(SPAN);
+        assert_eq!(watch.known_through, at(600));
+        assert_eq!(of(reading(watch), 4_000), 3_400);
     }
 
     #[test]

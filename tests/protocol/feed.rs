@@ -1,11 +1,14 @@
 //! Reading shards: where it begins, and what happens on the way.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use shadowtable::engine::entities::{CommandVerb, Paused};
 use shadowtable::model::ViewType;
+use shadowtable::runtime::operator::command;
 use tokio::time::sleep;
 
-use crate::fakes::{Call, Event, Fate, World, key_of};
+use crate::fakes::{Call, Event, FakePorts, Fate, World, key_of};
 use crate::harness::{Kind, assert_exact, job, simulate, start, until};
 
 /// How often the shadow was written under this id.
@@ -109,6 +112,36 @@ fn empty_pages_end_nothing() {
         running.caught_up().await;
         assert_exact(&world);
     });
+}
+
+#[test]
+fn the_first_empty_page_after_a_pause_does_not_make_a_shard_caught_up() {
+    simulate(async {
+        let world = Kind::SameKey.world(7);
+        let mut running = start(&world, &job(&world));
+        running.caught_up().await;
+        pause(&world, Paused::All).await;
+        sleep(Duration::from_secs(30)).await;
+        world.put("a", &[]);
+        sleep(Duration::from_secs(30)).await;
+        world.script(|_, call| match call {
+            Call::Records { .. } => Fate::sparing(1),
+            _ => Fate::answered(),
+        });
+        pause(&world, Paused::None).await;
+        sleep(Duration::from_secs(3)).await;
+        let status = running.status().unwrap();
+        assert!(!status.tail.caught_up && status.lag_seconds.unwrap() > 30.0, "{status:#?}");
+        world.no_more_faults();
+        running.caught_up().await;
+        assert_exact(&world);
+    });
+}
+
+async fn pause(world: &Arc<World>, paused: Paused) {
+    let operator = FakePorts::new(&world.process());
+    let answer = command(&operator, "orders", CommandVerb::Pause { paused }).await.unwrap();
+    assert!(answer.done, "{answer:?}");
 }
 
 #[test]

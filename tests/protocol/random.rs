@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use crate::fakes::{Call, Fate, World};
 use crate::harness::{Kind, assert_exact, job, simulate, start};
 
-/// Seeds of each kind of migration; `SEED` in the environment chooses one.
+/// Seeds of each kind of migration, unless the environment says `SEEDS`; `SEED` chooses one.
 const SEEDS: u64 = 12;
 
 type Chance = Arc<Mutex<fastrand::Rng>>;
@@ -85,13 +85,19 @@ async fn history(kind: Kind, seed: u64) {
 }
 
 fn histories(kind: Kind) {
-    #[expect(clippy::disallowed_methods, reason = "a test's own switch, not a setting of the program")]
-    let given = std::env::var("SEED").ok().map(|seed| seed.parse().unwrap());
-    let seeds = given.map_or(0..SEEDS, |seed: u64| seed..seed + 1);
+    let seeds = match (given("SEED"), given("SEEDS")) {
+        (Some(seed), _) => seed..seed + 1,
+        (None, count) => 0..count.unwrap_or(SEEDS),
+    };
     for seed in seeds {
         println!("SEED={seed}");
         simulate(history(kind, seed));
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test's own switch, not a setting of the program")]
+fn given(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|number| number.parse().unwrap())
 }
 
 #[test]

@@ -71,9 +71,10 @@ impl Board {
         }
     }
 
-    pub(super) fn failed(&mut self, shard: &str) {
+    /// A poll failed, or polling was paused.
+    pub(super) fn broken_off(&mut self, shard: &str) {
         if let Some(reading) = self.reading.get_mut(shard) {
-            reading.watch.failed();
+            reading.watch.broken_off();
         }
     }
 

@@ -38,7 +38,7 @@ impl<P: Ports> Tail<P> {
         };
         let (mut retry, mut begun_again) = (Retry::default(), false);
         while let Some(place) = iterator {
-            self.unpaused().await;
+            self.unpaused(&shard).await;
             let asked = self.ports.clock().now();
             iterator = match self.ports.feed().records(&place).await {
                 Ok(page) => {
@@ -165,7 +165,7 @@ impl<P: Ports> Tail<P> {
     /// What a failed request means for a shard that is not finished: wait, or lost history.
     async fn failed(&self, shard: &str, error: PortError, retry: &mut Retry) -> Result<(), EngineError> {
         self.meters.failed(&error);
-        self.board().failed(shard);
+        self.board().broken_off(shard);
         let known_through = self.board().known_through(shard);
         if matches!(error.fault, Fault::Trimmed | Fault::Missing) {
             tracing::error!(%error, shard, "a shard can no longer be read");
@@ -190,8 +190,11 @@ impl<P: Ports> Tail<P> {
     }
 
     /// Waits while everything is paused.
-    async fn unpaused(&self) {
+    async fn unpaused(&self, shard: &str) {
         let mut paused = self.paused.clone();
+        if *paused.borrow() == Paused::All {
+            self.board().broken_off(shard);
+        }
         // The sender lives as long as the migration runs; without it nothing is paused any more.
         let _ = paused.wait_for(|paused| *paused != Paused::All).await;
     }
