@@ -262,8 +262,8 @@ The table has an index whose projection lacks an attribute. While writers insert
 as that of `run` builds a table whose index has it. Then the writers stop, the stream is drained, every item of both \
 tables is compared, and the new index is asked. It takes about half a minute.
 
-Needs no AWS account, reads no credentials and contacts nothing but this machine. The tables are kept in memory and are \
-gone afterwards. Settings of the engine, of logs and of the admin port count as for `run`; what is not configured is set \
+Needs no AWS account, reads no credentials and contacts nothing but this machine. Changes nothing but its own tables, \
+which are kept in memory and are gone afterwards. Settings of the engine, of logs and of the admin port count as for `run`; what is not configured is set \
 for a short show. Where the admin port's default address is taken, a free one is used.
 
 Progress goes to stderr: a bar on a terminal, a line a second otherwise, or with NO_COLOR. The outcome goes to stdout.",
