@@ -56,6 +56,11 @@ const BEFORE_PIN_MARGIN: Duration = Duration::from_mins(15);
 /// inconsistent for a while.
 const ORPHAN_GRACE: Duration = Duration::from_mins(1);
 
+/// How long after its last record a shard that is done with is remembered at least: twice as long as the service keeps
+/// records. A listing may leave a shard out for a while; one that was forgotten too early would be taken for new when it
+/// is listed again, and its records would be replayed over its children's newer images.
+const MEMORY: Duration = Duration::from_hours(48);
+
 /// History that was not read and can no longer be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Lost {
@@ -227,15 +232,16 @@ impl Lineage {
         overdue.or_else(orphan)
     }
 
-    /// Shards that are done with, no longer listed, and whose children are all done with or being read: nothing will
-    /// ask for them again.
-    pub fn forgettable(&self, listing: &[ListedShard]) -> Vec<String> {
+    /// Shards that are done with, no longer listed, whose children are known, and whose records were trimmed long ago:
+    /// nothing will ask for them again.
+    pub fn forgettable(&self, listing: &[ListedShard], now: Timestamp) -> Vec<String> {
         let listed: BTreeSet<&str> = listing.iter().map(|shard| shard.id.as_str()).collect();
         let childless: BTreeSet<&str> = self.childless().map(|record| record.shard.as_str()).collect();
         let gone = |record: &&ShardRecord| {
             self.is_done(&record.shard)
                 && !listed.contains(record.shard.as_str())
                 && !childless.contains(record.shard.as_str())
+                && now.since(record.known_through) > MEMORY
         };
         self.shards.values().filter(gone).map(|record| record.shard.clone()).collect()
     }
@@ -354,13 +360,22 @@ mod tests {
     #[test]
     fn what_is_done_and_gone_is_forgotten_but_not_while_its_child_is_unknown() {
         let mut lineage = pinned();
+        let later = at(200 + 48 * 3600);
         lineage.stored(record("b", Some("a"), ShardStage::Finished, 180));
-        assert_eq!(lineage.forgettable(&[]), ["a"]);
+        assert_eq!(lineage.forgettable(&[], later), ["a"]);
         lineage.observe(&[listed("c", Some("b"))], at(200));
-        assert_eq!(lineage.forgettable(&[]), ["a", "b"]);
+        assert_eq!(lineage.forgettable(&[], later), ["a", "b"]);
         lineage.forget("a");
         lineage.forget("b");
         assert_eq!(readable(&lineage), ["c"]);
+    }
+
+    #[test]
+    fn what_one_listing_leaves_out_is_not_forgotten_while_its_records_may_be_kept() {
+        let mut lineage = pinned();
+        lineage.stored(record("b", Some("a"), ShardStage::Finished, 180));
+        lineage.observe(&[listed("b", Some("a")), listed("c", Some("b"))], at(200));
+        assert!(lineage.forgettable(&[], at(180 + 25 * 3600)).is_empty());
     }
 
     #[test]

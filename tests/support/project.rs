@@ -32,14 +32,14 @@ page_items = 25
 [apply]
 concurrency = 8
 abandon_seconds = 1.0
-request_timeout_seconds = 0.4
+request_timeout_seconds = 0.8
 [tail]
 idle_poll_seconds = 0.1
 busy_poll_seconds = 0.05
 caught_up_seconds = 0.5
 discover_seconds = 0.5
 [lease]
-duration_seconds = 1.0
+duration_seconds = 1.6
 checkpoint_seconds = 0.1
 grace_seconds = 10.0
 [admin]

@@ -118,6 +118,8 @@ impl Core {
                 self.offer(page.reader, page.unit, &source, mapped, Lane::Copy, now);
             }
         }
+        // What the transform refuses goes to quarantine now: the page may wait for the room that it takes.
+        self.absorb();
         true
     }
 

@@ -1,12 +1,14 @@
 //! Saves what is durable, and looks for lost history.
 
+use tokio_util::sync::CancellationToken;
+
 use super::Tail;
 use crate::engine::error::EngineError;
 use crate::ports::{Clock, Ports};
 
 impl<P: Ports> Tail<P> {
-    /// Saves checkpoints behind what is settled until something stops it.
-    pub(super) async fn keep_checkpoints(&self) -> Result<(), EngineError> {
+    /// Saves checkpoints behind what is settled until it is stopped, between two saves.
+    pub(super) async fn keep_checkpoints(&self, stop: &CancellationToken) -> Result<(), EngineError> {
         loop {
             let turned = self.turned.notified();
             self.save().await?;
@@ -16,6 +18,8 @@ impl<P: Ports> Tail<P> {
                 return Err(lost.into());
             }
             tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(()),
                 () = self.ports.clock().sleep(self.lease.checkpoint) => {}
                 () = turned => {}
             }

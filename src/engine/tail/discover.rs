@@ -60,7 +60,7 @@ impl<P: Ports> Tail<P> {
             let stored = self.store.create(&format!("{SHARD}{}", record.shard), &record).await?;
             self.board().saved(stored, self.ports.clock().service());
         }
-        let forgettable = self.board().lineage.forgettable(&listing);
+        let forgettable = self.board().lineage.forgettable(&listing, self.ports.clock().service());
         for shard in forgettable {
             self.store.delete(&format!("{SHARD}{shard}")).await?;
             self.board().forget(&shard);

@@ -106,12 +106,16 @@ impl<P: Ports> Tail<P> {
     /// Reads until cancelled, or until something stops it.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) -> Result<(), EngineError> {
         let saving = Arc::clone(&self);
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => Ok(()),
-            lost = saving.keep_checkpoints() => lost,
-            ended = self.discover() => ended,
-        }
+        let reading = async {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => Ok(()),
+                ended = self.discover() => ended,
+            }
+        };
+        // Reading stops at once; a checkpoint that is being stored is waited for, since it is not known otherwise under
+        // which version the next one must be stored.
+        tokio::try_join!(reading, saving.keep_checkpoints(&stop)).map(|((), ())| ())
     }
 
     /// The figures of this moment.

@@ -141,11 +141,25 @@ impl<P: Ports> Tail<P> {
     async fn iterator(&self, shard: &str, at: &StartAt) -> Result<ShardIterator, EngineError> {
         let mut retry = Retry::default();
         loop {
+            if *at == StartAt::Beginning {
+                self.check_history(shard)?;
+            }
             match self.ports.feed().iterator(&self.pin.stream_arn, shard, at).await {
                 Ok(iterator) => return Ok(iterator),
                 Err(error) => self.failed(shard, error, &mut retry).await?,
             }
         }
+    }
+
+    /// Invariant 8: asked for the beginning, the service reads over what was trimmed and says nothing. After a machine was
+    /// suspended that may happen before checkpoints are looked at again, and the first record that is left would hide it.
+    fn check_history(&self, shard: &str) -> Result<(), EngineError> {
+        let known_through = self.board().known_through(shard);
+        let age = self.ports.clock().service().since(known_through);
+        if age > self.settings.retention_margin {
+            return Err(Lost::Overdue { shard: shard.to_owned(), known_through }.into());
+        }
+        Ok(())
     }
 
     /// What a failed request means for a shard that is not finished: wait, or lost history.

@@ -110,8 +110,8 @@ pub struct Batch {
     pub writes: Vec<Arc<Write>>,
     /// Write capacity units that they will cost the table at least: 1 for each started KB.
     pub estimated_units: f64,
-    /// The members of a refused batch, being narrowed down: they go together and nothing else goes with them.
-    suspects: bool,
+    /// Half of a batch that was refused or given up: its writes go together and nothing else goes with them.
+    half: bool,
 }
 
 /// What came of outcomes, for the caller to act on. Taken by [`Slots::drain`].
@@ -149,8 +149,8 @@ pub struct Slots {
     places: HashMap<Place, Slot>,
     /// To be sent again, before anything new.
     again: VecDeque<Place>,
-    /// Refused together, to be narrowed down.
-    suspects: VecDeque<Vec<Place>>,
+    /// Halves of batches that were refused or given up, each to be sent by itself.
+    halves: VecDeque<Vec<Place>>,
     tail: VecDeque<Place>,
     copy: VecDeque<Place>,
     /// Until when a different image must wait, by place.
@@ -169,7 +169,7 @@ impl Slots {
             rules,
             places: HashMap::new(),
             again: VecDeque::new(),
-            suspects: VecDeque::new(),
+            halves: VecDeque::new(),
             tail: VecDeque::new(),
             copy: VecDeque::new(),
             fences: HashMap::new(),

@@ -30,15 +30,15 @@ impl Slots {
     /// The next request, if anything may be sent now. What was sent before goes first, then changes, then copied images.
     pub fn take(&mut self, now: Moment) -> Result<Option<Batch>, Violation> {
         self.release(now);
-        if let Some(places) = self.suspects.pop_front() {
-            let mut batch = Batch { writes: Vec::with_capacity(places.len()), estimated_units: 0.0, suspects: true };
+        if let Some(places) = self.halves.pop_front() {
+            let mut batch = Batch { writes: Vec::with_capacity(places.len()), estimated_units: 0.0, half: true };
             for place in &places {
                 self.send(place, &mut batch, now)?;
             }
             return Ok(Some(batch));
         }
         let most = if self.rules.owned { 1 } else { BATCH_OPERATIONS };
-        let mut batch = Batch { writes: Vec::new(), estimated_units: 0.0, suspects: false };
+        let mut batch = Batch { writes: Vec::new(), estimated_units: 0.0, half: false };
         let mut bytes = 0;
         while batch.writes.len() < most {
             let Some((place, line, size)) = self.peek() else { break };
@@ -54,7 +54,7 @@ impl Slots {
 
     /// How many operations may be sent now; a floor, for deciding whether a fuller batch is worth a moment's wait.
     pub fn ready(&self) -> usize {
-        self.again.len() + self.tail.len() + self.copy.len() + self.suspects.iter().map(Vec::len).sum::<usize>()
+        self.again.len() + self.tail.len() + self.copy.len() + self.halves.iter().map(Vec::len).sum::<usize>()
     }
 
     /// When the next fence falls.
@@ -94,7 +94,8 @@ impl Slots {
         self.resend(batch);
     }
 
-    /// Given up: it may still take effect. The same images are sent again, and different ones wait for the bound.
+    /// Given up: it may still take effect. The same images are sent again, and different ones wait for the bound. They go
+    /// in two halves: a batch that is too slow for its time-out would be so for ever.
     pub fn abandoned(&mut self, batch: &Batch, now: Moment) {
         self.last_abandoned = Some(now);
         let until = now.plus(self.rules.abandon);
@@ -103,7 +104,7 @@ impl Slots {
             self.fences.insert(place.clone(), until);
             self.timers.push(Reverse((until, place)));
         }
-        self.resend(batch);
+        self.halve(batch);
     }
 
     /// The service refuses the request for its content: nothing of it was done. A single write goes to quarantine, a
@@ -115,12 +116,17 @@ impl Slots {
             self.outcome(place, |slots| slots.record(place, mark));
             return;
         }
+        self.halve(batch);
+    }
+
+    /// Sends the batch's writes again as two groups that nothing else joins.
+    fn halve(&mut self, batch: &Batch) {
+        let places: Vec<_> = batch.writes.iter().map(|write| Place::Shadow(write.key.clone())).collect();
         for place in &places {
             self.outcome(place, |slots| slots.set_stage(place, Stage::Again));
         }
         let (left, right) = places.split_at(places.len() / 2);
-        self.suspects.push_back(left.to_vec());
-        self.suspects.push_back(right.to_vec());
+        self.halves.extend([left, right].into_iter().filter(|half| !half.is_empty()).map(<[_]>::to_vec));
     }
 
     /// Fences that fell: what waited behind them may go.
@@ -190,11 +196,11 @@ impl Slots {
 
     fn resend(&mut self, batch: &Batch) {
         let places: Vec<_> = batch.writes.iter().map(|write| Place::Shadow(write.key.clone())).collect();
-        if batch.suspects {
+        if batch.half {
             for place in &places {
                 self.outcome(place, |slots| slots.set_stage(place, Stage::Again));
             }
-            self.suspects.push_back(places);
+            self.halves.push_back(places);
         } else {
             for place in places {
                 self.send_again(place);

@@ -1,0 +1,158 @@
+//! Reading shards: where it begins, and what happens on the way.
+
+use std::time::Duration;
+
+use shadowtable::model::ViewType;
+use tokio::time::sleep;
+
+use crate::fakes::{Call, Event, Fate, World, key_of};
+use crate::harness::{Kind, assert_exact, job, simulate, start, until};
+
+/// How often the shadow was written under this id.
+fn writes(world: &World, id: &str) -> usize {
+    let state = world.state();
+    let wanted = key_of(&state, id);
+    let of = |(_, _, event): &&(_, _, Event)| matches!(event, Event::Shadow { key, .. } if *key == wanted);
+    state.log.iter().filter(of).count()
+}
+
+fn begun_at_the_beginning(world: &World) -> usize {
+    let state = world.state();
+    state.log.iter().filter(|(_, _, event)| matches!(event, Event::Iterator { beginning: true, .. })).count()
+}
+
+#[test]
+fn a_pinned_shard_restarted_before_any_record_is_read_from_its_beginning_over_what_the_copy_shows() {
+    simulate(async {
+        let world = Kind::SameKey.world(1);
+        world.put("old", &[]);
+        world.delete("old");
+        sleep(Duration::from_mins(20)).await;
+        world.put("recent", &[]);
+        sleep(Duration::from_mins(1)).await;
+        let running = start(&world, &job(&world));
+        until(&world, "the stream is pinned", |state| state.phase() == "copying").await;
+        running.crash().await;
+        world.put("meanwhile", &[]);
+        world.delete("recent");
+        let mut running = start(&world, &job(&world));
+        running.caught_up().await;
+        assert_exact(&world);
+        assert_eq!(begun_at_the_beginning(&world), 1);
+        assert!(writes(&world, "meanwhile") > 0);
+        assert_eq!(writes(&world, "old"), 0, "its records are read over");
+    });
+}
+
+#[test]
+fn a_pinned_shard_whose_iterator_expires_before_any_record_is_read_from_its_beginning() {
+    simulate(async {
+        let world = Kind::SameKey.world(2);
+        let mut running = start(&world, &job(&world));
+        running.caught_up().await;
+        world.script(|_, call| match call {
+            Call::Records { .. } => Fate::throttled(),
+            _ => Fate::answered(),
+        });
+        world.put("a", &[]);
+        sleep(Duration::from_mins(16)).await;
+        world.no_more_faults();
+        running.caught_up().await;
+        assert_exact(&world);
+        assert_eq!(begun_at_the_beginning(&world), 1);
+    });
+}
+
+#[test]
+fn an_iterator_that_expires_on_the_way_is_replaced_behind_the_last_change() {
+    simulate(async {
+        let world = Kind::SameKey.world(3);
+        let mut running = start(&world, &job(&world));
+        running.caught_up().await;
+        world.put("a", &[]);
+        running.caught_up().await;
+        world.script(|_, call| match call {
+            Call::Records { .. } => Fate::throttled(),
+            _ => Fate::answered(),
+        });
+        let before = writes(&world, "a");
+        world.put("b", &[]);
+        sleep(Duration::from_mins(16)).await;
+        world.no_more_faults();
+        running.caught_up().await;
+        assert_exact(&world);
+        assert_eq!(begun_at_the_beginning(&world), 0);
+        assert_eq!(writes(&world, "a"), before, "nothing is replayed");
+    });
+}
+
+#[test]
+fn empty_pages_end_nothing() {
+    simulate(async {
+        let world = Kind::SameKey.world_with(4, 3, ViewType::NewAndOldImages);
+        let mut calls = 0_u32;
+        world.script(move |_, call| match call {
+            Call::Records { .. } => {
+                calls += 1;
+                Fate::sparing(u32::from(!calls.is_multiple_of(4)))
+            }
+            _ => Fate::answered(),
+        });
+        let mut running = start(&world, &job(&world));
+        for item in 0..60 {
+            world.put(&format!("item-{}", item % 20), &[]);
+            sleep(Duration::from_millis(200)).await;
+        }
+        let open = world.state().stream.open();
+        open.iter().for_each(|shard| _ = world.roll(shard));
+        (0..20).step_by(2).for_each(|item| world.delete(&format!("item-{item}")));
+        running.caught_up().await;
+        assert_exact(&world);
+    });
+}
+
+#[test]
+fn items_of_a_stream_of_keys_are_read_back_and_offered_in_order() {
+    simulate(async {
+        let world = Kind::SameKey.world_with(5, 2, ViewType::KeysOnly);
+        (0..10).for_each(|item| _ = world.put(&format!("item-{item}"), &[]));
+        let mut calls = 0_u64;
+        world.script(move |_, call| match call {
+            Call::Get(_) => {
+                calls += 1;
+                Fate::slow_reply(Duration::from_millis(calls * 7919 % 900))
+            }
+            _ => Fate::answered(),
+        });
+        let mut running = start(&world, &job(&world));
+        for round in 0..40 {
+            let id = format!("item-{}", round % 10);
+            if round % 3 == 0 {
+                world.delete(&id);
+            } else {
+                world.put(&id, &[]);
+            }
+            sleep(Duration::from_millis(150)).await;
+        }
+        running.caught_up().await;
+        assert_exact(&world);
+    });
+}
+
+#[test]
+fn two_changes_within_one_second_keep_their_order() {
+    simulate(async {
+        let world = Kind::SameKey.world(6);
+        let mut running = start(&world, &job(&world));
+        running.caught_up().await;
+        for _ in 0..30 {
+            world.put("a", &[]);
+            world.delete("a");
+            world.put("b", &[]);
+        }
+        world.put("a", &[]);
+        world.delete("b");
+        running.caught_up().await;
+        assert_exact(&world);
+    });
+}

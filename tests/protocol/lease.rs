@@ -1,0 +1,203 @@
+//! Invariant 6: one active process, which stops writing before its lease can be taken.
+
+use std::time::Duration;
+
+use shadowtable::model::Timestamp;
+use shadowtable::runtime::Readiness;
+use tokio::time::sleep;
+
+use crate::fakes::{Call, Event, Fate, Freeze, State, key_of, version_of};
+use crate::harness::{Kind, Running, assert_exact, job, simulate, start};
+
+/// The defaults that these tests count with.
+const LEASE: Duration = Duration::from_secs(15);
+const BOUND: Duration = Duration::from_secs(10);
+
+/// When each write to the shadow of one process landed.
+fn writes_of(state: &State, process: u32) -> Vec<Timestamp> {
+    let of = |(at, by, event): &(Timestamp, u32, Event)| {
+        (*by == process && matches!(event, Event::Shadow { .. })).then_some(*at)
+    };
+    state.log.iter().filter_map(of).collect()
+}
+
+/// When the lease went to this process.
+fn taken_at(state: &State, process: u32) -> Timestamp {
+    let of = |(_, by, event): &&(Timestamp, u32, Event)| {
+        *by == process && matches!(event, Event::Stored(entry) if entry.key.sort == "LEASE")
+    };
+    state.log.iter().find(of).map(|(at, ..)| *at).unwrap()
+}
+
+async fn until_active(running: &Running) {
+    while running.monitor.readiness() != Readiness::Active {
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn a_frozen_holder(freeze: Freeze) {
+    let world = Kind::SameKey.world(1);
+    let mut old = start(&world, &job(&world));
+    old.caught_up().await;
+    // It holds a change that it wants to write.
+    world.script(|process, call| match call {
+        Call::Write(_) if process == 0 => Fate::throttled(),
+        _ => Fate::answered(),
+    });
+    world.put("a", &[]);
+    sleep(Duration::from_secs(3)).await;
+    old.process.freeze();
+    let mut new = start(&world, &job(&world));
+    until_active(&new).await;
+    new.caught_up().await;
+    let newest = world.put("a", &[]);
+    new.caught_up().await;
+    world.no_more_faults();
+    let thawed = world.service();
+    old.process.thaw(freeze);
+    sleep(LEASE * 2).await;
+    assert!(old.is_running() && new.is_running());
+    assert_eq!(old.monitor.readiness(), Readiness::Standby);
+    assert_exact(&world);
+    let state = world.state();
+    assert_eq!(writes_of(&state, 0).iter().filter(|at| **at > thawed).count(), 0);
+    assert_eq!(version_of(&state.shadow[&key_of(&state, "a")]), newest);
+}
+
+#[test]
+fn a_stopped_holder_writes_nothing_once_it_was_replaced() {
+    simulate(a_frozen_holder(Freeze::Stopped));
+}
+
+#[test]
+fn a_holder_on_a_suspended_machine_writes_nothing_once_it_was_replaced() {
+    simulate(a_frozen_holder(Freeze::Suspended));
+}
+
+#[test]
+fn a_holder_whose_only_clock_stood_still_writes_nothing_once_it_was_replaced() {
+    simulate(a_frozen_holder(Freeze::SuspendedWithoutBootClock));
+}
+
+#[test]
+fn a_holder_that_cannot_renew_stops_writing_before_its_lease_can_be_taken() {
+    simulate(async {
+        let world = Kind::SameKey.world(2);
+        let mut old = start(&world, &job(&world));
+        old.caught_up().await;
+        world.script(|process, call| match call {
+            Call::StatePut(_) if process == 0 => Fate::lost(),
+            // It writes again and again.
+            Call::Write(_) if process == 0 => Fate::sparing(u32::MAX),
+            _ => Fate::answered(),
+        });
+        world.put("a", &[]);
+        let new = start(&world, &job(&world));
+        until_active(&new).await;
+        let asked = world.state().writes_asked.get(&0).copied().unwrap_or(0);
+        sleep(LEASE * 2).await;
+        assert_eq!(world.state().writes_asked.get(&0).copied().unwrap_or(0), asked);
+        assert!(asked > 0);
+    });
+}
+
+#[test]
+fn a_successor_waits_for_the_abandonment_bound_before_its_first_write() {
+    simulate(async {
+        let world = Kind::SameKey.world(3);
+        let mut old = start(&world, &job(&world));
+        old.caught_up().await;
+        let mut first = true;
+        world.script(move |_, call| match call {
+            Call::Write(_) if std::mem::take(&mut first) => Fate::late(LEASE + Duration::from_secs(8)),
+            _ => Fate::answered(),
+        });
+        world.put("a", &[("who", "old")]);
+        sleep(Duration::from_millis(1_200)).await;
+        // What it sent lands 8 s after the lease can be taken.
+        old.crash().await;
+        let newest = world.put("a", &[("who", "new")]);
+        let mut new = start(&world, &job(&world));
+        new.caught_up().await;
+        sleep(LEASE).await;
+        assert_exact(&world);
+        let state = world.state();
+        let (taken, wrote) = (taken_at(&state, 1), writes_of(&state, 1));
+        assert!(wrote.iter().min().unwrap().since(taken) >= BOUND);
+        assert_eq!(version_of(&state.shadow[&key_of(&state, "a")]), newest);
+    });
+}
+
+#[test]
+fn a_successor_claims_every_checkpoint_so_that_a_late_one_of_its_predecessor_fails() {
+    simulate(async {
+        let world = Kind::SameKey.world(4);
+        let mut old = start(&world, &job(&world));
+        old.caught_up().await;
+        world.script(|process, call| match call {
+            Call::StatePut(entry) if process == 0 && entry.key.sort.starts_with("SHARD#") => {
+                Fate::late(Duration::from_secs(60))
+            }
+            _ => Fate::answered(),
+        });
+        world.put("a", &[]);
+        sleep(Duration::from_secs(3)).await;
+        old.crash().await;
+        let mut new = start(&world, &job(&world));
+        new.caught_up().await;
+        let claimed = world.service();
+        {
+            let state = world.state();
+            let mut claimed = state.entries_at("SHARD#").chain(state.entries_at("SEGMENT#"));
+            assert!(claimed.all(|entry| entry.epoch == 2));
+        }
+        sleep(Duration::from_mins(2)).await;
+        let state = world.state();
+        let late =
+            |(at, by, event): &&(Timestamp, u32, Event)| *by == 0 && *at > claimed && matches!(event, Event::Stored(_));
+        assert_eq!(state.log.iter().find(late), None);
+    });
+}
+
+#[test]
+fn a_holder_that_was_replaced_during_a_state_write_stands_by() {
+    simulate(async {
+        let world = Kind::SameKey.world(5);
+        let mut old = start(&world, &job(&world));
+        old.caught_up().await;
+        world.script(|process, call| match call {
+            Call::StatePut(entry) if process == 0 && entry.key.sort.starts_with("SHARD#") => {
+                Fate::slow(Duration::from_secs(50))
+            }
+            _ => Fate::answered(),
+        });
+        world.put("a", &[]);
+        sleep(Duration::from_secs(2)).await;
+        old.process.freeze();
+        let mut new = start(&world, &job(&world));
+        sleep(Duration::from_secs(60)).await;
+        new.caught_up().await;
+        old.process.thaw(Freeze::Stopped);
+        sleep(Duration::from_secs(60)).await;
+        assert!(old.is_running(), "being replaced is no failure");
+        assert_eq!(old.monitor.readiness(), Readiness::Standby);
+        assert_exact(&world);
+    });
+}
+
+#[test]
+fn a_lease_given_back_with_nothing_under_way_is_taken_at_once() {
+    simulate(async {
+        let world = Kind::SameKey.world(6);
+        let mut old = start(&world, &job(&world));
+        old.caught_up().await;
+        old.stop().await.unwrap();
+        let new = start(&world, &job(&world));
+        let before = world.service();
+        world.put("a", &[]);
+        let mut running = new;
+        running.caught_up().await;
+        let wrote = writes_of(&world.state(), 1);
+        assert!(wrote.first().unwrap().since(before) < Duration::from_secs(3));
+    });
+}

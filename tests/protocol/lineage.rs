@@ -1,0 +1,157 @@
+//! Invariant 4: a shard's children are read only when its final checkpoint is stored.
+
+use std::time::Duration;
+
+use shadowtable::ports::Entry;
+use tokio::time::sleep;
+
+use crate::fakes::{Call, Event, Fate, State};
+use crate::harness::{Kind, assert_exact, job, simulate, start, until};
+
+fn is_final(entry: &Entry) -> bool {
+    entry.body["stage"] == "finished"
+}
+
+/// When something was first seen, as a place in the log.
+fn first(state: &State, seen: impl Fn(&Event) -> bool) -> Option<usize> {
+    state.log.iter().position(|(_, _, event)| seen(event))
+}
+
+fn read_begins(state: &State, shard: &str) -> Option<usize> {
+    first(state, |event| matches!(event, Event::Iterator { shard: read, .. } if read == shard))
+}
+
+#[test]
+fn a_child_is_read_only_after_its_parents_final_checkpoint_is_stored() {
+    simulate(async {
+        let world = Kind::SameKey.world(1);
+        let mut running = start(&world, &job(&world));
+        running.caught_up().await;
+        world.script(|_, call| match call {
+            Call::StatePut(entry) if is_final(entry) => Fate::slow(Duration::from_secs(5)),
+            _ => Fate::answered(),
+        });
+        world.put("a", &[]);
+        let parent = world.shard_of("a");
+        let child = world.roll(&parent);
+        world.put("a", &[]);
+        running.caught_up().await;
+        assert_exact(&world);
+        let state = world.state();
+        let stored = first(&state, |event| matches!(event, Event::Stored(entry) if is_final(entry))).unwrap();
+        assert!(stored < read_begins(&state, &child).unwrap());
+    });
+}
+
+#[test]
+fn a_restart_before_the_final_checkpoint_replays_nothing_of_the_parent_over_the_childs_newer_image() {
+    simulate(async {
+        let world = Kind::SameKey.world(2);
+        let mut running = start(&world, &job(&world));
+        running.caught_up().await;
+        world.script(|_, call| match call {
+            Call::StatePut(entry) if is_final(entry) => Fate::lost(),
+            _ => Fate::answered(),
+        });
+        world.put("a", &[]);
+        let parent = world.shard_of("a");
+        let child = world.roll(&parent);
+        world.put("a", &[]);
+        sleep(Duration::from_secs(20)).await;
+        assert_eq!(read_begins(&world.state(), &child), None);
+        running.crash().await;
+        world.no_more_faults();
+        let mut running = start(&world, &job(&world));
+        running.caught_up().await;
+        assert_exact(&world);
+    });
+}
+
+#[test]
+fn a_line_of_rolls_and_a_split_into_three_are_followed_to_their_end() {
+    simulate(async {
+        let world = Kind::SameKey.world(3);
+        let mut running = start(&world, &job(&world));
+        running.caught_up().await;
+        world.state().stream.children_late = Duration::from_secs(3);
+        for round in 0..4 {
+            (0..20).for_each(|item| _ = world.put(&format!("item-{item}"), &[("round", &round.to_string())]));
+            let open = world.state().stream.open();
+            for shard in open {
+                match round {
+                    1 => _ = world.split(&shard, 3),
+                    _ => _ = world.roll(&shard),
+                }
+            }
+            sleep(Duration::from_secs(2)).await;
+        }
+        (0..20).step_by(3).for_each(|item| world.delete(&format!("item-{item}")));
+        running.caught_up().await;
+        assert_exact(&world);
+        assert_eq!(world.state().stream.open().len(), 3);
+    });
+}
+
+#[test]
+fn shards_that_came_and_went_while_nobody_ran_are_read_in_order() {
+    simulate(async {
+        let world = Kind::SameKey.world(4);
+        let mut running = start(&world, &job(&world));
+        running.caught_up().await;
+        running.crash().await;
+        for round in 0..5 {
+            (0..10).for_each(|item| _ = world.put(&format!("item-{item}"), &[("round", &round.to_string())]));
+            let open = world.state().stream.open();
+            for shard in open {
+                world.split(&shard, if round == 2 { 2 } else { 1 });
+            }
+        }
+        let mut running = start(&world, &job(&world));
+        running.caught_up().await;
+        assert_exact(&world);
+    });
+}
+
+#[test]
+fn a_finished_shard_that_one_listing_leaves_out_is_not_read_again() {
+    simulate(async {
+        let world = Kind::SameKey.world(5);
+        let mut running = start(&world, &job(&world));
+        running.caught_up().await;
+        // a (the pin's), b and c, each continuing the one before.
+        world.put("x", &[]);
+        let second = world.roll(&world.shard_of("x"));
+        world.put("x", &[]);
+        world.roll(&second);
+        world.put("x", &[]);
+        running.caught_up().await;
+        world.state().stream.unlisted.insert(second.clone());
+        sleep(Duration::from_mins(1)).await;
+        world.state().stream.unlisted.clear();
+        sleep(Duration::from_mins(2)).await;
+        running.caught_up().await;
+        assert_exact(&world);
+        let state = world.state();
+        let begun = |(_, _, event): &&(_, _, Event)| matches!(event, Event::Iterator { shard, .. } if *shard == second);
+        assert_eq!(state.log.iter().filter(begun).count(), 1);
+    });
+}
+
+#[test]
+fn a_closed_shard_without_children_yet_is_waited_for() {
+    simulate(async {
+        let world = Kind::SameKey.world(6);
+        let mut running = start(&world, &job(&world));
+        running.caught_up().await;
+        world.state().stream.children_late = Duration::from_mins(2);
+        world.put("a", &[]);
+        world.roll(&world.shard_of("a"));
+        world.put("a", &[]);
+        until(&world, "the parent's end is stored", |state| state.entries_at("SHARD#").any(is_final)).await;
+        sleep(Duration::from_secs(30)).await;
+        let status = running.status().unwrap();
+        assert!(!status.tail.caught_up && status.lag_seconds.unwrap() > 20.0, "{status:#?}");
+        running.caught_up().await;
+        assert_exact(&world);
+    });
+}

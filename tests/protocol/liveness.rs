@@ -1,0 +1,103 @@
+//! What should happen does happen: nothing waits for a wake-up that never comes, and a stop is clean.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use crate::fakes::{Call, Fate, REFUSED};
+use crate::harness::{Kind, assert_exact, job, simulate, start};
+
+#[test]
+fn a_copy_whose_last_items_are_refused_is_completed() {
+    simulate(async {
+        let world = Kind::SameKey.world(1);
+        (0..3).for_each(|item| _ = world.put(&format!("item-{item}"), &[(REFUSED, "yes")]));
+        let mut running = start(&world, &job(&world));
+        running.caught_up().await;
+        assert_exact(&world);
+        assert_eq!(world.state().entries_at("QUARANTINE#").count(), 3);
+    });
+}
+
+#[test]
+fn a_page_of_items_that_the_transform_refuses_does_not_wait_for_memory_that_only_it_holds() {
+    simulate(async {
+        let world = Kind::Moving.world(2);
+        (0..300).for_each(|item| _ = world.put(&format!("item-{item}"), &[]));
+        let mut job = job(&world);
+        job.engine.copy.page_items = Some(300);
+        job.engine.apply.memory_bytes = 50_000;
+        let mut running = start(&world, &job);
+        running.caught_up().await;
+        assert_eq!(world.state().entries_at("QUARANTINE#").count(), 300);
+    });
+}
+
+#[test]
+fn an_item_refused_and_mended_leaves_quarantine() {
+    simulate(async {
+        let world = Kind::SameKey.world(3);
+        let mut running = start(&world, &job(&world));
+        running.caught_up().await;
+        world.put("a", &[]);
+        world.put("a", &[(REFUSED, "yes")]);
+        (0..30).for_each(|item| _ = world.put(&format!("item-{item}"), &[]));
+        running.caught_up().await;
+        assert_exact(&world);
+        assert_eq!(world.state().entries_at("QUARANTINE#").count(), 1);
+        world.put("a", &[]);
+        running.caught_up().await;
+        assert_exact(&world);
+        assert_eq!(world.state().entries_at("QUARANTINE#").count(), 0);
+    });
+}
+
+#[test]
+fn a_stop_is_clean_at_any_moment() {
+    simulate(async {
+        for millis in (0..2_500).step_by(53) {
+            let world = Kind::SameKey.world(4);
+            (0..5).for_each(|item| _ = world.put(&format!("item-{item}"), &[]));
+            world.script(|_, call| match call {
+                Call::StatePut(_) => Fate::slow(Duration::from_millis(150)),
+                _ => Fate::answered(),
+            });
+            let mut running = start(&world, &job(&world));
+            running.caught_up().await;
+            world.put("a", &[]);
+            sleep(Duration::from_millis(millis)).await;
+            let stopped = running.stop().await;
+            assert!(stopped.is_ok(), "stopped {millis} ms after a change: {stopped:?}");
+            assert_eq!(world.state().entry("LEASE").unwrap().body["released"], true);
+        }
+    });
+}
+
+#[test]
+fn any_call_may_fail_when_it_is_made_first() {
+    simulate(async {
+        for fate in [Fate::throttled(), Fate::lost(), Fate::reply_lost()] {
+            let world = Kind::SameKey.world(5);
+            (0..5).for_each(|item| _ = world.put(&format!("item-{item}"), &[]));
+            let mut seen = BTreeSet::new();
+            world.script(move |_, call| {
+                let what = match call {
+                    Call::StateGet(key) | Call::StateDelete(key) => format!("state {}", key.sort),
+                    Call::StateList(prefix) => format!("list {prefix}"),
+                    // The audit trail's lines have names of their own.
+                    Call::StatePut(entry) => format!("put {}", entry.key.sort.split('#').next().unwrap()),
+                    other => format!("{:?}", std::mem::discriminant(other)),
+                };
+                if seen.insert(what) { fate } else { Fate::answered() }
+            });
+            let mut running = start(&world, &job(&world));
+            running.caught_up().await;
+            world.roll(&world.shard_of("a"));
+            world.put("a", &[]);
+            running.caught_up().await;
+            assert_exact(&world);
+            running.stop().await.unwrap();
+        }
+    });
+}

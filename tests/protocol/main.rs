@@ -1,0 +1,35 @@
+//! The replication protocol under faults: each rule has a test that fails when the rule is broken.
+//!
+//! Everything enters through `runtime::run`, as in production, on fake ports and paused time. `SEED=7 cargo test --test
+//! protocol random` replays one random history.
+
+// All of it is test code, which `clippy.toml` judges by itself.
+#[cfg(test)]
+mod checkpoints;
+#[cfg(test)]
+mod copies;
+#[cfg(test)]
+#[path = "../support/fakes/mod.rs"]
+mod fakes;
+#[cfg(test)]
+mod feed;
+#[cfg(test)]
+mod harness;
+#[cfg(test)]
+mod history;
+#[cfg(test)]
+mod lease;
+#[cfg(test)]
+mod lineage;
+#[cfg(test)]
+mod liveness;
+#[cfg(test)]
+mod ownership;
+#[cfg(test)]
+mod phases;
+#[cfg(test)]
+mod random;
+#[cfg(test)]
+mod segments;
+#[cfg(test)]
+mod serial_writes;

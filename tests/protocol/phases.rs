@@ -1,0 +1,53 @@
+//! Invariant 7: a phase changes only through the transition function, conditionally on the version read.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use crate::fakes::{Call, Event, Fate};
+use crate::harness::{Kind, job, simulate, start, until};
+
+#[test]
+fn a_phase_is_not_written_over_a_version_that_was_not_read() {
+    simulate(async {
+        let world = Kind::SameKey.world(1);
+        world.put("a", &[]);
+        world.script(|_, call| match call {
+            Call::Scan(_) => Fate::throttled(),
+            _ => Fate::answered(),
+        });
+        let running = start(&world, &job(&world));
+        until(&world, "the copy runs", |state| state.phase() == "copying").await;
+        {
+            let mut state = world.state();
+            let meta = state.entries.values_mut().find(|entry| entry.key.sort == "META").unwrap();
+            meta.version += 1;
+            meta.body["reason"] = "written by somebody else".into();
+        }
+        world.no_more_faults();
+        assert!(running.ended().await.is_err());
+        let state = world.state();
+        assert_eq!(state.phase(), "copying");
+        assert_eq!(state.entry("META").unwrap().body["reason"], "written by somebody else");
+    });
+}
+
+#[test]
+fn the_phases_are_gone_through_in_order_one_version_at_a_time() {
+    simulate(async {
+        let world = Kind::SameKey.world(2);
+        let mut running = start(&world, &job(&world));
+        running.caught_up().await;
+        sleep(Duration::from_secs(5)).await;
+        let state = world.state();
+        let metas = state.log.iter().filter_map(|(_, _, event)| match event {
+            Event::Stored(entry) if entry.key.sort == "META" => Some(entry),
+            _ => None,
+        });
+        let metas: Vec<_> = metas.collect();
+        let mut phases: Vec<_> = metas.iter().map(|entry| entry.body["phase"].as_str().unwrap()).collect();
+        phases.dedup();
+        assert_eq!(phases, ["planned", "provisioned", "copying", "tailing"]);
+        assert!(metas.windows(2).all(|pair| pair[1].version == pair[0].version + 1));
+    });
+}

@@ -1,0 +1,100 @@
+//! Tables as such.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use shadowtable::model::{StreamDescription, TableDescription, TableLayout, TableStatus, ViewType};
+use shadowtable::ports::{CreateOptions, Fault, PortError, TableAdmin};
+
+use super::{Call, Process, State, failure, request};
+
+/// One of the three tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    Source,
+    Shadow,
+    State,
+}
+
+/// Creates and describes one table. What it creates is active at once.
+pub(crate) struct FakeAdmin {
+    pub(super) process: Arc<Process>,
+    pub(super) role: Role,
+}
+
+impl Role {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Source => "orders",
+            Self::Shadow => "orders-new",
+            Self::State => "state",
+        }
+    }
+
+    fn describe(self, state: &State) -> Option<TableDescription> {
+        let stream = StreamDescription { arn: state.stream.arn.clone(), view: state.setup.view };
+        let (layout, table_id, stream) = match self {
+            Self::Source => (state.setup.source.clone(), state.source_id.clone(), Some(stream)),
+            Self::Shadow => {
+                let (layout, table_id) = state.shadow_table.clone()?;
+                (layout, table_id, None)
+            }
+            Self::State => (state.state_table.clone()?, "state-1".into(), None),
+        };
+        Some(TableDescription {
+            table_id,
+            arn: format!("arn:table/{}", self.name()),
+            status: TableStatus::Active,
+            layout,
+            index_status: BTreeMap::new(),
+            stream,
+            item_count: u64::try_from(state.source.len()).unwrap(),
+            size_bytes: 0,
+        })
+    }
+}
+
+impl TableAdmin for FakeAdmin {
+    fn name(&self) -> &str {
+        self.role.name()
+    }
+
+    async fn describe(&self) -> Result<Option<TableDescription>, PortError> {
+        let role = self.role;
+        request(&self.process, &Call::Describe, move |state, _, _| Ok(role.describe(state))).await
+    }
+
+    async fn create(&self, layout: &TableLayout, _options: &CreateOptions) -> Result<(), PortError> {
+        let (role, layout) = (self.role, layout.clone());
+        request(&self.process, &Call::Create, move |state, _, _| {
+            match role {
+                Role::Shadow if state.shadow_table.is_none() => state.shadow_table = Some((layout, "shadow-1".into())),
+                Role::State if state.state_table.is_none() => state.state_table = Some(layout),
+                _ => return Err(failure(Fault::Busy)),
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn configure(&self, _options: &CreateOptions) -> Result<Vec<&'static str>, PortError> {
+        Ok(Vec::new())
+    }
+
+    async fn enable_stream(&self, _view: ViewType) -> Result<(), PortError> {
+        Err(failure(Fault::Busy))
+    }
+
+    async fn is_empty(&self) -> Result<bool, PortError> {
+        request(&self.process, &Call::Describe, |state, _, _| Ok(state.shadow.is_empty())).await
+    }
+
+    async fn delete(&self) -> Result<(), PortError> {
+        request(&self.process, &Call::Describe, |state, _, _| {
+            state.shadow_table = None;
+            state.shadow.clear();
+            Ok(())
+        })
+        .await
+    }
+}

@@ -1,0 +1,161 @@
+//! The rules that can be seen from outside, looked at after every write to the state table and to the shadow.
+
+use shadowtable::model::{Item, Key};
+use shadowtable::ports::Entry;
+use shadowtable::protocol::transform::Target;
+
+use super::{State, source_schema, version_of};
+
+/// Sort key prefixes, as `docs/adr/0002-state-table.md` has them.
+const SHARD: &str = "SHARD#forward#";
+const SEGMENT: &str = "SEGMENT#";
+const QUARANTINE: &str = "QUARANTINE#";
+
+impl State {
+    /// An entry was stored: no progress may pass what is not durable.
+    pub(super) fn audit_entry(&mut self, process: u32, entry: &Entry) {
+        let sort = entry.key.sort.as_str();
+        let broken = if sort == "LEASE" {
+            self.epochs.insert(process, entry.epoch);
+            Vec::new()
+        } else if let Some(shard) = sort.strip_prefix(SHARD) {
+            self.unsettled_records(shard, entry)
+        } else if sort.starts_with(SEGMENT) {
+            self.unsettled_pages(entry)
+        } else {
+            Vec::new()
+        };
+        self.violations.extend(broken);
+    }
+
+    /// Invariant 3.
+    fn unsettled_records(&self, shard: &str, entry: &Entry) -> Vec<String> {
+        let finished = entry.body["stage"] == "finished";
+        let Some(known) = self.stream.shard(shard) else { return Vec::new() };
+        let position = entry.body["position"].as_str();
+        let passed = known.due().iter().filter(|record| {
+            finished && position.is_some()
+                || position.is_some_and(|passed| is_passed(record.change.position.as_str(), passed))
+        });
+        // Where items move, a record may be superseded at its new place by the next record's deletion there.
+        let moves = !self.setup.transform.properties().key_preserving;
+        let unsettled = passed.filter(|record| {
+            let (key, version) = (&record.change.key, record.version);
+            !self.shows(key, version, true) && !(moves && self.is_still_to_be_read(key, version + 1))
+        });
+        let told = unsettled.map(|record| {
+            let id = source_schema(self).to_json(&record.change.key);
+            format!(
+                "invariant 3: the checkpoint of {shard} passes version {} of {id}, which is not durable",
+                record.version
+            )
+        });
+        let mut told: Vec<_> = told.collect();
+        if finished && known.closed.is_none() {
+            told.push(format!("invariant 4: {shard} is stored as finished while it is open"));
+        }
+        told
+    }
+
+    /// Invariant 5.
+    fn unsettled_pages(&self, entry: &Entry) -> Vec<String> {
+        let segment = u32::try_from(entry.body["segment"].as_u64().unwrap()).unwrap();
+        let done = entry.body["done"] == true;
+        let cursor =
+            (!entry.body["cursor"].is_null()).then(|| source_schema(self).from_json(&entry.body["cursor"]).unwrap());
+        let (mut at, mut told) = (None, Vec::new());
+        while done || cursor.is_some() && at != cursor {
+            let Some(page) = self.pages.get(&(segment, at.clone())) else {
+                told.push(format!("invariant 5: the cursor of segment {segment} passes a page that was never read"));
+                break;
+            };
+            let unsettled = page
+                .versions
+                .iter()
+                .filter(|(key, version)| !self.shows(key, *version, false) && !self.is_still_to_be_read(key, *version));
+            told.extend(unsettled.map(|(key, version)| {
+                let id = source_schema(self).to_json(key);
+                format!("invariant 5: the cursor of segment {segment} passes version {version} of {id}, which is not durable")
+            }));
+            at.clone_from(&page.next);
+            if at.is_none() {
+                break;
+            }
+        }
+        told
+    }
+
+    /// Whether the stream still brings this version or a later one: then a copied image of it may have been dropped.
+    fn is_still_to_be_read(&self, source: &Key, version: usize) -> bool {
+        self.stream.shards.iter().any(|shard| {
+            let stored = self.entry(&format!("{SHARD}{}", shard.id));
+            let finished = stored.is_some_and(|entry| entry.body["stage"] == "finished");
+            let checkpoint = stored.and_then(|entry| entry.body["position"].as_str());
+            shard.due().iter().any(|record| {
+                let passed = checkpoint.is_some_and(|passed| is_passed(record.change.position.as_str(), passed));
+                record.change.key == *source && record.version >= version && !finished && !passed
+            })
+        })
+    }
+
+    /// Whether the shadow shows this version of a source item, or a later one; or the quarantine says why it does not.
+    /// `nothing_older`: and none of its older images remains.
+    fn shows(&self, source: &Key, version: usize, nothing_older: bool) -> bool {
+        let schema = source_schema(self);
+        let images: Vec<usize> = self
+            .shadow
+            .values()
+            .filter(|item| schema.key_of(item.attributes()).is_ok_and(|key| key == *source))
+            .map(version_of)
+            .collect();
+        let shown = match images.iter().max() {
+            Some(newest) => *newest >= version,
+            None => self
+                .history
+                .iter()
+                .skip(version)
+                .any(|written| written.key == *source && self.is_gone(written.image.as_ref())),
+        };
+        let clean = !nothing_older || images.iter().all(|image| *image >= version);
+        shown && clean || self.is_quarantined(source)
+    }
+
+    /// Whether an item in this state has no place in the shadow.
+    fn is_gone(&self, image: Option<&Item>) -> bool {
+        image.is_none_or(|item| matches!(self.setup.transform.apply(item.clone()), Ok(Target::Nothing)))
+    }
+
+    pub(crate) fn is_quarantined(&self, source: &Key) -> bool {
+        let schema = source_schema(self);
+        self.entries_at(QUARANTINE)
+            .any(|entry| schema.from_json(&entry.body["source_key"]).is_ok_and(|key| key == *source))
+    }
+
+    /// Whether a page showed this source key.
+    pub(crate) fn was_read(&self, source: &Key) -> bool {
+        self.pages.values().flat_map(|page| &page.versions).any(|(key, _)| key == source)
+    }
+
+    /// Invariant 4: reading of a shard begins when its parent's final checkpoint is stored.
+    pub(super) fn audit_parent(&mut self, shard: &str) {
+        let Some(parent) = self.stream.shard(shard).and_then(|shard| shard.parent.clone()) else { return };
+        let stage = self.entry(&format!("{SHARD}{parent}")).map(|entry| entry.body["stage"].clone());
+        if stage.as_ref().is_some_and(|stage| stage != "finished" && stage != "before-pin") {
+            self.violations.push(format!("invariant 4: {shard} is read while its parent is stored as {stage:?}"));
+        }
+    }
+
+    /// Invariant 6: nothing of an earlier holder lands after a later one has written.
+    pub(super) fn audit_writer(&mut self, process: u32) {
+        let epoch = self.epochs.get(&process).copied().unwrap_or(0);
+        if epoch < self.wrote {
+            self.violations
+                .push(format!("invariant 6: a write of epoch {epoch} landed after one of epoch {}", self.wrote));
+        }
+        self.wrote = self.wrote.max(epoch);
+    }
+}
+
+fn is_passed(position: &str, checkpoint: &str) -> bool {
+    (position.len(), position) <= (checkpoint.len(), checkpoint)
+}

@@ -1,0 +1,330 @@
+//! In-memory ports with scripted faults, on paused Tokio time.
+//!
+//! A [`World`] is what outlives a process: the source and its stream, the shadow, the state table, and the network in
+//! between. A [`Process`] is one run of the program in it, with its own clock; it can be frozen, or die at any call. A
+//! request is taken up by the network and lands whether or not its sender still waits for it: that is what an abandoned
+//! request does. What becomes of each request is the script's to say ([`Fate`]).
+//!
+//! The world watches the rules that can be seen from outside and notes what it saw broken (`audit`).
+
+mod admin;
+mod audit;
+mod process;
+mod shadow;
+mod source;
+mod state;
+mod stream;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+pub(crate) use process::{Death, FakePorts, Freeze, Process};
+pub(crate) use shadow::REFUSED;
+use shadowtable::model::{AttributeValue, Item, Key, KeySchema, TableLayout, Timestamp, ViewType};
+use shadowtable::ports::{Entry, Fault, PortError, ScanRequest, StateKey, Write};
+use shadowtable::protocol::transform::Transform;
+pub(crate) use source::key_of;
+pub(crate) use stream::Stream;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+
+/// What a world is made of.
+pub(crate) struct Setup {
+    pub(crate) source: TableLayout,
+    pub(crate) target: TableLayout,
+    pub(crate) transform: Transform,
+    pub(crate) view: ViewType,
+    /// Shards that are open at the beginning.
+    pub(crate) shards: u64,
+    pub(crate) seed: u64,
+}
+
+/// Everything that outlives a process.
+pub(crate) struct World {
+    state: Mutex<State>,
+    script: Mutex<Script>,
+    /// Requests under way.
+    network: Mutex<JoinSet<()>>,
+    began: Instant,
+    seed: u64,
+    processes: AtomicU32,
+}
+
+/// What the service holds, and what was seen of it.
+pub(crate) struct State {
+    pub(crate) setup: Setup,
+    pub(crate) source: BTreeMap<Key, Item>,
+    pub(crate) source_id: String,
+    /// Every write to the source, by version, which is its index: each item carries its own in `v`.
+    pub(crate) history: Vec<Written>,
+    pub(crate) stream: Stream,
+    pub(crate) shadow: BTreeMap<Key, Item>,
+    /// The shadow's layout and table id, once it is created.
+    pub(crate) shadow_table: Option<(TableLayout, String)>,
+    pub(crate) entries: BTreeMap<StateKey, Entry>,
+    pub(crate) state_table: Option<TableLayout>,
+    pub(crate) log: Vec<(Timestamp, u32, Event)>,
+    /// Rules seen broken.
+    pub(crate) violations: Vec<String>,
+    /// The items of each page that was read, by segment and the key after which the page began.
+    pages: HashMap<(u32, Option<Key>), Page>,
+    pub(crate) pages_read: usize,
+    /// Requests to write the shadow, by process.
+    pub(crate) writes_asked: HashMap<u32, usize>,
+    /// The epoch under which each process took the lease, and the highest one that wrote the shadow.
+    epochs: HashMap<u32, u64>,
+    wrote: u64,
+    /// Shadow keys under way, by process.
+    in_flight: BTreeSet<(u32, Key)>,
+}
+
+/// One write to the source.
+#[derive(Clone)]
+pub(crate) struct Written {
+    pub(crate) key: Key,
+    pub(crate) image: Option<Item>,
+}
+
+struct Page {
+    next: Option<Key>,
+    versions: Vec<(Key, usize)>,
+}
+
+/// Something that happened, for tests that look at an order.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Event {
+    /// An iterator of this shard was asked for.
+    Iterator { shard: String, beginning: bool },
+    /// This shard was read.
+    Records { shard: String },
+    /// An entry was stored.
+    Stored(Entry),
+    /// The shadow was written.
+    Shadow { key: Key, version: Option<usize> },
+}
+
+/// A request, as the script sees it.
+pub(crate) enum Call<'a> {
+    Scan(&'a ScanRequest),
+    Get(&'a Key),
+    Shards,
+    Iterator { shard: &'a str },
+    Records { shard: &'a str },
+    Write(&'a [Arc<Write>]),
+    StateGet(&'a StateKey),
+    StateList(&'a str),
+    StatePut(&'a Entry),
+    StateDelete(&'a StateKey),
+    Describe,
+    Create,
+}
+
+/// What becomes of a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fate {
+    /// How long after it was sent it takes effect; never, if `None`.
+    lands: Option<Duration>,
+    /// What its sender hears: the truth, or a fault.
+    hears: Result<(), Fault>,
+    /// When its sender hears it: after the effect for the truth, after sending for a fault.
+    after: Duration,
+    /// Which operations of a batch come back, as bits; or whether a page of records is empty.
+    spares: u32,
+}
+
+/// The way to the service or back.
+const WAY: Duration = Duration::from_millis(5);
+
+impl Fate {
+    pub(crate) const fn answered() -> Self {
+        Self { lands: Some(WAY), hears: Ok(()), after: WAY, spares: 0 }
+    }
+
+    pub(crate) const fn throttled() -> Self {
+        Self { lands: None, hears: Err(Fault::Throttled), after: WAY, spares: 0 }
+    }
+
+    /// It takes effect, and its sender gives it up.
+    pub(crate) const fn reply_lost() -> Self {
+        Self { lands: Some(WAY), hears: Err(Fault::Abandoned), after: Duration::from_millis(200), spares: 0 }
+    }
+
+    /// It is given up after a second and takes effect `after` that.
+    pub(crate) const fn late(after: Duration) -> Self {
+        let given_up = Duration::from_secs(1);
+        Self { lands: Some(given_up.saturating_add(after)), hears: Err(Fault::Abandoned), after: given_up, spares: 0 }
+    }
+
+    /// It never arrives.
+    pub(crate) const fn lost() -> Self {
+        Self { lands: None, hears: Err(Fault::Abandoned), after: Duration::from_secs(1), spares: 0 }
+    }
+
+    /// It takes effect at once and is answered so much later.
+    pub(crate) const fn slow_reply(after: Duration) -> Self {
+        Self { lands: Some(WAY), hears: Ok(()), after, spares: 0 }
+    }
+
+    /// It takes effect so much later and is answered then.
+    pub(crate) const fn slow(lands: Duration) -> Self {
+        Self { lands: Some(lands), hears: Ok(()), after: WAY, spares: 0 }
+    }
+
+    /// The batch comes back in part, or the page of records is empty.
+    pub(crate) const fn sparing(bits: u32) -> Self {
+        Self { lands: Some(WAY), hears: Ok(()), after: WAY, spares: bits }
+    }
+
+    pub(crate) const fn fault(fault: Fault) -> Self {
+        Self { lands: None, hears: Err(fault), after: WAY, spares: 0 }
+    }
+}
+
+/// Decides what becomes of each request of each process.
+pub(crate) type Script = Box<dyn FnMut(u32, &Call<'_>) -> Fate + Send>;
+
+/// The service's time at the beginning, in milliseconds: not on a whole second.
+const BEGINNING_MILLIS: i64 = 1_800_000_000_250;
+
+impl World {
+    pub(crate) fn new(setup: Setup) -> Arc<Self> {
+        let (seed, shards) = (setup.seed, setup.shards);
+        let state = State {
+            source: BTreeMap::new(),
+            source_id: "source-1".into(),
+            history: Vec::new(),
+            stream: Stream::new(shards),
+            shadow: BTreeMap::new(),
+            shadow_table: None,
+            entries: BTreeMap::new(),
+            state_table: None,
+            log: Vec::new(),
+            violations: Vec::new(),
+            pages: HashMap::new(),
+            pages_read: 0,
+            writes_asked: HashMap::new(),
+            epochs: HashMap::new(),
+            wrote: 0,
+            in_flight: BTreeSet::new(),
+            setup,
+        };
+        Arc::new(Self {
+            state: Mutex::new(state),
+            script: Mutex::new(Box::new(|_, _| Fate::answered())),
+            network: Mutex::new(JoinSet::new()),
+            began: tokio_now(),
+            seed,
+            processes: AtomicU32::new(0),
+        })
+    }
+
+    /// A new process, with nothing in memory.
+    pub(crate) fn process(self: &Arc<Self>) -> Arc<Process> {
+        Process::new(Arc::clone(self), self.processes.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// What the service holds. All runs on one thread: a lock that is taken would never be free.
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.try_lock().expect("the world is looked at while it is looked at")
+    }
+
+    /// What becomes of requests from now on.
+    pub(crate) fn script(&self, script: impl FnMut(u32, &Call<'_>) -> Fate + Send + 'static) {
+        *self.script.lock().unwrap() = Box::new(script);
+    }
+
+    /// Every request is answered from now on. What is under way still lands.
+    pub(crate) fn no_more_faults(&self) {
+        self.script(|_, _| Fate::answered());
+    }
+
+    pub(crate) fn elapsed(&self) -> Duration {
+        tokio_now() - self.began
+    }
+
+    /// The service's clock.
+    pub(crate) fn service(&self) -> Timestamp {
+        Timestamp::from_millis(BEGINNING_MILLIS).plus(self.elapsed())
+    }
+
+    fn fate(&self, process: u32, call: &Call<'_>) -> Fate {
+        (self.script.lock().unwrap())(process, call)
+    }
+
+    /// Lets the network carry a request; the receiver hears what came of it when it has landed.
+    fn carry<T: Send + 'static>(
+        self: &Arc<Self>,
+        lands: Option<Duration>,
+        effect: impl FnOnce(&mut State, Timestamp) -> T + Send + 'static,
+    ) -> oneshot::Receiver<T> {
+        let (landed, hears) = oneshot::channel();
+        let Some(after) = lands else { return hears };
+        let world = Arc::clone(self);
+        let mut network = self.network.lock().unwrap();
+        while network.try_join_next().is_some() {}
+        network.spawn(async move {
+            sleep(after).await;
+            let now = world.service();
+            let outcome = effect(&mut world.state(), now);
+            // Nobody may be waiting any more.
+            drop(landed.send(outcome));
+        });
+        hears
+    }
+}
+
+/// Sends a request as `process`: it lands as its fate says, whether or not this future is still polled.
+async fn request<T: Send + 'static>(
+    process: &Process,
+    call: &Call<'_>,
+    effect: impl FnOnce(&mut State, Timestamp, Fate) -> Result<T, PortError> + Send + 'static,
+) -> Result<T, PortError> {
+    let world = process.world();
+    let dies = process.enter().await;
+    let fate = world.fate(process.id(), call);
+    if dies == Some(Death::Before) {
+        return process.die().await;
+    }
+    let landed = world.carry(fate.lands, move |state, now| effect(state, now, fate));
+    if dies == Some(Death::After) {
+        return process.die().await;
+    }
+    let heard = match fate.hears {
+        Ok(()) => {
+            let outcome = landed.await.unwrap();
+            sleep(fate.after).await;
+            outcome
+        }
+        Err(fault) => {
+            sleep(fate.after).await;
+            Err(failure(fault))
+        }
+    };
+    process.pass().await;
+    heard
+}
+
+fn failure(fault: Fault) -> PortError {
+    PortError { fault, operation: "Fake", resource: "the fake service".into(), message: format!("scripted: {fault}") }
+}
+
+/// The schema of a source key.
+pub(crate) fn source_schema(state: &State) -> KeySchema {
+    state.setup.source.key_schema()
+}
+
+/// The version that an item of the source, or its image in the shadow, carries.
+pub(crate) fn version_of(item: &Item) -> usize {
+    match item.get("v") {
+        Some(AttributeValue::N(text)) => text.parse().unwrap(),
+        _ => 0,
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the fakes' one look at time: Tokio's, which tests pause")]
+fn tokio_now() -> Instant {
+    Instant::now()
+}

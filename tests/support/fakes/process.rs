@@ -1,0 +1,241 @@
+//! One run of the program: its clock, its end, and its way to the service.
+
+use std::future::pending;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use shadowtable::model::{Moment, Timestamp};
+use shadowtable::ports::{Clock, Ports};
+use tokio::sync::watch;
+
+use super::World;
+use super::admin::{FakeAdmin, Role};
+use super::shadow::FakeShadow;
+use super::source::FakeSource;
+use super::state::FakeStateStore;
+use super::stream::FakeFeed;
+
+/// One run of the program.
+pub(crate) struct Process {
+    world: Arc<World>,
+    id: u32,
+    condition: watch::Sender<Condition>,
+    stood_still: Mutex<StoodStill>,
+    chance: Mutex<fastrand::Rng>,
+    calls: AtomicU64,
+    dies: Mutex<Option<(u64, Death)>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Condition {
+    Running,
+    /// Since this time of the world.
+    Frozen(Duration),
+    Dead,
+}
+
+/// For how long each of its clocks stood still.
+#[derive(Clone, Copy, Default)]
+struct StoodStill {
+    boot: Duration,
+    timers: Duration,
+}
+
+/// What kept a process from moving.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Freeze {
+    /// The process was stopped (`SIGSTOP`): its clocks went on.
+    Stopped,
+    /// The machine was suspended: timers stood still, the boot clock went on.
+    Suspended,
+    /// The same, on a machine without a boot clock.
+    SuspendedWithoutBootClock,
+}
+
+/// When, around a call, a process dies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Death {
+    /// The request was not sent.
+    Before,
+    /// The request was sent, and its reply is not heard.
+    After,
+}
+
+impl Process {
+    pub(super) fn new(world: Arc<World>, id: u32) -> Arc<Self> {
+        let chance = fastrand::Rng::with_seed(world.seed.wrapping_mul(1_000).wrapping_add(u64::from(id)));
+        Arc::new(Self {
+            world,
+            id,
+            condition: watch::Sender::new(Condition::Running),
+            stood_still: Mutex::new(StoodStill::default()),
+            chance: Mutex::new(chance),
+            calls: AtomicU64::new(0),
+            dies: Mutex::new(None),
+        })
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.id
+    }
+
+    pub(super) fn world(&self) -> &Arc<World> {
+        &self.world
+    }
+
+    /// How many requests it has sent.
+    pub(crate) fn calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    /// It dies around its call of this number, counted from 1.
+    pub(crate) fn dies_at(&self, call: u64, death: Death) {
+        *self.dies.lock().unwrap() = Some((call, death));
+    }
+
+    /// Resolves when it has died by itself.
+    pub(crate) async fn died(&self) {
+        self.condition.subscribe().wait_for(|now| *now == Condition::Dead).await.unwrap();
+    }
+
+    /// Nothing in it moves until it is thawed; the world goes on.
+    pub(crate) fn freeze(&self) {
+        self.condition.send_replace(Condition::Frozen(self.world.elapsed()));
+    }
+
+    /// It moves again.
+    pub(crate) fn thaw(&self, freeze: Freeze) {
+        let before = self.condition.send_replace(Condition::Running);
+        let Condition::Frozen(since) = before else { return };
+        let frozen = self.world.elapsed() - since;
+        let mut stood_still = self.stood_still.lock().unwrap();
+        if freeze != Freeze::Stopped {
+            stood_still.timers += frozen;
+        }
+        if freeze == Freeze::SuspendedWithoutBootClock {
+            stood_still.boot += frozen;
+        }
+    }
+
+    /// Waits while it is frozen; a dead one waits forever.
+    pub(super) async fn pass(&self) {
+        self.condition.subscribe().wait_for(|now| *now == Condition::Running).await.unwrap();
+    }
+
+    /// A request is about to be sent. Says whether the process dies at it.
+    pub(super) async fn enter(&self) -> Option<Death> {
+        self.pass().await;
+        let call = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
+        self.dies.lock().unwrap().and_then(|(at, death)| (at == call).then_some(death))
+    }
+
+    pub(super) async fn die<T>(&self) -> T {
+        self.condition.send_replace(Condition::Dead);
+        pending().await
+    }
+}
+
+/// All ports of one process.
+pub(crate) struct FakePorts {
+    source: FakeSource,
+    feed: FakeFeed,
+    shadow: FakeShadow,
+    source_admin: FakeAdmin,
+    shadow_admin: FakeAdmin,
+    state_admin: FakeAdmin,
+    state: FakeStateStore,
+    clock: FakeClock,
+}
+
+impl FakePorts {
+    pub(crate) fn new(process: &Arc<Process>) -> Self {
+        let admin = |role| FakeAdmin { process: Arc::clone(process), role };
+        Self {
+            source: FakeSource(Arc::clone(process)),
+            feed: FakeFeed(Arc::clone(process)),
+            shadow: FakeShadow(Arc::clone(process)),
+            source_admin: admin(Role::Source),
+            shadow_admin: admin(Role::Shadow),
+            state_admin: admin(Role::State),
+            state: FakeStateStore(Arc::clone(process)),
+            clock: FakeClock(Arc::clone(process)),
+        }
+    }
+}
+
+impl Ports for FakePorts {
+    type Source = FakeSource;
+    type Feed = FakeFeed;
+    type Shadow = FakeShadow;
+    type Admin = FakeAdmin;
+    type State = FakeStateStore;
+    type Clock = FakeClock;
+
+    fn source(&self) -> &FakeSource {
+        &self.source
+    }
+
+    fn feed(&self) -> &FakeFeed {
+        &self.feed
+    }
+
+    fn shadow(&self) -> &FakeShadow {
+        &self.shadow
+    }
+
+    fn source_admin(&self) -> &FakeAdmin {
+        &self.source_admin
+    }
+
+    fn shadow_admin(&self) -> &FakeAdmin {
+        &self.shadow_admin
+    }
+
+    fn state_admin(&self) -> &FakeAdmin {
+        &self.state_admin
+    }
+
+    fn state(&self) -> &FakeStateStore {
+        &self.state
+    }
+
+    fn clock(&self) -> &FakeClock {
+        &self.clock
+    }
+}
+
+/// A process's clock, on Tokio's time.
+pub(crate) struct FakeClock(Arc<Process>);
+
+impl Clock for FakeClock {
+    fn now(&self) -> Moment {
+        Moment(self.0.world.elapsed() - self.0.stood_still.lock().unwrap().boot)
+    }
+
+    fn wall(&self) -> Timestamp {
+        // A machine whose clock is off by a little.
+        self.0.world.service().plus(Duration::from_secs(3))
+    }
+
+    fn service(&self) -> Timestamp {
+        self.0.world.service()
+    }
+
+    fn random(&self) -> f64 {
+        self.0.chance.lock().unwrap().f64()
+    }
+
+    async fn sleep(&self, span: Duration) {
+        let timers = || self.0.world.elapsed() - self.0.stood_still.lock().unwrap().timers;
+        let due = timers().saturating_add(span);
+        loop {
+            let left = due.saturating_sub(timers());
+            if left.is_zero() {
+                return;
+            }
+            tokio::time::sleep(left).await;
+            self.0.pass().await;
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! The live table: what the application writes, and how it is read.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use shadowtable::model::{AttributeValue, Item, Key};
+use shadowtable::ports::{PortError, ScanPage, ScanRequest, TableReader};
+
+use super::stream::hash;
+use super::{Call, Page, Process, State, World, Written, request, source_schema, version_of};
+
+/// Items per page when the request says nothing.
+const PAGE_ITEMS: usize = 10;
+
+/// Reads the live table.
+pub(crate) struct FakeSource(pub(super) Arc<Process>);
+
+impl World {
+    /// The application writes an item: its key attribute `id`, these attributes, and its version in `v`. Returns the
+    /// version.
+    pub(crate) fn put(&self, id: &str, attributes: &[(&str, &str)]) -> usize {
+        let now = self.service();
+        let mut state = self.state();
+        let version = state.history.len();
+        let text = |text: &str| AttributeValue::S(text.to_owned());
+        let mut item: HashMap<_, _> =
+            attributes.iter().map(|(name, value)| ((*name).to_owned(), text(value))).collect();
+        item.insert("id".into(), text(id));
+        item.insert("v".into(), AttributeValue::N(version.to_string()));
+        let item = Item::new(item);
+        let key = item.key(&source_schema(&state)).unwrap();
+        let old = state.source.insert(key.clone(), item.clone());
+        state.history.push(Written { key: key.clone(), image: Some(item.clone()) });
+        state.stream.append(version, key, Some(item), old, now);
+        version
+    }
+
+    /// The application deletes an item. One that is not there makes no record.
+    pub(crate) fn delete(&self, id: &str) {
+        let now = self.service();
+        let mut state = self.state();
+        let key = key_of(&state, id);
+        let Some(old) = state.source.remove(&key) else { return };
+        let version = state.history.len();
+        state.history.push(Written { key: key.clone(), image: None });
+        state.stream.append(version, key, None, Some(old), now);
+    }
+}
+
+/// The key of the item with this id.
+pub(crate) fn key_of(state: &State, id: &str) -> Key {
+    source_schema(state).key_of(&[("id".to_owned(), AttributeValue::S(id.to_owned()))].into()).unwrap()
+}
+
+impl TableReader for FakeSource {
+    async fn scan(&self, asked: &ScanRequest) -> Result<ScanPage, PortError> {
+        let wanted = asked.clone();
+        request(&self.0, &Call::Scan(asked), move |state, _, _| Ok(scan(state, &wanted))).await
+    }
+
+    async fn get(&self, key: &Key) -> Result<Option<Item>, PortError> {
+        let wanted = key.clone();
+        request(&self.0, &Call::Get(key), move |state, _, _| Ok(state.source.get(&wanted).cloned())).await
+    }
+}
+
+fn scan(state: &mut State, wanted: &ScanRequest) -> ScanPage {
+    let limit = wanted.limit.map_or(PAGE_ITEMS, |limit| usize::try_from(limit).unwrap());
+    let mut left = state
+        .source
+        .iter()
+        .filter(|(key, _)| hash(key) % u64::from(wanted.segments) == u64::from(wanted.segment))
+        .filter(|(key, _)| wanted.start.as_ref().is_none_or(|start| *key > start));
+    let page: Vec<_> = left.by_ref().take(limit).collect();
+    // As in the service, a full page names its last key even when nothing follows.
+    let next = (page.len() == limit).then(|| page.last().map(|(key, _)| (*key).clone())).flatten();
+    let versions = page.iter().map(|(key, item)| ((*key).clone(), version_of(item))).collect();
+    let items = page.iter().map(|(_, item)| (*item).clone()).collect();
+    state.pages_read += 1;
+    state.pages.insert((wanted.segment, wanted.start.clone()), Page { next: next.clone(), versions });
+    ScanPage { items, next, read_units: Some(1.0) }
+}
