@@ -43,20 +43,21 @@ pub fn main_with<A: Into<OsString> + Clone>(args: impl IntoIterator<Item = A>) -
         Ok(cli) => cli,
         Err(code) => return code,
     };
-    let loaded = config::load(&cli.global.flags(), &config::environment());
+    // Once per verb: standard input can be read only once.
+    let load = || config::load(&cli.global.flags(), &config::environment());
     let done = match &cli.command {
         Command::Config { verb } => return check::run(*verb, &cli.global),
-        Command::Run(args) => loaded.for_migration().map(|settings| run::run(&settings, args)),
-        Command::List(args) => loaded.for_state_only().map(|settings| look::list(&settings, args.json)),
-        Command::Status(args) => loaded.for_command().map(|settings| look::status(&settings, args.json)),
-        Command::Pause { what } => loaded.for_command().map(|settings| command::pause(&settings, Some(*what))),
-        Command::Resume => loaded.for_command().map(|settings| command::pause(&settings, None)),
-        Command::Abort(args) => loaded.for_command().map(|settings| command::abort(&settings, args.yes)),
+        Command::Run(args) => load().for_migration().map(|settings| run::run(&settings, args)),
+        Command::List(args) => load().for_state_only().map(|settings| look::list(&settings, args.json)),
+        Command::Status(args) => load().for_command().map(|settings| look::status(&settings, args.json)),
+        Command::Pause { what } => load().for_command().map(|settings| command::pause(&settings, Some(*what))),
+        Command::Resume => load().for_command().map(|settings| command::pause(&settings, None)),
+        Command::Abort(args) => load().for_command().map(|settings| command::abort(&settings, args.yes)),
         Command::Reseed(args) => {
-            loaded.for_migration().map(|settings| command::reseed(&settings, args.yes, args.delete_shadow))
+            load().for_migration().map(|settings| command::reseed(&settings, args.yes, args.delete_shadow))
         }
-        Command::Quarantine { verb } => loaded.for_command().map(|settings| command::quarantine(&settings, verb)),
-        Command::Demo(args) => loaded.for_demo().map(|settings| demo::run(&settings, args)),
+        Command::Quarantine { verb } => load().for_command().map(|settings| command::quarantine(&settings, verb)),
+        Command::Demo(args) => load().for_demo().map(|settings| demo::run(&settings, args)),
     };
     done.unwrap_or_else(|mistakes| report(&mistakes))
 }
