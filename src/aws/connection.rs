@@ -165,10 +165,18 @@ impl Connection {
         }
     }
 
-    /// The SDK's own client, for what no port offers: the demo's application calls it as anybody's would.
+    /// Reaches an emulator on this machine, as nobody: the credentials are invented, and nothing of the user's own
+    /// configuration is read.
     #[cfg(feature = "embedded")]
-    pub(crate) fn client(&self) -> &aws_sdk_dynamodb::Client {
-        &self.reads
+    pub fn to_emulator(url: &str, timeouts: &Timeouts, skew: Arc<ServiceSkew>) -> Self {
+        let nobody = aws_credential_types::Credentials::new("emulator", "emulator", None, None, "invented");
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::from_static("eu-west-1"))
+            .endpoint_url(url)
+            .credentials_provider(SharedCredentialsProvider::new(nobody))
+            .build();
+        Self::from_config(&config, timeouts, skew)
     }
 
     /// The region in use.

@@ -24,6 +24,8 @@
 //! so that nothing else of the SDK than `AttributeValue` spreads.
 
 mod admin;
+#[cfg(feature = "embedded")]
+mod application;
 #[cfg(test)]
 mod canned;
 mod clock;
@@ -40,6 +42,8 @@ mod values;
 mod writer;
 
 pub use admin::AwsTableAdmin;
+#[cfg(feature = "embedded")]
+pub use application::{ApplicationTable, Update};
 pub use clock::SystemClock;
 pub use connection::{ConnectError, Connection, ConnectionSettings, Timeouts};
 pub use feed::AwsChangeFeed;

@@ -1,20 +1,15 @@
 //! The made-up application: fills the table, keeps writing to it, and asks its index.
-//!
-//! It stands for somebody else's program, so it calls the SDK by itself, not through the migration's ports.
 
-use std::fmt;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
-use aws_smithy_types::error::display::DisplayErrorContext;
 use fastrand::Rng;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use super::approvals::{ApprovalKey, INDEX, SOURCE, approval, event};
+use super::approvals::{ApprovalKey, INDEX, SHADOW, SOURCE, approval, event};
 use super::book::{Book, Deed};
+use crate::aws::{ApplicationTable, Connection, Update};
 use crate::engine::EngineError;
 use crate::model::{AttributeValue, Item};
 
@@ -33,7 +28,8 @@ const LOADERS: usize = 4;
 /// The application.
 #[derive(Clone, Debug)]
 pub(super) struct Application {
-    client: Client,
+    table: ApplicationTable,
+    successor: ApplicationTable,
 }
 
 /// How many requests were answered.
@@ -68,9 +64,10 @@ pub(super) struct Writers {
 }
 
 impl Application {
-    /// An application that reaches the table by `client`.
-    pub(super) fn new(client: Client) -> Self {
-        Self { client }
+    /// An application that uses the source, and may look at the shadow.
+    pub(super) fn new(connection: &Connection) -> Self {
+        let table = |name: &str| ApplicationTable::new(connection, name);
+        Self { table: table(SOURCE), successor: table(SHADOW) }
     }
 
     /// Fills the table with `items` approvals; `loaded` is told how many are there.
@@ -82,8 +79,8 @@ impl Application {
                 let until = items.min(begun + BATCH);
                 let batch: Vec<_> =
                     (begun..until).map(|number| approval(&ApprovalKey::numbered(number), &mut rng)).collect();
-                let application = self.clone();
-                tasks.spawn(async move { application.put_batch(batch).await.map(|()| until - begun) });
+                let table = self.table.clone();
+                tasks.spawn(async move { table.put_all(batch).await.map(|()| until - begun) });
                 begun = until;
             }
             match tasks.join_next().await {
@@ -94,19 +91,6 @@ impl Application {
                 None => return Ok(()),
             }
         }
-    }
-
-    async fn put_batch(&self, batch: Vec<Item>) -> Result<(), EngineError> {
-        let puts = batch.into_iter().map(|item| PutRequest::builder().set_item(Some(item.into_attributes())).build());
-        let requests: Result<Vec<_>, _> =
-            puts.map(|put| put.map(|put| WriteRequest::builder().put_request(put).build())).collect();
-        let mut left = requests.map_err(|error| failed("BatchWriteItem", &error))?;
-        while !left.is_empty() {
-            let sent = self.client.batch_write_item().request_items(SOURCE, left).send().await;
-            let reply = sent.map_err(|error| failed("BatchWriteItem", &DisplayErrorContext(error)))?;
-            left = reply.unprocessed_items.and_then(|mut items| items.remove(SOURCE)).unwrap_or_default();
-        }
-        Ok(())
     }
 
     /// Starts to write to a table that holds the first `items` approvals.
@@ -139,46 +123,34 @@ impl Application {
     async fn carry_out(&self, deed: Deed, written: &mut Written) -> Result<(), EngineError> {
         match deed {
             Deed::Insert(item) => {
-                let put = self.client.put_item().table_name(SOURCE).set_item(Some(item.into_attributes()));
-                put.send().await.map_err(|error| failed("PutItem", &DisplayErrorContext(error)))?;
+                self.table.put(item).await?;
                 written.inserts += 1;
             }
             Deed::Update { key, status } => {
-                let update = self
-                    .client
-                    .update_item()
-                    .table_name(SOURCE)
-                    .set_key(Some(key.attributes()))
-                    .update_expression(
-                        "SET #status = :status, history = list_append(history, :event) ADD revision :one",
-                    )
-                    .expression_attribute_names("#status", "status")
-                    .expression_attribute_values(":status", AttributeValue::S(status.to_owned()))
-                    .expression_attribute_values(":event", AttributeValue::L(vec![event(status, 1)]))
-                    .expression_attribute_values(":one", AttributeValue::N("1".into()));
-                update.send().await.map_err(|error| failed("UpdateItem", &DisplayErrorContext(error)))?;
+                let update = Update {
+                    expression: "SET #status = :status, history = list_append(history, :event) ADD revision :one",
+                    names: [("#status", "status")],
+                    values: [
+                        (":status", AttributeValue::S(status.to_owned())),
+                        (":event", AttributeValue::L(vec![event(status, 1)])),
+                        (":one", AttributeValue::N("1".into())),
+                    ],
+                };
+                self.table.update(key.attributes(), update).await?;
                 written.updates += 1;
             }
             Deed::Delete(key) => {
-                let delete = self.client.delete_item().table_name(SOURCE).set_key(Some(key.attributes()));
-                delete.send().await.map_err(|error| failed("DeleteItem", &DisplayErrorContext(error)))?;
+                self.table.delete(key.attributes()).await?;
                 written.deletes += 1;
             }
         }
         Ok(())
     }
 
-    /// What the index of `table` holds for a user: its first page.
-    pub(super) async fn approvals_of(&self, user: &str, table: &str) -> Result<Vec<Item>, EngineError> {
-        let query = self
-            .client
-            .query()
-            .table_name(table)
-            .index_name(INDEX)
-            .key_condition_expression("user_id = :user")
-            .expression_attribute_values(":user", AttributeValue::S(user.to_owned()));
-        let reply = query.send().await.map_err(|error| failed("Query", &DisplayErrorContext(error)))?;
-        Ok(reply.items.unwrap_or_default().into_iter().map(Item::new).collect())
+    /// What the indexes of source and shadow hold for a user.
+    pub(super) async fn approvals_of(&self, user: &str) -> Result<(Vec<Item>, Vec<Item>), EngineError> {
+        let source = self.table.query(INDEX, "user_id", user).await?;
+        Ok((source, self.successor.query(INDEX, "user_id", user).await?))
     }
 }
 
@@ -200,11 +172,4 @@ impl Writers {
         }
         Ok(self.written)
     }
-}
-
-fn failed(operation: &str, error: &dyn fmt::Display) -> EngineError {
-    EngineError::refused(
-        format!("the demo's application failed: {operation} on {SOURCE}: {error}"),
-        "the embedded DynamoDB answers it: try again with fewer --items",
-    )
 }

@@ -5,9 +5,6 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::Credentials;
-use aws_credential_types::provider::SharedCredentialsProvider;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::aws::{Connection, ServiceSkew, Timeouts};
@@ -54,16 +51,9 @@ impl Embedded {
         &self.url
     }
 
-    /// The way to it, with invented credentials. `write`: how long a write may take.
+    /// The way to it. `write`: how long a write may take.
     pub(super) fn connect(&self, write: Duration, skew: Arc<ServiceSkew>) -> Connection {
-        let credentials = Credentials::new("embedded", "embedded", None, None, "shadowtable demo");
-        let config = SdkConfig::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::from_static("eu-west-1"))
-            .endpoint_url(&self.url)
-            .credentials_provider(SharedCredentialsProvider::new(credentials))
-            .build();
-        Connection::from_config(&config, &Timeouts { connect: CONNECT, read: READ, write }, skew)
+        Connection::to_emulator(&self.url, &Timeouts { connect: CONNECT, read: READ, write }, skew)
     }
 }
 

@@ -96,7 +96,7 @@ async fn play(settings: &DemoSettings, args: &DemoArgs) -> Result<Report, Engine
 fn connect(embedded: &Embedded, settings: &DemoSettings) -> (Arc<AwsPorts>, Application) {
     let skew = Arc::<ServiceSkew>::default();
     let connection = embedded.connect(settings.engine.apply.request_timeout, Arc::clone(&skew));
-    let application = Application::new(connection.client().clone());
+    let application = Application::new(&connection);
     let tables = TableNames { source: SOURCE.to_owned(), shadow: SHADOW.to_owned(), state: STATE.to_owned() };
     let clock = SystemClock::new(skew, seed());
     let access = AwsAccess::from_connections(connection.clone(), connection.clone(), connection, tables, clock);
@@ -194,7 +194,6 @@ async fn failed(writers: Option<&mut Writers>) -> EngineError {
 async fn ask(ports: &AwsPorts, application: &Application) -> Result<IndexAnswer, EngineError> {
     let page = ports.source().scan(&ScanRequest { segment: 0, segments: 1, start: None, limit: Some(1) }).await?;
     let user = page.items.first().and_then(|item| item.get("user_id")?.as_s().ok().cloned()).unwrap_or_default();
-    let source = application.approvals_of(&user, SOURCE).await?;
-    let shadow = application.approvals_of(&user, SHADOW).await?;
+    let (source, shadow) = application.approvals_of(&user).await?;
     Ok(IndexAnswer { user, source, shadow })
 }
