@@ -32,7 +32,9 @@ pub(crate) fn thirty_sigkills_under_live_writes_lose_nothing(ctx: &Ctx) {
         if kill == KILLS / 2 {
             process.wait_for_tailing();
         } else if rng.u8(..3) > 0 {
-            process.wait_for_lease();
+            process.wait_until("copy or tail", |status| {
+                status.holds_lease() && ["copying", "tailing"].contains(&status.phase())
+            });
         }
         std::thread::sleep(Duration::from_millis(rng.u64(..500)));
         let phase = process.status().map_or("unknown".to_owned(), |status| status.phase().to_owned());
