@@ -74,7 +74,8 @@ mod tests {
         for (name, text) in files(&["src", "tests", "benches", "config", ".ci"]) {
             for word in text.split(|letter: char| !letter.is_alphanumeric() && !"/.-_".contains(letter)) {
                 let path = word.trim_end_matches('.');
-                let is_document = path.starts_with("docs/") && path.ends_with(".md");
+                let is_document =
+                    path.starts_with("docs/") && Path::new(path).extension().is_some_and(|end| end == "md");
                 if is_document && !root().join(path).exists() {
                     missing.push(format!("{name}: {path}"));
                 }

@@ -93,9 +93,9 @@ pub(super) fn quarantine(settings: &CommandSettings, verb: &QuarantineVerb) -> E
         QuarantineVerb::Retry(args) => {
             ask(settings, CommandVerb::Retry { ids: if args.all { Vec::new() } else { args.ids.clone() } })
         }
-        QuarantineVerb::List { json } => show(settings, *json, |_| true, rows),
+        QuarantineVerb::List { json } => show(settings, *json, None, rows),
         QuarantineVerb::Show { id, json } => {
-            show(settings, *json, |record| record.id == *id, |found| found.iter().map(detail).collect())
+            show(settings, *json, Some(id.as_str()), |found| found.iter().map(detail).collect())
         }
     }
 }
@@ -103,7 +103,7 @@ pub(super) fn quarantine(settings: &CommandSettings, verb: &QuarantineVerb) -> E
 fn show(
     settings: &CommandSettings,
     as_json: bool,
-    wanted: impl Fn(&QuarantineRecord) -> bool,
+    id: Option<&str>,
     text: impl Fn(&[QuarantineRecord]) -> String,
 ) -> ExitCode {
     start(&settings.log, async {
@@ -113,7 +113,13 @@ fn show(
         };
         match found.await {
             Ok(mut found) => {
-                found.retain(|record| wanted(record));
+                found.retain(|record| id.is_none_or(|id| record.id == id));
+                if let (Some(id), true) = (id, found.is_empty()) {
+                    talk(&format!(
+                        "error: nothing in quarantine has the id {id}\nhint: see `shadowtable quarantine list`"
+                    ));
+                    return ExitCode::from(FAILED);
+                }
                 data(&if as_json {
                     pretty(&json!(found.iter().map(document).collect::<Vec<_>>()))
                 } else {

@@ -206,13 +206,14 @@ pub(super) const QUARANTINE_RETRY: Page = Page {
     about: "\
 Read items again from the source (consistently) and offer them to the shadow.
 
-Changes: what the shadow takes now leaves the quarantine; what it refuses again stays there.",
+Changes: what the shadow takes now leaves the quarantine; what it refuses again stays there. The active process does it \
+after this command has answered: look at `quarantine list` a moment later.",
     after: "\
 Examples:
   shadowtable -c shadowtable.toml quarantine retry 3f9a1c 77b002
   shadowtable -c shadowtable.toml quarantine retry --all
 
-Exit codes: 0 all taken; 1 failed, or no process holds the lease; 2 some were refused again.",
+Exit codes: 0 they are being read again; 1 failed, or no process holds the lease; 2 nothing in quarantine has such an id.",
 };
 
 pub(super) const CONFIG: Page = Page {

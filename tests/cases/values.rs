@@ -33,13 +33,21 @@ pub(crate) fn the_smallest_item_and_one_of_390_kilobytes(ctx: &Ctx) {
 pub(crate) fn numbers_and_nested_values_at_the_edges(ctx: &Ctx) {
     const KEYS: Keys = &[("digest", Kind::B), ("serial", Kind::N)];
     let source = ctx.table("source", before(KEYS));
-    let odd: Vec<_> = (0..20).map(|number| items::odd(KEYS, number)).collect();
+    // The first ten are only copied, the others go through the stream as well.
+    let streamed = |number| {
+        let mut item = items::odd(KEYS, number);
+        if !ctx.streams_empty_maps() {
+            item.remove("empty_map");
+        }
+        item
+    };
+    let odd: Vec<_> = (0..10).map(|number| items::odd(KEYS, number)).chain((10..20).map(streamed)).collect();
     source.create_with(&odd, StreamViewType::NewAndOldImages);
     let migration = Migration::new(ctx, &source, after(KEYS));
     let mut process = migration.run();
     process.wait_for_tailing();
     for number in 10..30 {
-        let mut item = items::odd(KEYS, number);
+        let mut item = streamed(number);
         item.remove("deep");
         item.insert("edits".into(), items::n("0.00000000000000000000000000000000000001"));
         source.put(&item);

@@ -58,7 +58,7 @@ async fn workload(world: &Arc<World>) {
         match step % 4 {
             3 => world.delete(&id),
             _ => {
-                _ = world.put(&id, &[("place", ["here", "there"][usize::try_from(step).unwrap() % 2]), ("email", "e")])
+                _ = world.put(&id, &[("place", ["here", "there"][usize::try_from(step).unwrap() % 2]), ("email", "e")]);
             }
         }
         if step == 6 {

@@ -136,7 +136,7 @@ fn a_successor_claims_every_checkpoint_so_that_a_late_one_of_its_predecessor_fai
         old.caught_up().await;
         world.script(|process, call| match call {
             Call::StatePut(entry) if process == 0 && entry.key.sort.starts_with("SHARD#") => {
-                Fate::late(Duration::from_secs(60))
+                Fate::late(Duration::from_mins(1))
             }
             _ => Fate::answered(),
         });
@@ -175,10 +175,10 @@ fn a_holder_that_was_replaced_during_a_state_write_stands_by() {
         sleep(Duration::from_secs(2)).await;
         old.process.freeze();
         let mut new = start(&world, &job(&world));
-        sleep(Duration::from_secs(60)).await;
+        sleep(Duration::from_mins(1)).await;
         new.caught_up().await;
         old.process.thaw(Freeze::Stopped);
-        sleep(Duration::from_secs(60)).await;
+        sleep(Duration::from_mins(1)).await;
         assert!(old.is_running(), "being replaced is no failure");
         assert_eq!(old.monitor.readiness(), Readiness::Standby);
         assert_exact(&world);

@@ -18,7 +18,7 @@ pub(crate) struct Ctx {
     seed: u64,
     names: AtomicU32,
     namespace: String,
-    _endpoint: Box<dyn Endpoint>,
+    endpoint: Box<dyn Endpoint>,
 }
 
 impl Ctx {
@@ -33,11 +33,16 @@ impl Ctx {
             (place, client)
         });
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        case(&Self { runtime, home, abroad, seed, names: AtomicU32::new(1), namespace, _endpoint: endpoint });
+        case(&Self { runtime, home, abroad, seed, names: AtomicU32::new(1), namespace, endpoint });
     }
 
     pub(crate) fn seed(&self) -> u64 {
         self.seed
+    }
+
+    /// See [`Endpoint::streams_empty_maps`].
+    pub(crate) fn streams_empty_maps(&self) -> bool {
+        self.endpoint.streams_empty_maps()
     }
 
     pub(crate) fn handle(&self) -> &Handle {

@@ -44,6 +44,11 @@ pub(crate) fn start() -> Box<dyn Endpoint> {
 }
 
 impl Endpoint for Shared {
+    /// It writes `{}` where `{"M": {}}` belongs, and only in streams.
+    fn streams_empty_maps(&self) -> bool {
+        false
+    }
+
     fn places(&self, namespace: &str) -> [Place; 2] {
         REGIONS.map(|region| Place {
             url: format!("http://{}", self.0.address),

@@ -43,6 +43,11 @@ impl fmt::Debug for Place {
 /// places of one.
 pub(crate) trait Endpoint: Send + Sync {
     fn places(&self, namespace: &str) -> [Place; 2];
+
+    /// Whether its streams write an empty map so that an SDK can read it.
+    fn streams_empty_maps(&self) -> bool {
+        true
+    }
 }
 
 /// Starts, or joins, the endpoint of a test target.

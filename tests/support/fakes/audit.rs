@@ -41,7 +41,7 @@ impl State {
         let moves = !self.setup.transform.properties().key_preserving;
         let unsettled = passed.filter(|record| {
             let (key, version) = (&record.change.key, record.version);
-            !self.shows(key, version, true) && !(moves && self.is_still_to_be_read(key, version + 1))
+            !(self.shows(key, version, true) || moves && self.is_still_to_be_read(key, version + 1))
         });
         let told = unsettled.map(|record| {
             let id = source_schema(self).to_json(&record.change.key);

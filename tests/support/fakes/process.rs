@@ -108,7 +108,7 @@ impl Process {
     pub(crate) fn thaw(&self, freeze: Freeze) {
         let before = self.condition.send_replace(Condition::Running);
         let Condition::Frozen(since) = before else { return };
-        let frozen = self.world.elapsed() - since;
+        let frozen = self.world.elapsed().saturating_sub(since);
         let mut stood_still = self.stood_still.lock().unwrap();
         if freeze != Freeze::Stopped {
             stood_still.timers += frozen;
@@ -210,7 +210,7 @@ pub(crate) struct FakeClock(Arc<Process>);
 
 impl Clock for FakeClock {
     fn now(&self) -> Moment {
-        Moment(self.0.world.elapsed() - self.0.stood_still.lock().unwrap().boot)
+        Moment(self.0.world.elapsed().saturating_sub(self.0.stood_still.lock().unwrap().boot))
     }
 
     fn wall(&self) -> Timestamp {
@@ -227,7 +227,7 @@ impl Clock for FakeClock {
     }
 
     async fn sleep(&self, span: Duration) {
-        let timers = || self.0.world.elapsed() - self.0.stood_still.lock().unwrap().timers;
+        let timers = || self.0.world.elapsed().saturating_sub(self.0.stood_still.lock().unwrap().timers);
         let due = timers().saturating_add(span);
         loop {
             let left = due.saturating_sub(timers());
