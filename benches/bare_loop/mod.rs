@@ -25,8 +25,8 @@ const BATCH: usize = 25;
 
 /// Copies the whole source, and says how many items that were.
 pub(crate) async fn run(endpoint: &NullEndpoint) -> u64 {
-    let client = client(&endpoint.url);
-    create_source(&client).await;
+    let client = client(endpoint.url());
+    create_source(&client, SOURCE).await;
     let mut segments = JoinSet::new();
     for segment in 0..SEGMENTS {
         segments.spawn(copy_segment(client.clone(), segment));
@@ -77,7 +77,7 @@ async fn write(client: Client, batch: Vec<HashMap<String, AttributeValue>>) {
     assert!(reply.unprocessed_items.is_none_or(|left| left.is_empty()));
 }
 
-fn client(url: &str) -> Client {
+pub(crate) fn client(url: &str) -> Client {
     let config = aws_sdk_dynamodb::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("us-east-1"))
@@ -89,14 +89,14 @@ fn client(url: &str) -> Client {
 }
 
 /// The table with a stream is the source.
-async fn create_source(client: &Client) {
+pub(crate) async fn create_source(client: &Client, table: &str) {
     let key = KeySchemaElement::builder().attribute_name("id").key_type(KeyType::Hash).build();
     let definition = AttributeDefinition::builder().attribute_name("id").attribute_type(ScalarAttributeType::S).build();
     let stream =
         StreamSpecification::builder().stream_enabled(true).stream_view_type(StreamViewType::NewAndOldImages).build();
     client
         .create_table()
-        .table_name(SOURCE)
+        .table_name(table)
         .key_schema(key.expect("a key"))
         .attribute_definitions(definition.expect("a definition"))
         .billing_mode(BillingMode::PayPerRequest)

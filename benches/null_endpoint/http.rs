@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::TcpStream;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
@@ -98,6 +98,11 @@ fn date() -> String {
 #[expect(clippy::disallowed_methods, reason = "the endpoint is the service, whose clock is its own")]
 pub(super) fn now() -> SystemTime {
     SystemTime::now()
+}
+
+#[expect(clippy::disallowed_methods, reason = "the endpoint is the service, whose clock is its own")]
+pub(super) fn now_instant() -> Instant {
+    Instant::now()
 }
 
 fn parse(input: &[u8], end: usize) -> Option<Head> {

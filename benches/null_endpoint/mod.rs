@@ -3,79 +3,78 @@
 //! It is there to measure the program in front of it, so it runs as a process of its own, whose CPU time is not
 //! counted, and does no more than copy a prepared page and write keys over the places left for them. One table is the
 //! source, the one that was created with a stream: it has as many items as [`Options`] says. Its stream is silent
-//! until `NullEndpoint.Append` is called. Every other table is empty and stays so.
+//! until `NullEndpoint.Append` is called. Every other table is empty and stays so, but what is put into it is counted:
+//! a benchmark that loses items is faster, and must not pass.
 //!
 //! It is no DynamoDB to test against: it checks nothing, and knows only what a migration asks.
 
+mod control;
 mod http;
 mod pages;
 mod tables;
+mod written;
 
 use std::collections::BTreeMap;
-use std::io::{self, BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io;
+use std::net::TcpStream;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+pub(crate) use self::control::Seen;
 use self::http::{Connection, Request};
 use self::pages::{RecordPage, ScanPage};
 use self::tables::Tables;
+use self::written::Written;
+use crate::child::{self, Child};
 
 /// The argument with which the benchmark starts itself as the endpoint.
 pub(crate) const ARGUMENT: &str = "null-endpoint";
 
-/// What the source holds.
-#[derive(Clone, Copy)]
+/// What the source holds, and how the endpoint behaves.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Options {
     /// Items in the source.
     pub(crate) items: u64,
     /// Items among which the stream's records go round.
     pub(crate) changed_items: u64,
+    /// Some items change more often than others: see [`pages::skewed`].
+    pub(crate) skewed: bool,
+    /// Records carry the old image too.
+    pub(crate) old_images: bool,
+    /// How long a `BatchWriteItem` takes.
+    pub(crate) write_millis: u64,
 }
 
-/// The endpoint as its parent sees it. It ends when dropped, or when the parent does.
+/// The endpoint as its parent sees it.
 pub(crate) struct NullEndpoint {
     child: Child,
-    pub(crate) url: String,
 }
 
 impl NullEndpoint {
     pub(crate) fn start(options: Options) -> io::Result<Self> {
-        let mut child = Command::new(std::env::current_exe()?)
-            .arg(ARGUMENT)
-            .args([options.items.to_string(), options.changed_items.to_string()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let mut url = String::new();
-        let stdout = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
-        BufReader::new(stdout).read_line(&mut url)?;
-        Ok(Self { child, url: url.trim().to_owned() })
+        let options = serde_json::to_string(&options)?;
+        Ok(Self { child: Child::start(&[ARGUMENT, &options])? })
     }
-}
 
-impl Drop for NullEndpoint {
-    fn drop(&mut self) {
-        drop(self.child.stdin.take());
-        let _ = self.child.wait();
+    pub(crate) fn url(&self) -> &str {
+        &self.child.url
     }
 }
 
 /// Serves until standard input is closed. `arguments` are those behind [`ARGUMENT`].
 pub(crate) fn serve(arguments: &[String]) -> io::Result<()> {
-    let number =
-        |place: usize| arguments.get(place).and_then(|text| text.parse().ok()).ok_or(io::ErrorKind::InvalidInput);
-    let options = Options { items: number(0)?, changed_items: number(1)? };
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    writeln!(io::stdout(), "http://{}", listener.local_addr()?)?;
+    let options: Options = serde_json::from_str(arguments.first().ok_or(io::ErrorKind::InvalidInput)?)?;
+    let listener = child::listen()?;
     let endpoint = Arc::new(Endpoint {
         scan_page: ScanPage::new(),
-        record_page: RecordPage::new(),
+        record_page: RecordPage::new(options),
         options,
-        shared: Mutex::new(Shared::default()),
+        shared: Mutex::default(),
+        written: Mutex::default(),
     });
     thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
@@ -84,7 +83,7 @@ pub(crate) fn serve(arguments: &[String]) -> io::Result<()> {
             thread::spawn(move || endpoint.serve(stream));
         }
     });
-    io::copy(&mut io::stdin(), &mut io::sink()).map(drop)
+    child::wait_for_parent()
 }
 
 struct Endpoint {
@@ -92,6 +91,7 @@ struct Endpoint {
     scan_page: ScanPage,
     record_page: RecordPage,
     shared: Mutex<Shared>,
+    written: Mutex<Written>,
 }
 
 #[derive(Default)]
@@ -99,6 +99,8 @@ struct Shared {
     tables: Tables,
     /// Records appended to the source's stream so far.
     records: u64,
+    /// The furthest record from which anybody has read on: all before it were taken.
+    taken: u64,
     /// Requests by operation.
     requests: BTreeMap<String, u64>,
 }
@@ -127,8 +129,14 @@ impl Endpoint {
         let operation = request.operation;
         *self.lock().requests.entry(operation.to_owned()).or_default() += 1;
         match operation {
-            // First, since there are so many of them: the body is not looked at.
-            "BatchWriteItem" => page.extend_from_slice(br#"{"UnprocessedItems":{}}"#),
+            "BatchWriteItem" => {
+                let keys = written::keys_of(request.body);
+                locked(&self.written).add(&keys);
+                if self.options.write_millis > 0 {
+                    thread::sleep(Duration::from_millis(self.options.write_millis));
+                }
+                page.extend_from_slice(br#"{"UnprocessedItems":{}}"#);
+            }
             "PutItem" | "DeleteItem" | "UpdateItem" | "GetItem" => page.extend_from_slice(b"{}"),
             "Scan" => self.scan(&body_of(request)?, page)?,
             "GetRecords" => self.records(&body_of(request)?, page)?,
@@ -165,8 +173,12 @@ impl Endpoint {
             .as_str()
             .and_then(|text| text.parse().ok())
             .ok_or(Refusal("ExpiredIteratorException"))?;
-        let end = self.lock().records;
-        self.record_page.fill(next, end, self.options.changed_items, page);
+        let end = {
+            let mut shared = self.lock();
+            shared.taken = shared.taken.max(next);
+            shared.records
+        };
+        self.record_page.fill(next, end, page);
         Ok(())
     }
 
@@ -191,14 +203,18 @@ impl Endpoint {
                 shared.records += request["records"].as_u64().unwrap_or(0);
                 Ok(json!({ "records": shared.records }))
             }
-            "Requests" => Ok(json!(shared.requests)),
+            "Seen" => Ok(json!(locked(&self.written).seen(shared.taken, &shared.requests))),
             _ => Err(Refusal("UnknownOperationException")),
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Shared> {
-        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        locked(&self.shared)
     }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn body_of(request: &Request<'_>) -> Result<Value, Refusal> {

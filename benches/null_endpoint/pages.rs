@@ -4,12 +4,13 @@ use std::time::UNIX_EPOCH;
 
 use serde_json::Value;
 
-use super::http;
+use super::{Options, http};
 
 /// Items of a Scan page: a page ends at 1 MB, and items are about 1 KB.
 const PAGE_ITEMS: u64 = 1_000;
-/// Records of a stream page: it ends at 1,000 records or 1 MB, and a record carries two images.
-const PAGE_RECORDS: u64 = 400;
+/// Records of a stream page: it ends at 1,000 records or 1 MB, and a record carries one image, or two.
+const PAGE_RECORDS: u64 = 800;
+const PAGE_RECORDS_WITH_OLD_IMAGES: u64 = 400;
 
 /// Digits of an item's number in its key, after `order-`.
 const KEY_DIGITS: usize = 12;
@@ -26,6 +27,7 @@ pub(super) struct ScanPage {
 /// Records from a number on, as the reply of a `GetRecords`.
 pub(super) struct RecordPage {
     template: Template,
+    options: Options,
 }
 
 /// One element of a page, and where its places are.
@@ -64,22 +66,41 @@ impl ScanPage {
 }
 
 impl RecordPage {
-    pub(super) fn new() -> Self {
-        Self { template: Template::new(&record()) }
+    pub(super) fn new(options: Options) -> Self {
+        Self { template: Template::new(&record(options.old_images)), options }
     }
 
-    /// Records `from..end`, or as many of them as a page allows, going round among `items`.
-    pub(super) fn fill(&self, from: u64, end: u64, items: u64, page: &mut Vec<u8>) {
-        let stop = end.min(from + PAGE_RECORDS).max(from);
+    /// Records `from..end`, or as many of them as a page allows.
+    pub(super) fn fill(&self, from: u64, end: u64, page: &mut Vec<u8>) {
+        let most = if self.options.old_images { PAGE_RECORDS_WITH_OLD_IMAGES } else { PAGE_RECORDS };
+        let stop = end.min(from + most).max(from);
         let seconds = http::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         page.extend_from_slice(br#"{"Records":["#);
         for number in from..stop {
-            self.template.push(number % items.max(1), number, seconds, page);
+            self.template.push(self.changed_item(number), number, seconds, page);
             page.push(b',');
         }
         close_list(stop - from, page);
         page.extend_from_slice(format!(r#","NextShardIterator":"{stop}"}}"#).as_bytes());
     }
+
+    fn changed_item(&self, record: u64) -> u64 {
+        let items = self.options.changed_items.max(1);
+        if self.options.skewed { skewed(record, items) } else { record % items }
+    }
+}
+
+/// A number below `items` for a record, the same each time: its chance falls with its rank, as in a Zipf distribution.
+/// One of the ranks 1, 2–3, 4–7 and so on is as likely as the next, and all within one are equally likely.
+fn skewed(record: u64, items: u64) -> u64 {
+    // SplitMix64: neighbouring records have nothing in common.
+    let mut bits = record.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^= bits >> 31;
+    let octaves = u64::from(items.max(1).ilog2()) + 1;
+    let first = 1_u64 << (bits % octaves);
+    ((first + (bits >> 32) % first) - 1) % items.max(1)
 }
 
 /// Takes the last comma back.
@@ -164,17 +185,24 @@ fn item() -> String {
     )
 }
 
-fn record() -> String {
+fn record(old_image: bool) -> String {
+    let (old, view) = if old_image {
+        (format!(r#""OldImage":{},"#, item()), "NEW_AND_OLD_IMAGES")
+    } else {
+        (String::new(), "NEW_IMAGE")
+    };
     format!(
         concat!(
             r#"{{"awsRegion":"us-east-1","dynamodb":{{"ApproximateCreationDateTime":{time},"#,
-            r#""Keys":{{"id":{{"S":"order-{key}"}}}},"NewImage":{item},"OldImage":{item},"#,
-            r#""SequenceNumber":"{base}{sequence}","SizeBytes":2048,"StreamViewType":"NEW_AND_OLD_IMAGES"}},"#,
+            r#""Keys":{{"id":{{"S":"order-{key}"}}}},"NewImage":{item},{old}"#,
+            r#""SequenceNumber":"{base}{sequence}","SizeBytes":1024,"StreamViewType":"{view}"}},"#,
             r#""eventID":"{sequence}","eventName":"MODIFY","eventSource":"aws:dynamodb","eventVersion":"1.1"}}"#
         ),
         time = TIME_MARK,
         key = KEY_MARK,
         item = item(),
+        old = old,
+        view = view,
         base = SEQUENCE_BASE,
         sequence = SEQUENCE_MARK,
     )

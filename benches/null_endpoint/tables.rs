@@ -73,7 +73,6 @@ pub(super) fn describe_stream(request: &Value) -> Value {
         "StreamArn": request["StreamArn"],
         "StreamLabel": "2026-01-01T00:00:00.000",
         "StreamStatus": "ENABLED",
-        "StreamViewType": "NEW_AND_OLD_IMAGES",
         "Shards": [{
             "ShardId": "shardId-00000001700000000000-00000000",
             "SequenceNumberRange": { "StartingSequenceNumber": "100000000000000000000" },
