@@ -12,7 +12,6 @@
 
 #![expect(
     clippy::expect_used,
-    clippy::panic,
     clippy::print_stdout,
     clippy::indexing_slicing,
     reason = "a benchmark reports to a person and stops at a failure; indexing JSON gives null where nothing is"

@@ -130,7 +130,7 @@ impl Scenario {
                 assert_eq!((writes, items), (count, count), "{self:?}: each was written once");
             }
             Self::SlowShadow => {
-                assert!(writes <= count && items == count / 2, "{self:?}: {items} items, {writes} writes")
+                assert!(writes <= count && items == count / 2, "{self:?}: {items} items, {writes} writes");
             }
             Self::ReplaySkewed | Self::StalledShadow => {
                 assert!(items > 0 && items <= writes && writes <= count, "{self:?}: {items} items, {writes} writes");

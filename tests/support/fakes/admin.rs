@@ -39,7 +39,7 @@ impl Role {
                 let (layout, table_id) = state.shadow_table.clone()?;
                 (layout, table_id, None)
             }
-            Self::State => (state.layout_of_state.clone()?, "state-1".into(), None),
+            Self::State => (state.made_for_entries.clone()?, "state-1".into(), None),
         };
         Some(TableDescription {
             table_id,
@@ -69,7 +69,7 @@ impl TableAdmin for FakeAdmin {
         request(&self.process, &Call::Create, move |state, _, _| {
             match role {
                 Role::Shadow if state.shadow_table.is_none() => state.shadow_table = Some((layout, "shadow-1".into())),
-                Role::State if state.layout_of_state.is_none() => state.state_table = Some(layout),
+                Role::State if state.made_for_entries.is_none() => state.layout_of_state = Some(layout),
                 _ => return Err(failure(Fault::Busy)),
             }
             Ok(())

@@ -65,7 +65,7 @@ pub(crate) struct State {
     /// The shadow's layout and table id, once it is created.
     pub(crate) shadow_table: Option<(TableLayout, String)>,
     pub(crate) entries: BTreeMap<StateKey, Entry>,
-    pub(crate) layout_of_state: Option<TableLayout>,
+    pub(crate) made_for_entries: Option<TableLayout>,
     pub(crate) log: Vec<(Timestamp, u32, Event)>,
     /// Rules seen broken.
     pub(crate) violations: Vec<String>,
@@ -201,7 +201,7 @@ impl World {
             shadow: BTreeMap::new(),
             shadow_table: None,
             entries: BTreeMap::new(),
-            layout_of_state: None,
+            made_for_entries: None,
             log: Vec::new(),
             violations: Vec::new(),
             pages: HashMap::new(),
