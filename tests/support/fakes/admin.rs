@@ -69,7 +69,7 @@ impl TableAdmin for FakeAdmin {
         request(&self.process, &Call::Create, move |state, _, _| {
             match role {
                 Role::Shadow if state.shadow_table.is_none() => state.shadow_table = Some((layout, "shadow-1".into())),
-                Role::State if state.made_for_entries.is_none() => state.layout_of_state = Some(layout),
+                Role::State if state.made_for_entries.is_none() => state.made_for_entries = Some(layout),
                 _ => return Err(failure(Fault::Busy)),
             }
             Ok(())
