@@ -126,6 +126,7 @@ impl Lineage {
     /// Takes a listing; returns the shards that were not known, to be stored before they are read.
     pub fn observe(&mut self, listing: &[ListedShard], now: Timestamp) -> Vec<ShardRecord> {
         let listed: BTreeSet<&str> = listing.iter().map(|shard| shard.id.as_str()).collect();
+        let older = self.ancestors(listing);
         let since = self.listed.or(self.pinned).unwrap_or(now);
         let mut found = Vec::new();
         let mut orphans = BTreeMap::new();
@@ -145,10 +146,13 @@ impl Lineage {
                         }
                     },
                 };
+                // A listing that leaves out a shard may show its children. What continues it is read already, so it was
+                // closed before the pin: reading it now would put its images over newer ones.
+                let before_pin = older.contains(shard.id.as_str());
                 let record = ShardRecord {
                     shard: shard.id.clone(),
                     parent: shard.parent.clone(),
-                    stage: ShardStage::Open,
+                    stage: if before_pin { ShardStage::BeforePin } else { ShardStage::Open },
                     position: None,
                     known_through,
                 };
@@ -251,6 +255,22 @@ impl Lineage {
         self.shards.remove(shard);
     }
 
+    /// The listed shards that known ones continue.
+    fn ancestors<'a>(&self, listing: &'a [ListedShard]) -> BTreeSet<&'a str> {
+        let listed: BTreeMap<&str, &ListedShard> = listing.iter().map(|shard| (shard.id.as_str(), shard)).collect();
+        let mut ancestors = BTreeSet::new();
+        for record in self.shards.values() {
+            let mut parent = record.parent.as_deref();
+            while let Some(shard) = parent.and_then(|parent| listed.get(parent)) {
+                if !ancestors.insert(shard.id.as_str()) {
+                    break;
+                }
+                parent = shard.parent.as_deref();
+            }
+        }
+        ancestors
+    }
+
     fn is_done(&self, shard: &str) -> bool {
         self.shards.get(shard).is_some_and(|record| !record.is_unread())
     }
@@ -299,6 +319,16 @@ mod tests {
         lineage.stored(record("b", Some("a"), ShardStage::Finished, 180));
         assert_eq!(readable(&lineage), ["c", "d"]);
         assert_eq!(lineage.start("c").unwrap(), Start { at: StartAt::Beginning, skip_before: None });
+    }
+
+    #[test]
+    fn a_shard_that_the_pins_listing_left_out_is_not_read_once_its_children_are() {
+        let mut lineage = Lineage::restore([record("c", Some("b"), ShardStage::Pinned, 100)], at(100));
+        let listing = [listed("a", None), listed("b", Some("a")), listed("c", Some("b")), listed("d", Some("b"))];
+        lineage.observe(&listing, at(200));
+        assert_eq!(lineage.get("a").unwrap().stage, ShardStage::BeforePin);
+        assert_eq!(lineage.get("b").unwrap().stage, ShardStage::BeforePin);
+        assert_eq!(readable(&lineage), ["c", "d"], "another child of theirs is read from its beginning");
     }
 
     #[test]

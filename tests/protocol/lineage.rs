@@ -138,6 +138,26 @@ fn a_finished_shard_that_one_listing_leaves_out_is_not_read_again() {
 }
 
 #[test]
+fn a_shard_that_the_pins_listing_left_out_is_not_read_over_what_its_children_brought() {
+    simulate(async {
+        let world = Kind::SameKey.world(7);
+        world.put("a", &[("age", "old")]);
+        let first = world.shard_of("a");
+        let second = world.roll(&first);
+        world.put("a", &[("age", "newer")]);
+        world.roll(&second);
+        world.put("a", &[("age", "newest")]);
+        world.state().stream.unlisted.extend([first, second]);
+        let mut running = start(&world, &job(&world));
+        running.caught_up().await;
+        world.state().stream.unlisted.clear();
+        sleep(Duration::from_mins(1)).await;
+        running.caught_up().await;
+        assert_exact(&world);
+    });
+}
+
+#[test]
 fn a_closed_shard_without_children_yet_is_waited_for() {
     simulate(async {
         let world = Kind::SameKey.world(6);

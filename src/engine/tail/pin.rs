@@ -7,7 +7,7 @@ use crate::engine::error::EngineError;
 use crate::engine::retry::Retry;
 use crate::engine::store::{PIN, SHARD, Store};
 use crate::model::StartAt;
-use crate::ports::{ChangeFeed, Clock, PortError, Ports, Reaction, RecordsPage};
+use crate::ports::{ChangeFeed, Clock, Fault, PortError, Ports, Reaction, RecordsPage};
 use crate::protocol::lineage::{ShardRecord, ShardStage};
 
 /// A fresh pin.
@@ -69,7 +69,8 @@ async fn again<P: Ports, T>(ports: &P, request: impl AsyncFn() -> Result<T, Port
     let mut retry = Retry::default();
     loop {
         match request().await {
-            Err(error) if error.fault.reaction() == Reaction::BackOff => {
+            // An iterator that expired before its first use, on a machine that was suspended, is asked for anew.
+            Err(error) if error.fault.reaction() == Reaction::BackOff || error.fault == Fault::IteratorExpired => {
                 tracing::warn!(%error, "the stream could not be pinned; trying again");
                 retry.wait(ports.clock()).await;
             }
