@@ -133,9 +133,7 @@ mod tests {
         let module = module_of(file);
         let layer = module.first().map_or("", String::as_str);
         let names = names_in(text, &module).into_iter().filter(|named| named.path.starts_with("aws_"));
-        // The demo plays the customer's application beside the tool, and that has a client of its own.
-        let demo = file.starts_with("cli/demo/");
-        let allowed = |path: &str| layer == "aws" || demo || layer == "model" && SDK_IN_MODEL.contains(&path);
+        let allowed = |path: &str| layer == "aws" || layer == "model" && SDK_IN_MODEL.contains(&path);
         names.filter(|named| !allowed(&named.path)).map(|named| told(file, &(named.line, named.path))).collect()
     }
 
