@@ -119,10 +119,20 @@ pub async fn run<P: Ports>(
         let outcome = {
             let keeping = lease.keep();
             let working = Box::pin(active.run(settle));
+            // What a stop waits for, the step in hand and then winding down, may itself wait for a table that does not
+            // answer. Ending there is like a crash.
+            let overdue = async {
+                stop.cancelled().await;
+                ports.clock().sleep(job.engine.lease.grace * 2).await;
+            };
             tokio::select! {
                 biased;
                 error = keeping => Err(error),
                 outcome = working => outcome,
+                () = overdue => {
+                    tracing::warn!("stopped without an answer from the tables; the next run resumes from the last checkpoints");
+                    Ok(Outcome { quiet: false })
+                }
             }
         };
         monitor.idle();
