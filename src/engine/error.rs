@@ -60,6 +60,11 @@ impl EngineError {
         Self::Refused { problem: problem.into(), hint: hint.into() }
     }
 
+    /// Whether it shows a defect of this program, after which it must not go on.
+    pub const fn is_defect(&self) -> bool {
+        matches!(self, Self::Violation(_) | Self::Task(_))
+    }
+
     /// What the operator can do, shown as `hint:`.
     pub fn hint(&self) -> Option<String> {
         match self {

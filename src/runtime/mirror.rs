@@ -120,8 +120,8 @@ impl<'a, P: Ports> Mirror<'a, P> {
         let mut tasks = JoinSet::new();
         self.start_tasks(&mut tasks, &readers, &writer);
         let ended = self.work(&mut tasks).await;
-        // Without the lease nothing may be saved; after a violation nothing should be.
-        if matches!(ended, Err(EngineError::LeaseLost | EngineError::Violation(_))) {
+        // Without the lease nothing may be saved; after a defect nothing should be: what a panic left half done may look durable.
+        if ended.as_ref().is_err_and(|error| matches!(error, EngineError::LeaseLost) || error.is_defect()) {
             return ended.map(|()| Outcome { quiet: false });
         }
         let clock = self.active.ports.clock();

@@ -146,8 +146,16 @@ pub async fn run<P: Ports>(
                 if let EngineError::Violation(violation) = &error {
                     meters.violated(violation);
                 }
-                if let Err(release) = lease.release(false).await {
-                    tracing::warn!(%release, "the lease could not be given back; it runs out by itself");
+                match lease.release(false).await {
+                    // Replaced without knowing: what was found wrong may be the successor's work.
+                    Err(EngineError::LeaseLost) if !error.is_defect() => {
+                        tracing::warn!(%error, "the lease was lost before this; standing by");
+                        continue;
+                    }
+                    Err(release) => {
+                        tracing::warn!(%release, "the lease could not be given back; it runs out by itself")
+                    }
+                    Ok(()) => {}
                 }
                 return Err(error);
             }
