@@ -23,7 +23,7 @@ use self::active::{Active, Outcome};
 pub use self::monitor::{Monitor, Readiness};
 pub use self::state_table::prepare_state_table;
 pub use self::status::{ApplyStatus, CopyStatus, LeaseStatus, MirrorStatus, STATUS_SCHEMA, Status, TailStatus};
-use crate::engine::lease::{Acquired, Claimant, acquire};
+use crate::engine::lease::{Acquired, Claimant, Lease, acquire};
 use crate::engine::store::{Store, partition_of};
 use crate::engine::{EngineError, EngineSettings};
 use crate::model::{KeySchema, TableLayout};
@@ -116,25 +116,7 @@ pub async fn run<P: Ports>(
             monitor: Arc::clone(&monitor),
             stop: stop.clone(),
         };
-        let outcome = {
-            let keeping = lease.keep();
-            let working = Box::pin(active.run(settle));
-            // What a stop waits for, the step in hand and then winding down, may itself wait for a table that does not
-            // answer. Ending there is like a crash.
-            let overdue = async {
-                stop.cancelled().await;
-                ports.clock().sleep(job.engine.lease.grace * 2).await;
-            };
-            tokio::select! {
-                biased;
-                error = keeping => Err(error),
-                outcome = working => outcome,
-                () = overdue => {
-                    tracing::warn!("stopped without an answer from the tables; the next run resumes from the last checkpoints");
-                    Ok(Outcome { quiet: false })
-                }
-            }
-        };
+        let outcome = hold(active, &lease, settle).await;
         monitor.idle();
         match outcome {
             Err(EngineError::LeaseLost) => tracing::warn!("the lease was lost; standing by"),
@@ -153,12 +135,35 @@ pub async fn run<P: Ports>(
                         continue;
                     }
                     Err(release) => {
-                        tracing::warn!(%release, "the lease could not be given back; it runs out by itself")
+                        tracing::warn!(%release, "the lease could not be given back; it runs out by itself");
                     }
                     Ok(()) => {}
                 }
                 return Err(error);
             }
+        }
+    }
+}
+
+/// Works under the lease until there is nothing more to do, the lease is lost, or a stop takes too long.
+async fn hold<P: Ports>(active: Active<P>, lease: &Lease<P>, settle: Duration) -> Result<Outcome, EngineError> {
+    let (ports, stop) = (Arc::clone(&active.ports), active.stop.clone());
+    let grace = active.job.engine.lease.grace;
+    let keeping = lease.keep();
+    let working = Box::pin(active.run(settle));
+    // What a stop waits for, the step in hand and then winding down, may itself wait for a table that does not answer.
+    // Ending there is like a crash.
+    let overdue = async {
+        stop.cancelled().await;
+        ports.clock().sleep(grace * 2).await;
+    };
+    tokio::select! {
+        biased;
+        error = keeping => Err(error),
+        outcome = working => outcome,
+        () = overdue => {
+            tracing::warn!("stopped without an answer from the tables; the next run resumes from the last checkpoints");
+            Ok(Outcome { quiet: false })
         }
     }
 }
