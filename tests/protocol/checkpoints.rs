@@ -55,11 +55,11 @@ fn a_change_that_was_offered_and_is_not_durable_is_replayed_after_a_crash() {
 async fn workload(world: &Arc<World>) {
     for step in 0..12_u32 {
         let id = format!("item-{}", step % 5);
-        match step % 4 {
-            3 => world.delete(&id),
-            _ => {
-                _ = world.put(&id, &[("place", ["here", "there"][usize::try_from(step).unwrap() % 2]), ("email", "e")]);
-            }
+        if step % 4 == 3 {
+            world.delete(&id);
+        } else {
+            let place = if step % 2 == 0 { "here" } else { "there" };
+            world.put(&id, &[("place", place), ("email", "e")]);
         }
         if step == 6 {
             let shard = world.shard_of("item-1");

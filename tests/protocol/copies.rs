@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use crate::fakes::{Call, Fate, key_of, version_of};
-use crate::harness::{Kind, assert_exact, job, simulate, start};
+use crate::harness::{Kind, assert_exact, fill, job, simulate, start};
 
 /// Pages are answered so long after they were read.
 const SLOW_PAGE: Duration = Duration::from_secs(10);
@@ -17,7 +17,7 @@ fn an_item_deleted_between_its_pages_read_and_its_offering_stays_deleted() {
         world.put("deleted", &[]);
         world.put("changed", &[]);
         world.script(|_, call| match call {
-            Call::Scan(_) => Fate::slow_reply(SLOW_PAGE),
+            Call::Scan => Fate::slow_reply(SLOW_PAGE),
             _ => Fate::answered(),
         });
         let mut running = start(&world, &job(&world));
@@ -40,10 +40,10 @@ fn an_item_deleted_between_its_pages_read_and_its_offering_stays_deleted() {
 fn a_page_that_was_overtaken_by_more_changes_than_are_remembered_is_read_again() {
     simulate(async {
         let world = Kind::SameKey.world(2);
-        (0..8).for_each(|item| _ = world.put(&format!("item-{item}"), &[]));
+        fill(&world, 8, &[]);
         let mut pages = 0;
         world.script(move |_, call| match call {
-            Call::Scan(_) if pages < 2 => {
+            Call::Scan if pages < 2 => {
                 pages += 1;
                 Fate::slow_reply(SLOW_PAGE)
             }

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use shadowtable::engine::entities::{CommandVerb, Paused};
 use shadowtable::model::ViewType;
+use shadowtable::ports::Fault;
 use shadowtable::runtime::operator::command;
 use tokio::time::sleep;
 
 use crate::fakes::{Call, Event, FakePorts, Fate, World, key_of};
-use crate::harness::{Kind, assert_exact, job, simulate, start, until};
+use crate::harness::{Kind, assert_exact, fill, job, simulate, start, until};
 
 /// How often the shadow was written under this id.
 fn writes(world: &World, id: &str) -> usize {
@@ -54,7 +55,7 @@ fn a_pinned_shard_whose_iterator_expires_before_any_record_is_read_from_its_begi
         let mut running = start(&world, &job(&world));
         running.caught_up().await;
         world.script(|_, call| match call {
-            Call::Records { .. } => Fate::throttled(),
+            Call::Records => Fate::throttled(),
             _ => Fate::answered(),
         });
         world.put("a", &[]);
@@ -67,6 +68,23 @@ fn a_pinned_shard_whose_iterator_expires_before_any_record_is_read_from_its_begi
 }
 
 #[test]
+fn an_iterator_that_expires_while_the_stream_is_pinned_is_asked_for_anew() {
+    simulate(async {
+        let world = Kind::SameKey.world(8);
+        world.put("before", &[]);
+        let mut first = true;
+        world.script(move |_, call| match call {
+            Call::Records if std::mem::take(&mut first) => Fate::fault(Fault::IteratorExpired),
+            _ => Fate::answered(),
+        });
+        let mut running = start(&world, &job(&world));
+        world.put("after", &[]);
+        running.caught_up().await;
+        assert_exact(&world);
+    });
+}
+
+#[test]
 fn an_iterator_that_expires_on_the_way_is_replaced_behind_the_last_change() {
     simulate(async {
         let world = Kind::SameKey.world(3);
@@ -75,7 +93,7 @@ fn an_iterator_that_expires_on_the_way_is_replaced_behind_the_last_change() {
         world.put("a", &[]);
         running.caught_up().await;
         world.script(|_, call| match call {
-            Call::Records { .. } => Fate::throttled(),
+            Call::Records => Fate::throttled(),
             _ => Fate::answered(),
         });
         let before = writes(&world, "a");
@@ -95,7 +113,7 @@ fn empty_pages_end_nothing() {
         let world = Kind::SameKey.world_with(4, 3, ViewType::NewAndOldImages);
         let mut calls = 0_u32;
         world.script(move |_, call| match call {
-            Call::Records { .. } => {
+            Call::Records => {
                 calls += 1;
                 Fate::sparing(u32::from(!calls.is_multiple_of(4)))
             }
@@ -107,8 +125,8 @@ fn empty_pages_end_nothing() {
             sleep(Duration::from_millis(200)).await;
         }
         let open = world.state().stream.open();
-        for shard in &open {
-            world.roll(shard);
+        for shard in open {
+            world.roll(&shard);
         }
         (0..20).step_by(2).for_each(|item| world.delete(&format!("item-{item}")));
         running.caught_up().await;
@@ -127,7 +145,7 @@ fn the_first_empty_page_after_a_pause_does_not_make_a_shard_caught_up() {
         world.put("a", &[]);
         sleep(Duration::from_secs(30)).await;
         world.script(|_, call| match call {
-            Call::Records { .. } => Fate::sparing(1),
+            Call::Records => Fate::sparing(1),
             _ => Fate::answered(),
         });
         pause(&world, Paused::None).await;
@@ -150,10 +168,10 @@ async fn pause(world: &Arc<World>, paused: Paused) {
 fn items_of_a_stream_of_keys_are_read_back_and_offered_in_order() {
     simulate(async {
         let world = Kind::SameKey.world_with(5, 2, ViewType::KeysOnly);
-        (0..10).for_each(|item| _ = world.put(&format!("item-{item}"), &[]));
+        fill(&world, 10, &[]);
         let mut calls = 0_u64;
         world.script(move |_, call| match call {
-            Call::Get(_) => {
+            Call::Get => {
                 calls += 1;
                 Fate::slow_reply(Duration::from_millis(calls * 7919 % 900))
             }

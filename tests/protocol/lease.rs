@@ -186,6 +186,34 @@ fn a_holder_that_was_replaced_during_a_state_write_stands_by() {
 }
 
 #[test]
+fn a_holder_that_was_replaced_while_it_made_the_shadow_stands_by() {
+    simulate(async {
+        let world = Kind::SameKey.world(7);
+        world.put("a", &[]);
+        let mut tables = 0;
+        world.script(move |process, call| match call {
+            // The state table is made first.
+            Call::Create if process == 0 => {
+                tables += 1;
+                if tables == 2 { Fate::slow_reply(Duration::from_secs(5)) } else { Fate::answered() }
+            }
+            _ => Fate::answered(),
+        });
+        let mut old = start(&world, &job(&world));
+        sleep(Duration::from_secs(2)).await;
+        old.process.freeze();
+        let mut new = start(&world, &job(&world));
+        until_active(&new).await;
+        new.caught_up().await;
+        old.process.thaw(Freeze::Suspended);
+        sleep(LEASE).await;
+        assert!(old.is_running(), "what it finds then is its successor's work");
+        assert_eq!(old.monitor.readiness(), Readiness::Standby);
+        assert_exact(&world);
+    });
+}
+
+#[test]
 fn a_lease_given_back_with_nothing_under_way_is_taken_at_once() {
     simulate(async {
         let world = Kind::SameKey.world(6);

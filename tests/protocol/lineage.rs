@@ -5,8 +5,8 @@ use std::time::Duration;
 use shadowtable::ports::Entry;
 use tokio::time::sleep;
 
-use crate::fakes::{Call, Event, Fate, State};
-use crate::harness::{Kind, assert_exact, job, simulate, start, until};
+use crate::fakes::{Call, Event, Fate, State, key_of, version_of};
+use crate::harness::{Kind, assert_exact, fill, job, simulate, start, until};
 
 fn is_final(entry: &Entry) -> bool {
     entry.body["stage"] == "finished"
@@ -75,7 +75,7 @@ fn a_line_of_rolls_and_a_split_into_three_are_followed_to_their_end() {
         running.caught_up().await;
         world.state().stream.children_late = Duration::from_secs(3);
         for round in 0..4 {
-            (0..20).for_each(|item| _ = world.put(&format!("item-{item}"), &[("round", &round.to_string())]));
+            fill(&world, 20, &[("round", &round.to_string())]);
             let open = world.state().stream.open();
             for shard in open {
                 match round {
@@ -100,7 +100,7 @@ fn shards_that_came_and_went_while_nobody_ran_are_read_in_order() {
         running.caught_up().await;
         running.crash().await;
         for round in 0..5 {
-            (0..10).for_each(|item| _ = world.put(&format!("item-{item}"), &[("round", &round.to_string())]));
+            fill(&world, 10, &[("round", &round.to_string())]);
             let open = world.state().stream.open();
             for shard in open {
                 world.split(&shard, if round == 2 { 2 } else { 1 });
@@ -154,6 +154,45 @@ fn a_shard_that_the_pins_listing_left_out_is_not_read_over_what_its_children_bro
         sleep(Duration::from_mins(1)).await;
         running.caught_up().await;
         assert_exact(&world);
+    });
+}
+
+#[test]
+fn a_claim_that_lands_late_does_not_undo_the_pin_that_followed_it() {
+    simulate(async {
+        let world = Kind::SameKey.world(8);
+        world.put("a", &[]);
+        let first = world.shard_of("a");
+        // The first pin is never finished.
+        world.script(|_, call| match call {
+            Call::StatePut(entry) if entry.body["phase"] == "copying" => Fate::lost(),
+            _ => Fate::answered(),
+        });
+        let running = start(&world, &job(&world));
+        sleep(Duration::from_secs(3)).await;
+        running.crash().await;
+        world.put("a", &[]);
+        world.roll(&first);
+        let newest = world.put("a", &[]);
+        let (mut claims, sort) = (0, format!("SHARD#forward#{first}"));
+        world.script(move |_, call| match call {
+            Call::StatePut(entry) if entry.key.sort == sort && claims == 0 => {
+                claims += 1;
+                Fate::late(Duration::from_secs(2))
+            }
+            _ => Fate::answered(),
+        });
+        let mut running = start(&world, &job(&world));
+        running.caught_up().await;
+        sleep(Duration::from_secs(10)).await;
+        let stored = world.state().entry(&format!("SHARD#forward#{first}")).unwrap().body["stage"].clone();
+        assert_eq!(stored, "before-pin", "its child is pinned");
+        running.crash().await;
+        let mut running = start(&world, &job(&world));
+        running.caught_up().await;
+        assert_exact(&world);
+        let state = world.state();
+        assert_eq!(version_of(&state.shadow[&key_of(&state, "a")]), newest);
     });
 }
 

@@ -6,13 +6,13 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use crate::fakes::{Call, Fate, REFUSED};
-use crate::harness::{Kind, assert_exact, job, simulate, start};
+use crate::harness::{Kind, assert_exact, fill, job, simulate, start};
 
 #[test]
 fn a_copy_whose_last_items_are_refused_is_completed() {
     simulate(async {
         let world = Kind::SameKey.world(1);
-        (0..3).for_each(|item| _ = world.put(&format!("item-{item}"), &[(REFUSED, "yes")]));
+        fill(&world, 3, &[(REFUSED, "yes")]);
         let mut running = start(&world, &job(&world));
         running.caught_up().await;
         assert_exact(&world);
@@ -24,7 +24,7 @@ fn a_copy_whose_last_items_are_refused_is_completed() {
 fn a_page_of_items_that_the_transform_refuses_does_not_wait_for_memory_that_only_it_holds() {
     simulate(async {
         let world = Kind::Moving.world(2);
-        (0..300).for_each(|item| _ = world.put(&format!("item-{item}"), &[]));
+        fill(&world, 300, &[]);
         let mut job = job(&world);
         job.engine.copy.page_items = Some(300);
         job.engine.apply.memory_bytes = 50_000;
@@ -42,7 +42,7 @@ fn an_item_refused_and_mended_leaves_quarantine() {
         running.caught_up().await;
         world.put("a", &[]);
         world.put("a", &[(REFUSED, "yes")]);
-        (0..30).for_each(|item| _ = world.put(&format!("item-{item}"), &[]));
+        fill(&world, 30, &[]);
         running.caught_up().await;
         assert_exact(&world);
         assert_eq!(world.state().entries_at("QUARANTINE#").count(), 1);
@@ -58,7 +58,7 @@ fn a_stop_is_clean_at_any_moment() {
     simulate(async {
         for millis in (0..2_500).step_by(53) {
             let world = Kind::SameKey.world(4);
-            (0..5).for_each(|item| _ = world.put(&format!("item-{item}"), &[]));
+            fill(&world, 5, &[]);
             world.script(|_, call| match call {
                 Call::StatePut(_) => Fate::slow(Duration::from_millis(150)),
                 _ => Fate::answered(),
@@ -79,7 +79,7 @@ fn any_call_may_fail_when_it_is_made_first() {
     simulate(async {
         for fate in [Fate::throttled(), Fate::lost(), Fate::reply_lost()] {
             let world = Kind::SameKey.world(5);
-            (0..5).for_each(|item| _ = world.put(&format!("item-{item}"), &[]));
+            fill(&world, 5, &[]);
             let mut seen = BTreeSet::new();
             world.script(move |_, call| {
                 let what = match call {
@@ -98,6 +98,28 @@ fn any_call_may_fail_when_it_is_made_first() {
             running.caught_up().await;
             assert_exact(&world);
             running.stop().await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_stop_ends_even_while_the_state_table_or_the_tables_do_not_answer() {
+    simulate(async {
+        for after in [Duration::from_millis(200), Duration::from_secs(20)] {
+            let world = Kind::SameKey.world(6);
+            fill(&world, 5, &[]);
+            let running = start(&world, &job(&world));
+            sleep(after).await;
+            world.script(|_, call| match call {
+                Call::Write(_) | Call::Records | Call::Scan => Fate::answered(),
+                _ => Fate::lost(),
+            });
+            sleep(Duration::from_secs(3)).await;
+            let asked = world.elapsed();
+            // It may well say that the lease could not be given back.
+            drop(running.stop().await);
+            let took = world.elapsed().saturating_sub(asked);
+            assert!(took < Duration::from_mins(2), "it took {took:?}");
         }
     });
 }

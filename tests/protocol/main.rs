@@ -1,7 +1,7 @@
 //! The replication protocol under faults: each rule has a test that fails when the rule is broken.
 //!
 //! Everything enters through `runtime::run`, as in production, on fake ports and paused time. `SEED=7 cargo test --test
-//! protocol random` replays one random history.
+//! protocol random` replays one random history; `TELL=1` prints all that happened when the end is wrong.
 
 // All of it is test code, which `clippy.toml` judges by itself.
 #[cfg(test)]

@@ -92,7 +92,7 @@ fn after_a_crash_between_freeing_a_key_and_reading_the_other_item_again_it_is_re
         let second = world.put("second", TAKEN);
         running.caught_up().await;
         world.script(|_, call| match call {
-            Call::Get(_) => Fate::lost(),
+            Call::Get => Fate::lost(),
             _ => Fate::answered(),
         });
         world.delete("first");
@@ -120,7 +120,7 @@ fn an_item_that_changes_while_it_is_read_again_is_not_forgotten() {
         running.caught_up().await;
         let mut slow = true;
         world.script(move |_, call| match call {
-            Call::Get(_) if std::mem::take(&mut slow) => Fate::slow_reply(Duration::from_secs(4)),
+            Call::Get if std::mem::take(&mut slow) => Fate::slow_reply(Duration::from_secs(4)),
             _ => Fate::answered(),
         });
         world.delete("first");

@@ -13,7 +13,7 @@ fn a_phase_is_not_written_over_a_version_that_was_not_read() {
         let world = Kind::SameKey.world(1);
         world.put("a", &[]);
         world.script(|_, call| match call {
-            Call::Scan(_) => Fate::throttled(),
+            Call::Scan => Fate::throttled(),
             _ => Fate::answered(),
         });
         let mut running = start(&world, &job(&world));

@@ -6,13 +6,13 @@ use tokio::time::sleep;
 
 use crate::checkpoints::never_writes;
 use crate::fakes::key_of;
-use crate::harness::{Kind, assert_exact, job, simulate, start};
+use crate::harness::{Kind, assert_exact, fill, job, simulate, start};
 
 #[test]
 fn a_page_that_is_not_durable_is_read_again_after_a_crash_and_those_before_it_are_not() {
     simulate(async {
         let world = Kind::SameKey.world(1);
-        (0..40).for_each(|item| _ = world.put(&format!("item-{item}"), &[]));
+        fill(&world, 40, &[]);
         let stuck = world.state().source.keys().nth(20).unwrap().clone();
         never_writes(&world, stuck.clone());
         let mut job = job(&world);
@@ -37,7 +37,7 @@ fn a_page_that_is_not_durable_is_read_again_after_a_crash_and_those_before_it_ar
 fn a_deletion_while_the_copy_is_down_is_seen() {
     simulate(async {
         let world = Kind::SameKey.world(2);
-        (0..30).for_each(|item| _ = world.put(&format!("item-{item}"), &[]));
+        fill(&world, 30, &[]);
         let stuck = key_of(&world.state(), "item-3");
         never_writes(&world, stuck);
         let mut job = job(&world);

@@ -36,10 +36,10 @@ impl Role {
         let (layout, table_id, stream) = match self {
             Self::Source => (state.setup.source.clone(), state.source_id.clone(), Some(stream)),
             Self::Shadow => {
-                let (layout, table_id) = state.shadow_table.clone()?;
+                let (layout, table_id) = state.shadow_layout.clone()?;
                 (layout, table_id, None)
             }
-            Self::State => (state.made_for_entries.clone()?, "state-1".into(), None),
+            Self::State => (state.entries_layout.clone()?, "state-1".into(), None),
         };
         Some(TableDescription {
             table_id,
@@ -67,10 +67,12 @@ impl TableAdmin for FakeAdmin {
     async fn create(&self, layout: &TableLayout, _options: &CreateOptions) -> Result<(), PortError> {
         let (role, layout) = (self.role, layout.clone());
         request(&self.process, &Call::Create, move |state, _, _| {
-            match role {
-                Role::Shadow if state.shadow_table.is_none() => state.shadow_table = Some((layout, "shadow-1".into())),
-                Role::State if state.made_for_entries.is_none() => state.made_for_entries = Some(layout),
-                _ => return Err(failure(Fault::Busy)),
+            if role == Role::Shadow && state.shadow_layout.is_none() {
+                state.shadow_layout = Some((layout, "shadow-1".into()));
+            } else if role == Role::State && state.entries_layout.is_none() {
+                state.entries_layout = Some(layout);
+            } else {
+                return Err(failure(Fault::Busy));
             }
             Ok(())
         })
@@ -91,7 +93,7 @@ impl TableAdmin for FakeAdmin {
 
     async fn delete(&self) -> Result<(), PortError> {
         request(&self.process, &Call::Describe, |state, _, _| {
-            state.shadow_table = None;
+            state.shadow_layout = None;
             state.shadow.clear();
             Ok(())
         })

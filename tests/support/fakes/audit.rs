@@ -4,7 +4,7 @@ use shadowtable::model::{Item, Key};
 use shadowtable::ports::Entry;
 use shadowtable::protocol::transform::Target;
 
-use super::{State, source_schema, version_of};
+use super::{Event, State, source_schema, version_of};
 
 /// Sort key prefixes, as `docs/adr/0002-state-table.md` has them.
 const SHARD: &str = "SHARD#forward#";
@@ -41,7 +41,8 @@ impl State {
         let moves = !self.setup.transform.properties().key_preserving;
         let unsettled = passed.filter(|record| {
             let (key, version) = (&record.change.key, record.version);
-            !(self.shows(key, version, true) || moves && self.is_still_to_be_read(key, version + 1))
+            let superseded = moves && self.is_still_to_be_read(key, version + 1);
+            !superseded && !self.shows(key, version, true)
         });
         let told = unsettled.map(|record| {
             let id = source_schema(self).to_json(&record.change.key);
@@ -91,7 +92,7 @@ impl State {
             let stored = self.entry(&format!("{SHARD}{}", shard.id));
             let finished = stored.is_some_and(|entry| entry.body["stage"] == "finished");
             let checkpoint = stored.and_then(|entry| entry.body["position"].as_str());
-            shard.due().iter().any(|record| {
+            shard.read().iter().any(|record| {
                 let passed = checkpoint.is_some_and(|passed| is_passed(record.change.position.as_str(), passed));
                 record.change.key == *source && record.version >= version && !finished && !passed
             })
@@ -129,6 +130,28 @@ impl State {
         let schema = source_schema(self);
         self.entries_at(QUARANTINE)
             .any(|entry| schema.from_json(&entry.body["source_key"]).is_ok_and(|key| key == *source))
+    }
+
+    /// Prints all that happened, for somebody who looks into a failure.
+    pub(crate) fn tell(&self) {
+        let schema = source_schema(self);
+        for (version, written) in self.history.iter().enumerate() {
+            println!(
+                "version {version} of {}: {:?}",
+                schema.to_json(&written.key),
+                written.image.as_ref().map(Item::attributes)
+            );
+        }
+        for shard in &self.stream.shards {
+            let records: Vec<_> = shard.records.iter().map(|record| (record.version, record.at.to_string())).collect();
+            println!("{} after {:?}: {records:?}, closed {:?}", shard.id, shard.parent, shard.closed);
+        }
+        for (at, process, event) in &self.log {
+            match event {
+                Event::Stored(entry) => println!("{at} {process} stored {} {}", entry.key.sort, entry.body),
+                other => println!("{at} {process} {other:?}"),
+            }
+        }
     }
 
     /// Whether a page showed this source key.

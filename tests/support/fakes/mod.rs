@@ -23,7 +23,7 @@ use std::time::Duration;
 pub(crate) use process::{Death, FakePorts, Freeze, Process};
 pub(crate) use shadow::REFUSED;
 use shadowtable::model::{AttributeValue, Item, Key, KeySchema, TableLayout, Timestamp, ViewType};
-use shadowtable::ports::{Entry, Fault, PortError, ScanRequest, StateKey, Write};
+use shadowtable::ports::{Entry, Fault, PortError, StateKey, Write};
 use shadowtable::protocol::transform::Transform;
 pub(crate) use source::key_of;
 pub(crate) use stream::Stream;
@@ -63,9 +63,9 @@ pub(crate) struct State {
     pub(crate) stream: Stream,
     pub(crate) shadow: BTreeMap<Key, Item>,
     /// The shadow's layout and table id, once it is created.
-    pub(crate) shadow_table: Option<(TableLayout, String)>,
+    pub(crate) shadow_layout: Option<(TableLayout, String)>,
     pub(crate) entries: BTreeMap<StateKey, Entry>,
-    pub(crate) made_for_entries: Option<TableLayout>,
+    pub(crate) entries_layout: Option<TableLayout>,
     pub(crate) log: Vec<(Timestamp, u32, Event)>,
     /// Rules seen broken.
     pub(crate) violations: Vec<String>,
@@ -107,13 +107,12 @@ pub(crate) enum Event {
 }
 
 /// A request, as the script sees it.
-#[expect(dead_code, reason = "a script may look at any argument of a call, and none looks at all of them")]
 pub(crate) enum Call<'a> {
-    Scan(&'a ScanRequest),
-    Get(&'a Key),
+    Scan,
+    Get,
     Shards,
-    Iterator { shard: &'a str },
-    Records { shard: &'a str },
+    Iterator,
+    Records,
     Write(&'a [Arc<Write>]),
     StateGet(&'a StateKey),
     StateList(&'a str),
@@ -199,9 +198,9 @@ impl World {
             history: Vec::new(),
             stream: Stream::new(shards),
             shadow: BTreeMap::new(),
-            shadow_table: None,
+            shadow_layout: None,
             entries: BTreeMap::new(),
-            made_for_entries: None,
+            entries_layout: None,
             log: Vec::new(),
             violations: Vec::new(),
             pages: HashMap::new(),

@@ -41,6 +41,8 @@ pub(crate) struct Shard {
     listed_from: Timestamp,
     /// How many records it held when it was pinned: the copy shows those.
     pinned: usize,
+    /// It was read from its beginning after all.
+    reread: bool,
 }
 
 /// One record.
@@ -85,6 +87,7 @@ impl Stream {
                 closed: None,
                 listed_from,
                 pinned: 0,
+                reread: false,
             });
         }
     }
@@ -133,6 +136,11 @@ impl Shard {
     /// The records that must be read.
     pub(super) fn due(&self) -> &[Record] {
         &self.records[self.pinned..]
+    }
+
+    /// The records that are read.
+    pub(super) fn read(&self) -> &[Record] {
+        if self.reread { &self.records } else { self.due() }
     }
 }
 
@@ -187,7 +195,7 @@ impl ChangeFeed for FakeFeed {
 
     async fn iterator(&self, stream_arn: &str, shard: &str, start: &StartAt) -> Result<ShardIterator, PortError> {
         let (process, arn, id, start) = (self.0.id(), stream_arn.to_owned(), shard.to_owned(), start.clone());
-        request(&self.0, &Call::Iterator { shard }, move |state, now, _| {
+        request(&self.0, &Call::Iterator, move |state, now, _| {
             if arn != state.stream.arn {
                 return Err(failure(Fault::Missing));
             }
@@ -198,8 +206,10 @@ impl ChangeFeed for FakeFeed {
             }
             let shard = state.stream.shards.iter_mut().find(|shard| shard.id == id);
             let shard = shard.ok_or_else(|| failure(Fault::Missing))?;
-            if start == StartAt::Latest {
-                shard.pinned = shard.records.len();
+            match start {
+                StartAt::Latest => shard.pinned = shard.records.len(),
+                StartAt::Beginning => shard.reread = true,
+                StartAt::After(_) => {}
             }
             let trimmed = trimmed(shard, now);
             let index = match &start {
@@ -221,8 +231,7 @@ impl ChangeFeed for FakeFeed {
         let id = parts.next().unwrap().to_owned();
         let index: usize = parts.next().unwrap().parse().unwrap();
         let issued = Timestamp::from_millis(parts.next().unwrap().parse().unwrap());
-        let shard = id.clone();
-        request(&self.0, &Call::Records { shard: &shard }, move |state, now, fate| {
+        request(&self.0, &Call::Records, move |state, now, fate| {
             state.log.push((now, process, Event::Records { shard: id.clone() }));
             if now.since(issued) > ITERATOR_LIFE {
                 return Err(failure(Fault::IteratorExpired));
