@@ -1,7 +1,7 @@
 //! For tests: an endpoint that answers one thing, whatever it is asked.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -9,6 +9,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use axum::Router;
 use axum::http::StatusCode;
+use bytes::Bytes;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -22,6 +23,7 @@ pub(super) struct Canned {
     pub(super) url: String,
     pub(super) skew: Arc<ServiceSkew>,
     requests: Arc<AtomicUsize>,
+    last_body: Arc<Mutex<Bytes>>,
     _tasks: JoinSet<()>,
 }
 
@@ -29,9 +31,11 @@ impl Canned {
     /// Answers with this status and JSON body, and a `Date` an hour ahead of any likely clock.
     pub(super) async fn replies(status: u16, body: &'static str) -> Self {
         let requests = Arc::<AtomicUsize>::default();
-        let counter = Arc::clone(&requests);
-        let handler = move || async move {
+        let last_body = Arc::<Mutex<Bytes>>::default();
+        let (counter, kept) = (Arc::clone(&requests), Arc::clone(&last_body));
+        let handler = move |request: Bytes| async move {
             counter.fetch_add(1, Ordering::Relaxed);
+            *kept.lock().unwrap() = request;
             let headers = [("content-type", "application/x-amz-json-1.0"), ("date", "Fri, 01 Jan 2100 00:00:00 GMT")];
             (StatusCode::from_u16(status).unwrap(), headers, body)
         };
@@ -39,7 +43,7 @@ impl Canned {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let mut tasks = JoinSet::new();
         tasks.spawn(async move { axum::serve(listener, Router::new().fallback(handler)).await.unwrap() });
-        Self { url, skew: Arc::default(), requests, _tasks: tasks }
+        Self { url, skew: Arc::default(), requests, last_body, _tasks: tasks }
     }
 
     /// Takes connections, and then closes them at once (`Duration::ZERO`) or after a while, without an answer.
@@ -60,12 +64,17 @@ impl Canned {
                 });
             }
         });
-        Self { url, skew: Arc::default(), requests, _tasks: tasks }
+        Self { url, skew: Arc::default(), requests, last_body: Arc::default(), _tasks: tasks }
     }
 
     /// How many requests (or connections) came.
     pub(super) fn requests(&self) -> usize {
         self.requests.load(Ordering::Relaxed)
+    }
+
+    /// The body of the request that came last.
+    pub(super) fn last_body(&self) -> Bytes {
+        self.last_body.lock().unwrap().clone()
     }
 
     pub(super) fn connection(&self) -> Connection {

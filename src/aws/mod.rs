@@ -16,8 +16,8 @@
 //!   was.
 //! - **Types that this version does not know abort, they are never dropped.** Stream images are checked while they are
 //!   converted. Items from a Scan or a read-back are not walked here: their caller measures them anyway
-//!   ([`Item::measure`](crate::model::Item::measure)), and that walk is the check. The SDK refuses to send what it
-//!   does not know.
+//!   ([`Item::measure`](crate::model::Item::measure)), and that walk is the check. Nothing that is not known can be
+//!   sent: neither the SDK nor `body` can write it.
 //! - **No item value enters an error message.**
 //!
 //! Why so: the rest of the program meets the service only through `ports/`, so that its faults can be simulated, and
@@ -26,6 +26,7 @@
 mod admin;
 #[cfg(feature = "embedded")]
 mod application;
+mod body;
 #[cfg(test)]
 mod canned;
 mod clock;

@@ -4,10 +4,12 @@ use std::collections::HashMap;
 use std::fmt::{Display, Write as _};
 use std::sync::Arc;
 
-use aws_sdk_dynamodb::types::{ConsumedCapacity, DeleteRequest, PutRequest, ReturnConsumedCapacity, WriteRequest};
+use aws_sdk_dynamodb::types::{ConsumedCapacity, ReturnConsumedCapacity};
+use aws_smithy_types::body::SdkBody;
+use bytes::Bytes;
 
-use super::Connection;
 use super::errors::{odd_reply, port_error};
+use super::{Connection, body};
 use crate::model::{AttributeValue, KeySchema};
 use crate::ports::{BatchReply, Fault, OwnedReply, PortError, ShadowWriter, Write};
 
@@ -25,22 +27,6 @@ impl AwsShadowWriter {
         Self { client: connection.writes.clone(), table: table.into(), schema }
     }
 
-    /// The one place where an image is copied: the slot keeps its own, to send it again if need be.
-    fn request(&self, write: &Write) -> Result<WriteRequest, PortError> {
-        let builder = WriteRequest::builder();
-        let built = match &write.image {
-            Some(image) => PutRequest::builder()
-                .set_item(Some(image.attributes().clone()))
-                .build()
-                .map(|put| builder.put_request(put)),
-            None => DeleteRequest::builder()
-                .set_key(Some(self.schema.attributes_of(&write.key)))
-                .build()
-                .map(|delete| builder.delete_request(delete)),
-        };
-        built.map(aws_sdk_dynamodb::types::builders::WriteRequestBuilder::build).map_err(|error| self.odd_batch(&error))
-    }
-
     fn odd_batch(&self, message: &dyn Display) -> PortError {
         odd_reply("BatchWriteItem", &self.table, message)
     }
@@ -51,15 +37,18 @@ impl ShadowWriter for AwsShadowWriter {
         if writes.is_empty() {
             return Ok(BatchReply::default());
         }
-        let mut requests = Vec::with_capacity(writes.len());
-        for write in writes {
-            requests.push(self.request(write)?);
-        }
+        let body = body::batch(&self.table, &self.schema, writes).map_err(|error| self.odd_batch(&error))?;
+        let (length, body) = (body.len(), Bytes::from(body));
         let output = self
             .client
             .batch_write_item()
-            .request_items(&self.table, requests)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            // The SDK looks at the table to find out where to send the request.
+            .request_items(&self.table, Vec::new())
+            .customize()
+            .mutate_request(move |request| {
+                *request.body_mut() = SdkBody::from(body.clone());
+                request.headers_mut().insert("content-length", length.to_string());
+            })
             .send()
             .await
             .map_err(|error| port_error("BatchWriteItem", &self.table, &error))?;
