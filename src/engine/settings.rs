@@ -21,7 +21,7 @@ pub struct CopySettings {
     /// Parallel Scan segments, 1 to 1,000,000 (the service's range). Fixed when the migration is planned: a cursor is
     /// valid only with the same total.
     pub segments: u32,
-    /// Scan requests in flight at most, 1 to 256.
+    /// Scan requests in flight at most, 1 to 256; throttling lowers it for a while.
     pub concurrency: u32,
     /// Items per page at most, 1 or more; `None` leaves the service's own limit of 1 MB.
     pub page_items: Option<u32>,
@@ -38,7 +38,7 @@ impl Default for CopySettings {
 /// The applier.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ApplySettings {
-    /// Write requests in flight at most, 1 to 1,024; throttling lowers it for a while.
+    /// Write requests in flight at most, 1 to 1,024: it starts with few, and throttling lowers it for a while.
     pub concurrency: u32,
     /// Write capacity units per second, above 0; `None` is unlimited. Tail goes before copy.
     pub write_units_per_second: Option<f64>,

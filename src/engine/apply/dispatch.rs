@@ -22,8 +22,8 @@ const RECORDINGS: usize = 16;
 enum Ended {
     /// A write was answered in full.
     Done { spent: f64 },
-    /// A write was answered in part, throttled or given up.
-    Pressed { spent: f64 },
+    /// A write that was begun then was answered in part, throttled or given up.
+    Pressed { spent: f64, begun: Moment },
     /// A quarantine entry was stored.
     Recorded,
 }
@@ -126,8 +126,8 @@ impl<P: Ports> Applier<P> {
                 pace.budget.charge(spent, now);
                 pace.writes -= 1;
             }
-            Ended::Pressed { spent } => {
-                pace.window.throttled(now);
+            Ended::Pressed { spent, begun } => {
+                pace.window.throttled(begun, now);
                 pace.hold = Some(now.plus(pace.retry.next(self.ports.clock())));
                 pace.budget.charge(spent, now);
                 pace.writes -= 1;
@@ -142,10 +142,11 @@ impl<P: Ports> Applier<P> {
 
     /// One request, and what it means for the slots. `spent` is what it cost beyond the estimate.
     async fn send(&self, batch: Batch) -> Result<Ended, EngineError> {
+        let begun = self.now();
         // Invariant 6, checked last of all: the task may have waited long for its turn.
         if !self.store.lease().may_write(self.settings.request_timeout) {
             self.core().throttled(&batch);
-            return Ok(Ended::Pressed { spent: -batch.estimated_units });
+            return Ok(Ended::Pressed { spent: -batch.estimated_units, begun });
         }
         let (outcome, pressed) = match batch.writes.as_slice() {
             [write] if write.owner.is_some() => {
@@ -173,13 +174,13 @@ impl<P: Ports> Applier<P> {
                 self.meters.wrote(&batch, units);
                 self.core().take_latencies().into_iter().for_each(|latency| self.meters.applied(latency));
                 let spent = units.map_or(0.0, |units| units - batch.estimated_units);
-                Ok(if pressed { Ended::Pressed { spent } } else { Ended::Done { spent } })
+                Ok(if pressed { Ended::Pressed { spent, begun } } else { Ended::Done { spent } })
             }
-            Err(error) => self.failed(&batch, error),
+            Err(error) => self.failed(&batch, error, begun),
         }
     }
 
-    fn failed(&self, batch: &Batch, error: PortError) -> Result<Ended, EngineError> {
+    fn failed(&self, batch: &Batch, error: PortError, begun: Moment) -> Result<Ended, EngineError> {
         self.meters.failed(&error);
         match error.fault {
             Fault::Rejected => {
@@ -196,7 +197,7 @@ impl<P: Ports> Applier<P> {
             }
             _ => return Err(error.into()),
         }
-        Ok(Ended::Pressed { spent: -batch.estimated_units })
+        Ok(Ended::Pressed { spent: -batch.estimated_units, begun })
     }
 
     /// Gives a request up after its time, whatever the client does: the lease counts on it.

@@ -26,7 +26,9 @@ struct State {
 }
 
 /// One admitted request. It must be given back with its reply.
-pub(super) struct Turn(());
+pub(super) struct Turn {
+    sent: Moment,
+}
 
 impl Pace {
     pub(super) fn new(settings: &CopySettings, now: Moment) -> Self {
@@ -49,7 +51,7 @@ impl Pace {
                 if wait.is_zero() && state.in_flight < state.window.size() {
                     state.in_flight += 1;
                     state.budget.charge(PAGE_UNITS, now);
-                    return Turn(());
+                    return Turn { sent: now };
                 }
                 (!wait.is_zero()).then_some(wait)
             };
@@ -61,7 +63,7 @@ impl Pace {
     }
 
     /// Gives a turn back and learns from the reply.
-    pub(super) fn answered(&self, Turn(()): Turn, reply: &Result<ScanPage, PortError>, now: Moment) {
+    pub(super) fn answered(&self, Turn { sent }: Turn, reply: &Result<ScanPage, PortError>, now: Moment) {
         {
             let mut state = self.state();
             state.in_flight -= 1;
@@ -72,8 +74,8 @@ impl Pace {
                 }
                 Err(error) => {
                     state.budget.charge(-PAGE_UNITS, now);
-                    if error.fault == Fault::Throttled {
-                        state.window.throttled(now);
+                    if matches!(error.fault, Fault::Throttled | Fault::Abandoned) {
+                        state.window.throttled(sent, now);
                     }
                 }
             }
