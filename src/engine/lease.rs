@@ -17,6 +17,7 @@ use super::retry::Retry;
 use super::store::{LEASE, decode, encode};
 use crate::model::{Moment, Timestamp};
 use crate::ports::{Clock, Entry, Fault, Guard, Ports, Reaction, StateKey, StateStore};
+use crate::protocol::invariant::{Invariant, Violation};
 
 /// Who asks for the lease, and how it is kept.
 #[derive(Clone, Debug)]
@@ -266,13 +267,22 @@ impl<P: Ports> Lease<P> {
                 // A renewal whose reply was lost took effect: the entry is still ours, under a version not yet known.
                 let found = self.ports.state().get(&self.key).await?.ok_or(EngineError::LeaseLost)?;
                 if found.epoch != self.epoch || decode::<LeaseRecord>(&found)?.owner != self.claimant.owner {
-                    return Err(EngineError::LeaseLost);
+                    return Err(self.taken());
                 }
                 self.state.lock().unwrap_or_else(PoisonError::into_inner).version = found.version;
                 Err(EngineError::Port(crate::ports::PortError { fault: Fault::Abandoned, ..error }))
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Another process holds the lease. Before its end here, nobody may have taken it.
+    fn taken(&self) -> EngineError {
+        if self.may_write(Duration::ZERO) {
+            let detail = "another process took the lease before it had run out";
+            return Violation::new(Invariant::OneWriter, detail).into();
+        }
+        EngineError::LeaseLost
     }
 
     fn state(&self) -> State {

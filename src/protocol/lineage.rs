@@ -174,12 +174,22 @@ impl Lineage {
         self.shards.values().filter(|record| record.is_unread() && self.parent_is_done(record))
     }
 
-    /// Where to begin reading `shard`. Invariant 4 is checked here, where reading begins.
-    pub fn start(&self, shard: &str) -> Result<Start, Violation> {
-        let broken = |detail: &str| Violation::new(Invariant::ParentsFirst, format!("shard {shard} {detail}"));
-        let record = self.shards.get(shard).ok_or_else(|| broken("was to be read without being known"))?;
+    /// Where to begin reading `shard`. Invariants 4 and 8 are checked here, where reading begins: [`Self::readable`]
+    /// and [`Self::lost`] (with the same `margin`) have been asked before.
+    pub fn start(&self, shard: &str, margin: Duration, now: Timestamp) -> Result<Start, Violation> {
+        let broken = |invariant, detail: &str| Violation::new(invariant, format!("shard {shard} {detail}"));
+        let unknown = || broken(Invariant::NothingSkipped, "was to be read without being known");
+        let record = self.shards.get(shard).ok_or_else(unknown)?;
         if !self.parent_is_done(record) {
-            return Err(broken("was to be read before its parent's final checkpoint was stored"));
+            let detail = "was to be read before its parent's final checkpoint was stored";
+            return Err(broken(Invariant::ParentsFirst, detail));
+        }
+        if !record.is_unread() {
+            return Err(broken(Invariant::ParentsFirst, "was to be read again after its end"));
+        }
+        if now.since(self.known_through(record)) > margin {
+            let detail = "was to be read although records may have been trimmed";
+            return Err(broken(Invariant::NothingSkipped, detail));
         }
         Ok(match (&record.position, record.stage) {
             (Some(position), _) => Start { at: StartAt::After(position.clone()), skip_before: None },
@@ -213,12 +223,16 @@ impl Lineage {
             .filter(move |record| self.is_done(&record.shard) && !parents.contains(record.shard.as_str()))
     }
 
-    /// The known-through time that holds for a shard: that of its parent while it waits for it.
+    /// The known-through time that holds for a shard: not before that of its parent, whose records are all older. What
+    /// is stored of a shard that waits for its parent dates from when it was first listed.
     pub fn known_through(&self, record: &ShardRecord) -> Timestamp {
-        match record.parent.as_deref().and_then(|parent| self.shards.get(parent)) {
-            Some(parent) if parent.is_unread() => self.known_through(parent),
-            _ => record.known_through,
+        let (mut through, mut parent) = (record.known_through, record.parent.as_deref());
+        while let Some(older) = parent.and_then(|parent| self.shards.get(parent)) {
+            through = through.max(older.known_through);
+            // A parent that was begun has its own.
+            parent = older.parent.as_deref().filter(|_| older.is_unread() && older.position.is_none());
         }
+        through
     }
 
     /// Invariant 8: history that was lost as of `now`, given that the service keeps it for a little longer than `margin`.
@@ -286,6 +300,8 @@ impl Lineage {
 mod tests {
     use super::*;
 
+    const MARGIN: Duration = Duration::from_hours(23);
+
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_seconds(seconds)
     }
@@ -315,10 +331,10 @@ mod tests {
         let mut lineage = pinned();
         lineage.observe(&[listed("b", Some("a")), listed("c", Some("b")), listed("d", Some("b"))], at(200));
         assert_eq!(readable(&lineage), ["b"]);
-        assert!(lineage.start("c").is_err(), "invariant 4");
+        assert!(lineage.start("c", MARGIN, at(200)).is_err(), "invariant 4");
         lineage.stored(record("b", Some("a"), ShardStage::Finished, 180));
         assert_eq!(readable(&lineage), ["c", "d"]);
-        assert_eq!(lineage.start("c").unwrap(), Start { at: StartAt::Beginning, skip_before: None });
+        assert_eq!(lineage.start("c", MARGIN, at(200)).unwrap(), Start { at: StartAt::Beginning, skip_before: None });
     }
 
     #[test]
@@ -342,7 +358,7 @@ mod tests {
     #[test]
     fn a_pinned_shard_read_again_skips_what_the_copy_shows() {
         let lineage = pinned();
-        let start = lineage.start("b").unwrap();
+        let start = lineage.start("b", MARGIN, at(200)).unwrap();
         assert_eq!(start, Start { at: StartAt::Beginning, skip_before: Some(at(100 - 15 * 60)) });
     }
 
@@ -354,15 +370,33 @@ mod tests {
             position: Some(position.clone()),
             ..record("b", Some("a"), ShardStage::Pinned, 150)
         });
-        assert_eq!(lineage.start("b").unwrap().at, StartAt::After(position));
+        assert_eq!(lineage.start("b", MARGIN, at(200)).unwrap().at, StartAt::After(position));
     }
 
     #[test]
     fn a_known_through_time_older_than_the_margin_is_lost_history() {
         let lineage = pinned();
-        let margin = Duration::from_hours(23);
-        assert_eq!(lineage.lost(margin, at(100 + 23 * 3600)), None);
-        assert!(matches!(lineage.lost(margin, at(101 + 23 * 3600)), Some(Lost::Overdue { .. })));
+        assert_eq!(lineage.lost(MARGIN, at(100 + 23 * 3600)), None);
+        assert!(matches!(lineage.lost(MARGIN, at(101 + 23 * 3600)), Some(Lost::Overdue { .. })));
+    }
+
+    #[test]
+    fn a_shard_is_not_begun_where_history_was_lost() {
+        let lineage = pinned();
+        assert!(lineage.start("b", MARGIN, at(100 + 23 * 3600)).is_ok());
+        let violation = lineage.start("b", MARGIN, at(101 + 23 * 3600)).unwrap_err();
+        assert_eq!(violation.invariant, Invariant::NothingSkipped);
+    }
+
+    #[test]
+    fn a_child_that_waited_for_a_long_time_is_as_young_as_its_parents_end() {
+        let mut lineage = pinned();
+        lineage.observe(&[listed("b", Some("a")), listed("c", Some("b")), listed("d", Some("c"))], at(200));
+        let later = 200 + 24 * 3600;
+        lineage.stored(record("b", Some("a"), ShardStage::Finished, later));
+        assert_eq!(lineage.lost(MARGIN, at(later)), None);
+        assert!(lineage.start("c", MARGIN, at(later)).is_ok());
+        assert_eq!(lineage.known_through(lineage.get("d").unwrap()), at(later), "its grandparent's");
     }
 
     #[test]
@@ -379,12 +413,12 @@ mod tests {
         let mut lineage = pinned();
         let listing = [listed("b", Some("a")), listed("z", Some("y"))];
         assert!(lineage.observe(&listing, at(200)).is_empty());
-        assert_eq!(lineage.lost(Duration::from_hours(23), at(230)), None);
+        assert_eq!(lineage.lost(MARGIN, at(230)), None);
         lineage.observe(&listing, at(261));
         let lost = Lost::Orphan { shard: "z".into(), parent: "y".into() };
-        assert_eq!(lineage.lost(Duration::from_hours(23), at(261)), Some(lost));
+        assert_eq!(lineage.lost(MARGIN, at(261)), Some(lost));
         lineage.observe(&[listed("b", Some("a")), listed("y", Some("b")), listed("z", Some("y"))], at(262));
-        assert_eq!(lineage.lost(Duration::from_hours(23), at(262)), None, "the listing came round");
+        assert_eq!(lineage.lost(MARGIN, at(262)), None, "the listing came round");
     }
 
     #[test]

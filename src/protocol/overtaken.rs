@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use super::invariant::{Invariant, Violation};
 use crate::model::Key;
 
 /// A page being read: from before its request is sent until all its items are offered.
@@ -66,9 +67,14 @@ impl Overtaken {
         }
     }
 
-    /// Whether a change to `source` was offered after the page's read began.
-    pub fn overtook(&self, source: &Key, page: PageRead) -> bool {
-        self.offered.get(source).is_some_and(|&tick| tick >= page.0)
+    /// Whether a change to `source` was offered after the page's read began. Only of a page that is being read: what
+    /// overtook another may be forgotten already.
+    pub fn overtook(&self, source: &Key, page: PageRead) -> Result<bool, Violation> {
+        if !self.is_current(page) {
+            let detail = "an item was offered of a page that is no longer being read";
+            return Err(Violation::new(Invariant::OvertakenCopies, detail));
+        }
+        Ok(self.offered.get(source).is_some_and(|&tick| tick >= page.0))
     }
 
     /// How many pages had to be read again for lack of room.
@@ -96,8 +102,8 @@ mod tests {
         overtaken.offered(&key("before"));
         let page = overtaken.begin();
         overtaken.offered(&key("during"));
-        assert!(!overtaken.overtook(&key("before"), page));
-        assert!(overtaken.overtook(&key("during"), page));
+        assert_eq!(overtaken.overtook(&key("before"), page), Ok(false));
+        assert_eq!(overtaken.overtook(&key("during"), page), Ok(true));
     }
 
     #[test]
@@ -106,8 +112,18 @@ mod tests {
         let early = overtaken.begin();
         overtaken.offered(&key("a"));
         let late = overtaken.begin();
-        assert!(overtaken.overtook(&key("a"), early));
-        assert!(!overtaken.overtook(&key("a"), late));
+        assert_eq!(overtaken.overtook(&key("a"), early), Ok(true));
+        assert_eq!(overtaken.overtook(&key("a"), late), Ok(false));
+    }
+
+    #[test]
+    fn nothing_can_be_said_of_a_page_that_is_no_longer_being_read() {
+        let mut overtaken = Overtaken::new(10);
+        let page = overtaken.begin();
+        overtaken.offered(&key("a"));
+        overtaken.end(page);
+        let violation = overtaken.overtook(&key("a"), page).unwrap_err();
+        assert_eq!(violation.invariant, Invariant::OvertakenCopies);
     }
 
     #[test]
@@ -120,7 +136,8 @@ mod tests {
         overtaken.offered(&key("c"));
         assert!(!overtaken.is_current(old));
         assert!(overtaken.is_current(new));
-        assert!(overtaken.overtook(&key("b"), new) && overtaken.overtook(&key("c"), new));
+        assert_eq!(overtaken.overtook(&key("b"), new), Ok(true));
+        assert_eq!(overtaken.overtook(&key("c"), new), Ok(true));
         assert_eq!(overtaken.discarded(), 1);
     }
 

@@ -57,13 +57,13 @@ pub fn next(phase: Phase, event: Event) -> Result<Phase, Refused> {
         (Phase::Planned, Event::ShadowReady) => Ok(Phase::Provisioned),
         (Phase::Provisioned, Event::Pinned) => Ok(Phase::Copying),
         (Phase::Copying, Event::CopyComplete) => Ok(Phase::Tailing),
-        (Phase::Provisioned | Phase::Copying | Phase::Tailing, Event::HistoryLost) => Ok(Phase::NeedsReseed),
-        (Phase::Provisioned | Phase::Copying | Phase::Tailing | Phase::NeedsReseed, Event::Reseed) => {
-            Ok(Phase::Planned)
+        // Before the pin too: a table that was recorded may be replaced at any time.
+        (Phase::Planned | Phase::Provisioned | Phase::Copying | Phase::Tailing, Event::HistoryLost) => {
+            Ok(Phase::NeedsReseed)
         }
-        (Phase::Planned | Phase::Provisioned | Phase::Copying | Phase::Tailing | Phase::NeedsReseed, Event::Abort) => {
-            Ok(Phase::Aborted)
-        }
+        (Phase::Aborted, _) => Err(Refused { phase, event }),
+        (_, Event::Reseed) => Ok(Phase::Planned),
+        (_, Event::Abort) => Ok(Phase::Aborted),
         (phase, event) => Err(Refused { phase, event }),
     }
 }
@@ -115,6 +115,22 @@ mod tests {
     fn lost_history_is_left_only_by_reseed_or_abort() {
         let ways: Vec<_> = EVENTS.into_iter().filter_map(|event| next(Phase::NeedsReseed, event).ok()).collect();
         assert_eq!(ways, [Phase::Planned, Phase::Aborted]);
+    }
+
+    #[test]
+    fn every_phase_but_the_last_can_be_left_by_reseed() {
+        let ways = Phase::ALL.map(|phase| next(phase, Event::Reseed).ok());
+        assert_eq!(
+            ways,
+            [
+                Some(Phase::Planned),
+                Some(Phase::Planned),
+                Some(Phase::Planned),
+                Some(Phase::Planned),
+                Some(Phase::Planned),
+                None
+            ]
+        );
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::engine::store::{EVENT, META, PIN, QUARANTINE, SEGMENT, SHARD, Store, 
 use crate::engine::tail::{Pinned, pin};
 use crate::plan::{CopyEstimate, CopyVolume};
 use crate::ports::{Clock, Ports, RecordsPage, TableAdmin};
+use crate::protocol::invariant::{Invariant, Violation};
 use crate::protocol::phase::{Event, Phase, next};
 use crate::telemetry::Meters;
 
@@ -239,7 +240,8 @@ impl<P: Ports> Active<P> {
         event: Event,
         reason: Option<&str>,
     ) -> Result<(), EngineError> {
-        let phase = next(meta.value.phase, event)?;
+        let phase =
+            next(meta.value.phase, event).map_err(|refused| Violation::new(Invariant::PhaseTransitions, refused))?;
         let value = Meta { phase, reason: reason.map(str::to_owned), ..meta.value.clone() };
         self.store.update(meta, value).await?;
         tracing::info!(%phase, reason, "the phase changed");

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use shadowtable::engine::EngineError;
 use shadowtable::model::Timestamp;
+use shadowtable::protocol::invariant::Invariant;
 use shadowtable::runtime::Readiness;
 use tokio::time::sleep;
 
@@ -182,6 +184,26 @@ fn a_holder_that_was_replaced_during_a_state_write_stands_by() {
         assert!(old.is_running(), "being replaced is no failure");
         assert_eq!(old.monitor.readiness(), Readiness::Standby);
         assert_exact(&world);
+    });
+}
+
+#[test]
+fn a_lease_that_was_taken_before_it_ran_out_is_a_broken_rule() {
+    simulate(async {
+        let world = Kind::SameKey.world(8);
+        let mut running = start(&world, &job(&world));
+        running.caught_up().await;
+        {
+            let mut state = world.state();
+            let lease = state.entries.values_mut().find(|entry| entry.key.sort == "LEASE").unwrap();
+            lease.version += 1;
+            lease.epoch += 1;
+            lease.body["owner"] = "another".into();
+        }
+        match running.ended().await {
+            Err(EngineError::Violation(violation)) => assert_eq!(violation.invariant, Invariant::OneWriter),
+            other => panic!("{other:?}"),
+        }
     });
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use shadowtable::engine::EngineError;
 use tokio::time::sleep;
 
 use crate::fakes::{Call, Event, Fate};
@@ -34,6 +35,30 @@ fn a_phase_is_not_written_over_a_version_that_was_not_read() {
         assert_eq!(meta.epoch, 2);
         assert!(meta.version > tampered);
         assert_eq!(state.phase(), "tailing");
+    });
+}
+
+#[test]
+fn a_shadow_replaced_before_the_pin_needs_a_reseed_and_says_why() {
+    simulate(async {
+        let world = Kind::SameKey.world(3);
+        world.script(|_, call| match call {
+            Call::StatePut(entry) if entry.body["phase"] == "provisioned" => Fate::lost(),
+            _ => Fate::answered(),
+        });
+        let running = start(&world, &job(&world));
+        until(&world, "the shadow is recorded", |state| {
+            state.entry("META").is_some_and(|meta| !meta.body["shadow"].is_null())
+        })
+        .await;
+        running.crash().await;
+        world.no_more_faults();
+        world.state().shadow_layout.as_mut().unwrap().1 = "another table".into();
+        match start(&world, &job(&world)).ended().await {
+            Err(EngineError::Lost(reason)) => assert!(reason.contains("another table"), "{reason}"),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(world.state().phase(), "needs-reseed");
     });
 }
 

@@ -104,15 +104,20 @@ impl Core {
     }
 
     /// Offers some of the page's items. `false`: the page must be read again.
-    pub fn offer_items(&mut self, page: OpenPage, items: Vec<(Key, Option<Mapped>)>, now: Moment) -> bool {
+    pub fn offer_items(
+        &mut self,
+        page: OpenPage,
+        items: Vec<(Key, Option<Mapped>)>,
+        now: Moment,
+    ) -> Result<bool, Violation> {
         if !self.overtaken.is_current(page.page) {
             if let Some(ledger) = self.ledger(page.reader) {
                 ledger.give_up(page.unit);
             }
-            return false;
+            return Ok(false);
         }
         for (source, mapped) in items {
-            if self.overtaken.overtook(&source, page.page) {
+            if self.overtaken.overtook(&source, page.page)? {
                 self.dropped += 1;
             } else {
                 self.offer(page.reader, page.unit, &source, mapped, Lane::Copy, now);
@@ -120,7 +125,7 @@ impl Core {
         }
         // What the transform refuses goes to quarantine now: the page may wait for the room that it takes.
         self.absorb();
-        true
+        Ok(true)
     }
 
     /// All of the page's items were offered.
@@ -145,21 +150,21 @@ impl Core {
         source: &Key,
         mapped: Option<Mapped>,
         now: Moment,
-    ) -> bool {
-        let current = self.overtaken.is_current(page) && !self.overtaken.overtook(source, page);
+    ) -> Result<bool, Violation> {
+        let current = self.overtaken.is_current(page) && !self.overtaken.overtook(source, page)?;
         self.overtaken.end(page);
         if !current {
             self.rereads.push_back(source.clone());
-            return false;
+            return Ok(false);
         }
-        let Some(unit) = self.ledger(reader).map(|ledger| ledger.open(Mark::Reread)) else { return false };
+        let Some(unit) = self.ledger(reader).map(|ledger| ledger.open(Mark::Reread)) else { return Ok(false) };
         self.offer(reader, unit, source, mapped, Lane::Copy, now);
         if let Some(ledger) = self.ledger(reader) {
             ledger.close(unit);
         }
         self.wanted.remove(source);
         self.absorb();
-        true
+        Ok(true)
     }
 
     /// Offers a change: all of its operations, in one unit.

@@ -122,7 +122,7 @@ impl<P: Ports> Applier<P> {
                 break;
             }
             self.wait_for_room(Lane::Copy).await;
-            if !self.offer_chunk(open, chunk) {
+            if !self.offer_chunk(open, chunk)? {
                 return Ok(PageOutcome::ReadAgain);
             }
         }
@@ -174,11 +174,11 @@ impl<P: Ports> Applier<P> {
         &self.mapping
     }
 
-    fn offer_chunk(&self, open: OpenPage, chunk: Vec<(Key, Option<mapping::Mapped>)>) -> bool {
+    fn offer_chunk(&self, open: OpenPage, chunk: Vec<(Key, Option<mapping::Mapped>)>) -> Result<bool, EngineError> {
         let now = self.now();
-        let offered = self.core().offer_items(open, chunk, now);
+        let offered = self.core().offer_items(open, chunk, now)?;
         self.work.notify_one();
-        offered
+        Ok(offered)
     }
 
     /// Copied images may hold half of the memory, so that changes always find room.

@@ -60,7 +60,7 @@ impl<P: Ports> Applier<P> {
             None => None,
         };
         self.wait_for_room(Lane::Copy).await;
-        if self.core().offer_reread(reader, page, &source, mapped, self.now()) {
+        if self.core().offer_reread(reader, page, &source, mapped, self.now())? {
             self.work.notify_one();
         }
         Ok(())

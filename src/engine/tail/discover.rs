@@ -32,7 +32,12 @@ impl<P: Ports> Tail<P> {
                     tracing::warn!(limit = self.settings.readers, "more shards are open than tail.readers allows");
                     break;
                 }
-                let start = self.board().lineage.start(&shard)?;
+                let (margin, now) = (self.settings.retention_margin, self.ports.clock().service());
+                let loss = self.board().lineage.lost(margin, now);
+                if let Some(loss) = loss {
+                    return Err(loss.into());
+                }
+                let start = self.board().lineage.start(&shard, margin, now)?;
                 let reader = self.applier.add_reader();
                 self.board().begin(&shard, reader);
                 readers.spawn(Arc::clone(&self).read_shard(shard, reader, start));
