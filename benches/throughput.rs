@@ -27,6 +27,10 @@ mod scenario;
 use report::{Row, median};
 use scenario::{Measured, Scenario, as_f64};
 
+/// As in the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Enough for seconds of CPU: one in a hundred of noise.
 const ITEMS: u64 = 200_000;
 /// About 20 s of writes into the slow shadow, copied and replayed.

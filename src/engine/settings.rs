@@ -60,7 +60,7 @@ impl Default for ApplySettings {
         Self {
             concurrency: 64,
             write_units_per_second: None,
-            memory_bytes: 64 * 1024 * 1024,
+            memory_bytes: 48 * 1024 * 1024,
             abandon: Duration::from_secs(10),
             request_timeout: Duration::from_secs(5),
             quarantine_limit: 1_000,
