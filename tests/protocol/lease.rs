@@ -188,6 +188,19 @@ fn a_holder_that_was_replaced_during_a_state_write_stands_by() {
 }
 
 #[test]
+fn a_standby_leaves_the_lease_to_a_holder_that_renews_it() {
+    simulate(async {
+        let world = Kind::SameKey.world(9);
+        let (mut holder, mut standby) = (start(&world, &job(&world)), start(&world, &job(&world)));
+        sleep(LEASE * 40).await;
+        assert!(holder.is_running() && standby.is_running());
+        let readiness = [holder.monitor.readiness(), standby.monitor.readiness()];
+        assert!(readiness.contains(&Readiness::Active) && readiness.contains(&Readiness::Standby), "{readiness:?}");
+        assert_eq!(world.state().entry("LEASE").unwrap().epoch, 1, "it never changed hands");
+    });
+}
+
+#[test]
 fn a_lease_that_was_taken_before_it_ran_out_is_a_broken_rule() {
     simulate(async {
         let world = Kind::SameKey.world(8);

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use shadowtable::engine::EngineError;
 use tokio::time::sleep;
 
 use crate::fakes::{Call, Fate, REFUSED};
@@ -50,6 +51,26 @@ fn an_item_refused_and_mended_leaves_quarantine() {
         running.caught_up().await;
         assert_exact(&world);
         assert_eq!(world.state().entries_at("QUARANTINE#").count(), 0);
+    });
+}
+
+#[test]
+fn more_items_in_quarantine_than_the_limit_stop_the_migration() {
+    simulate(async {
+        let world = Kind::SameKey.world(3);
+        fill(&world, 3, &[(REFUSED, "yes")]);
+        let mut job = job(&world);
+        job.engine.apply.quarantine_limit = 3;
+        let mut running = start(&world, &job);
+        running.caught_up().await;
+        world.put("one-too-many", &[(REFUSED, "yes")]);
+        match running.ended().await {
+            Err(EngineError::Refused { problem, .. }) => {
+                assert!(problem.contains("4 items are in quarantine"), "{problem}")
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(world.state().entries_at("QUARANTINE#").count(), 4, "what was refused last is kept too");
     });
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use shadowtable::engine::EngineError;
+use shadowtable::model::ViewType;
 use tokio::time::sleep;
 
 use crate::fakes::{Call, Event, Fate};
@@ -59,6 +60,20 @@ fn a_shadow_replaced_before_the_pin_needs_a_reseed_and_says_why() {
             other => panic!("{other:?}"),
         }
         assert_eq!(world.state().phase(), "needs-reseed");
+    });
+}
+
+#[test]
+fn items_that_move_are_not_replayed_from_a_stream_without_old_images() {
+    simulate(async {
+        for view in [ViewType::KeysOnly, ViewType::NewImage] {
+            let world = Kind::Moving.world_with(4, 1, view);
+            match start(&world, &job(&world)).ended().await {
+                Err(EngineError::Refused { problem, .. }) => assert!(problem.contains("old image"), "{problem}"),
+                other => panic!("{other:?}"),
+            }
+            assert!(world.state().shadow_layout.is_none(), "nothing was made");
+        }
     });
 }
 
