@@ -42,6 +42,7 @@ pub mod engine;
 pub mod model;
 pub mod plan;
 pub mod ports;
+pub mod programs;
 pub mod protocol;
 pub mod runtime;
 pub mod telemetry;

@@ -194,6 +194,11 @@ fn every_verb_has_help_with_effects_examples_and_exit_codes() {
         "resume",
         "abort",
         "reseed",
+        "cutover",
+        "unfence",
+        "postpone",
+        "finish",
+        "audit",
         "quarantine",
         "quarantine list",
         "quarantine show",
@@ -245,7 +250,7 @@ fn the_complete_example_is_right_with_every_line_uncommented() {
 fn the_defaults_in_the_complete_example_are_the_real_ones() {
     let has_default = |key: &Documented| !key.comment.contains("No default");
     let with_defaults = uncommented(has_default);
-    assert_eq!(with_defaults.lines().count(), 33, "{with_defaults}");
+    assert_eq!(with_defaults.lines().count(), 41, "{with_defaults}");
     assert_eq!(settings_of(&with_defaults), settings_of(&example()));
 }
 
@@ -263,5 +268,5 @@ fn the_ranges_in_the_complete_example_are_the_real_ones() {
         ranges += 1;
         assert!(documented.comment.contains(range), "{key}: {range:?} is not in {:?}", documented.comment);
     }
-    assert_eq!(ranges, 19);
+    assert_eq!(ranges, 26);
 }

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use super::{
-    AwsChangeFeed, AwsShadowWriter, AwsStateStore, AwsTableAdmin, AwsTableReader, ConnectError, Connection,
-    ConnectionSettings, ServiceSkew, SystemClock, Timeouts,
+    AwsApplication, AwsChangeFeed, AwsShadowWriter, AwsStateStore, AwsTableAdmin, AwsTableReader, ConnectError,
+    Connection, ConnectionSettings, PointerSettings, ServiceSkew, SystemClock, Timeouts,
 };
 use crate::model::KeySchema;
 use crate::ports::Ports;
@@ -54,6 +54,7 @@ pub struct AwsAccess {
     shadow_admin: AwsTableAdmin,
     state_admin: AwsTableAdmin,
     state_store: AwsStateStore,
+    application: AwsApplication,
     clock: SystemClock,
 }
 
@@ -91,12 +92,20 @@ impl AwsAccess {
             shadow_admin: AwsTableAdmin::new(&shadow, &tables.shadow),
             state_admin: AwsTableAdmin::new(&state, &tables.state),
             state_store: AwsStateStore::new(&state, &tables.state),
+            application: AwsApplication::new(&source, None),
             source,
             shadow,
             state,
             tables,
             clock,
         }
+    }
+
+    /// With a pointer that a cutover moves.
+    #[must_use]
+    pub fn with_pointer(mut self, pointer: Option<PointerSettings>) -> Self {
+        self.application = AwsApplication::new(&self.source, pointer);
+        self
     }
 
     /// The source as a table.
@@ -148,11 +157,6 @@ pub struct AwsPorts {
 }
 
 impl AwsPorts {
-    /// Reads the shadow, for comparing it.
-    pub fn shadow_reader(&self) -> &AwsTableReader {
-        &self.shadow_reader
-    }
-
     /// What was there before the key schemas were known.
     pub fn access(&self) -> &AwsAccess {
         &self.access
@@ -165,10 +169,15 @@ impl Ports for AwsPorts {
     type Shadow = AwsShadowWriter;
     type Admin = AwsTableAdmin;
     type State = AwsStateStore;
+    type Application = AwsApplication;
     type Clock = SystemClock;
 
     fn source(&self) -> &AwsTableReader {
         &self.source
+    }
+
+    fn shadow_reader(&self) -> &AwsTableReader {
+        &self.shadow_reader
     }
 
     fn feed(&self) -> &AwsChangeFeed {
@@ -193,6 +202,10 @@ impl Ports for AwsPorts {
 
     fn state(&self) -> &AwsStateStore {
         &self.access.state_store
+    }
+
+    fn application(&self) -> &AwsApplication {
+        &self.access.application
     }
 
     fn clock(&self) -> &SystemClock {

@@ -130,6 +130,21 @@ pub enum Command {
     /// Begin again with a new, empty shadow
     #[command(long_about = manual::RESEED.about, after_long_help = manual::RESEED.after)]
     Reseed(ReseedArgs),
+    /// Move the application over to the shadow
+    #[command(long_about = manual::CUTOVER.about, after_long_help = manual::CUTOVER.after)]
+    Cutover(CutoverArgs),
+    /// Give a cutover up, and allow writes to the source again
+    #[command(long_about = manual::UNFENCE.about, after_long_help = manual::UNFENCE.after)]
+    Unfence(UnfenceArgs),
+    /// Put cutovers off, whoever asks for one
+    #[command(long_about = manual::POSTPONE.about, after_long_help = manual::POSTPONE.after)]
+    Postpone(PostponeArgs),
+    /// End the migration after its switch
+    #[command(long_about = manual::FINISH.about, after_long_help = manual::FINISH.after)]
+    Finish(FinishArgs),
+    /// Show what was done, when and by whom
+    #[command(long_about = manual::AUDIT.about, after_long_help = manual::AUDIT.after)]
+    Audit(AuditArgs),
     /// See and retry the changes that the shadow refuses
     #[command(long_about = manual::QUARANTINE.about, after_long_help = manual::QUARANTINE.after)]
     Quarantine {
@@ -188,6 +203,65 @@ pub struct AbortArgs {
     /// Do not ask
     #[arg(long)]
     pub yes: bool,
+}
+
+/// `cutover`.
+#[derive(Args, Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+pub struct CutoverArgs {
+    /// Show the gates and begin nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Wait until all gates hold
+    #[arg(long)]
+    pub wait: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+    /// Vouch that writes to the source are stopped, where the fence is manual
+    #[arg(long)]
+    pub fenced: bool,
+    /// Try a switch again that failed
+    #[arg(long, conflicts_with_all = ["dry_run", "wait", "fenced"])]
+    pub again: bool,
+    /// Vouch that the application uses the shadow, after a switch that failed
+    #[arg(long, conflicts_with_all = ["dry_run", "wait", "fenced", "again"])]
+    pub declare_switched: bool,
+}
+
+/// `unfence`.
+#[derive(Args, Clone, Debug)]
+pub struct UnfenceArgs {
+    /// Vouch that nothing writes to the shadow, after a switch that failed; or that the fence was undone by hand
+    #[arg(long)]
+    pub vouch: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// `postpone`.
+#[derive(Args, Clone, Debug)]
+pub struct PostponeArgs {
+    /// Allow cutovers again
+    #[arg(long)]
+    pub off: bool,
+}
+
+/// `finish`.
+#[derive(Args, Clone, Debug)]
+pub struct FinishArgs {
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// `audit`.
+#[derive(Args, Clone, Debug)]
+pub struct AuditArgs {
+    /// JSON instead of a table
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `reseed`.

@@ -41,7 +41,7 @@ pub(super) fn abort(settings: &CommandSettings, yes: bool) -> ExitCode {
                 abandon: ApplySettings::default().abandon,
                 host: host(),
             };
-            operator::abort(&ports, id, &job).await
+            Box::pin(operator::abort(&ports, id, &job)).await
         };
         match ended.await {
             Ok(found) => data(&remains(&found, &settings.state.table)),
@@ -169,7 +169,7 @@ fn detail(record: &QuarantineRecord) -> String {
 }
 
 /// Asks the active process.
-fn ask(settings: &CommandSettings, verb: CommandVerb) -> ExitCode {
+pub(super) fn ask(settings: &CommandSettings, verb: CommandVerb) -> ExitCode {
     start(&settings.log, async {
         let answer = async {
             let ports = for_state(&settings.state).await?;
@@ -189,13 +189,13 @@ fn ask(settings: &CommandSettings, verb: CommandVerb) -> ExitCode {
     })
 }
 
-fn failed(error: &EngineError) -> ExitCode {
+pub(super) fn failed(error: &EngineError) -> ExitCode {
     complain(error);
     ExitCode::from(FAILED)
 }
 
 /// Asks a person. Without a terminal nobody can answer, and that is a no.
-fn confirmed(question: &str) -> bool {
+pub(super) fn confirmed(question: &str) -> bool {
     if !std::io::stdin().is_terminal() {
         talk(&format!("{question}\nhint: there is no terminal to ask on; say --yes"));
         return false;

@@ -26,6 +26,7 @@ pub(super) struct Connected {
 pub(super) async fn for_migration(settings: &Settings, enable_stream: bool) -> Result<Connected, EngineError> {
     let access =
         access(&settings.source, &settings.shadow, &settings.state, settings.engine.apply.request_timeout).await?;
+    let access = access.with_pointer(settings.pointer.clone());
     identify(&[("source", &access.source), ("shadow", &access.shadow), ("state", &access.state)]).await?;
     let source = find_source(access.clock(), access.source_admin()).await?;
     let target = target(settings, &source);

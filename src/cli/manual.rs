@@ -94,6 +94,93 @@ Examples:
 Exit codes: 0 shown; 1 failed, or there is no such migration.",
 };
 
+pub(super) const CUTOVER: Page = Page {
+    about: "\
+Move the application over to the shadow.
+
+Shows the gates, each with its figure: configured, not postponed, not paused, copy complete, tailing, lag, headroom, \
+quarantine empty, indexes active. When all hold and the operator agrees, the active process fences the source (stops \
+writes to it), drains (waits until no change arrived for cutover.quiet_seconds, and all are durable), compares the \
+keys that changed lately on both sides, and points the application at the shadow.
+
+Until then any failure, and any step that takes too long, undoes the fence; the migration goes on tailing. Once the \
+switch is intended nothing is undone by itself: if it fails, the source stays fenced, and the operator decides. There \
+is no way back after the switch yet.
+
+Changes: what the programs of [cutover] do, or the pointer; the state table. Give it from any machine with credentials \
+for the state table. While it goes on, what happens is told; ending this command does not end the cutover.
+
+Programs see SHADOWTABLE_OCCASION (before-fence, fence, unfence, switch, after-switch, on-failure), \
+SHADOWTABLE_MIGRATION_ID, SHADOWTABLE_CUTOVER_ID, SHADOWTABLE_SOURCE, SHADOWTABLE_SHADOW (table names) and \
+SHADOWTABLE_REASON (why, on-failure). Each may be run more than once: after a restart, a step is begun again.",
+    after: "\
+Examples:
+  shadowtable -c shadowtable.toml cutover --dry-run
+  shadowtable -c shadowtable.toml cutover
+  shadowtable -c shadowtable.toml cutover --wait --yes     # as soon as all gates hold
+  shadowtable -c shadowtable.toml cutover --again          # the switch failed, and its cause is mended
+
+Exit codes: 0 switched, or all gates hold (--dry-run); 1 failed, or given up; 2 refused by a gate.",
+};
+
+pub(super) const UNFENCE: Page = Page {
+    about: "\
+Give a cutover up, and allow writes to the source again.
+
+Before the switch is intended it always may be. After a switch that failed it asks for --vouch: what the application \
+wrote to the shadow meanwhile would not reach the source. Where no cutover is under way, it runs the unfence's program \
+once more.
+
+Changes: runs cutover.unfence_command; the migration goes on tailing.",
+    after: "\
+Examples:
+  shadowtable -c shadowtable.toml unfence
+  shadowtable -c shadowtable.toml unfence --vouch
+
+Exit codes: 0 done; 1 failed; 2 refused.",
+};
+
+pub(super) const POSTPONE: Page = Page {
+    about: "\
+Put cutovers off, whoever asks for one: the gate `not postponed` refuses until `postpone --off`.
+
+Changes: the state table; it outlives a restart of `run`. A cutover that is under way goes on.",
+    after: "\
+Examples:
+  shadowtable -c shadowtable.toml postpone
+  shadowtable -c shadowtable.toml postpone --off
+
+Exit codes: 0 done; 1 failed.",
+};
+
+pub(super) const FINISH: Page = Page {
+    about: "\
+End the migration after its switch.
+
+Until then the running process watches the source: a change that arrives there after the switch goes to quarantine, and \
+is shouted about.
+
+Changes: the state table. The running process ends. Source, shadow and stream stay as they are.",
+    after: "\
+Examples:
+  shadowtable -c shadowtable.toml finish
+
+Exit codes: 0 done; 1 failed; 2 refused.",
+};
+
+pub(super) const AUDIT: Page = Page {
+    about: "\
+Show what was done, when and by which process: phases, pauses, and each step of a cutover before and after.
+
+Changes nothing. The trail is kept for a year.",
+    after: "\
+Examples:
+  shadowtable -c shadowtable.toml audit
+  shadowtable -c shadowtable.toml audit --json
+
+Exit codes: 0 shown; 1 failed.",
+};
+
 pub(super) const PAUSE: Page = Page {
     about: "\
 Stop the copy, or everything, until `resume`.

@@ -6,6 +6,7 @@ mod args;
 mod check;
 mod command;
 mod connect;
+mod cutover;
 mod demo;
 mod look;
 mod manual;
@@ -23,8 +24,8 @@ use clap::Parser;
 use clap::error::ErrorKind;
 
 pub use args::{
-    AbortArgs, Cli, Command, ConfigVerb, DemoArgs, GlobalArgs, ListArgs, PauseTarget, QuarantineVerb, ReseedArgs,
-    RetryArgs, RunArgs, StatusArgs,
+    AbortArgs, AuditArgs, Cli, Command, ConfigVerb, CutoverArgs, DemoArgs, FinishArgs, GlobalArgs, ListArgs,
+    PauseTarget, PostponeArgs, QuarantineVerb, ReseedArgs, RetryArgs, RunArgs, StatusArgs, UnfenceArgs,
 };
 
 use crate::config::{self, LogSettings, Mistakes};
@@ -56,6 +57,13 @@ pub fn main_with<A: Into<OsString> + Clone>(args: impl IntoIterator<Item = A>) -
         Command::Reseed(args) => {
             load().for_migration().map(|settings| command::reseed(&settings, args.yes, args.delete_shadow))
         }
+        Command::Cutover(args) => load().for_command().map(|settings| cutover::cutover(&settings, args)),
+        Command::Unfence(args) => {
+            load().for_command().map(|settings| cutover::unfence(&settings, args.vouch, args.yes))
+        }
+        Command::Postpone(args) => load().for_command().map(|settings| cutover::postpone(&settings, args.off)),
+        Command::Finish(args) => load().for_command().map(|settings| cutover::finish(&settings, args.yes)),
+        Command::Audit(args) => load().for_command().map(|settings| cutover::audit(&settings, args.json)),
         Command::Quarantine { verb } => load().for_command().map(|settings| command::quarantine(&settings, verb)),
         Command::Demo(args) => load().for_demo().map(|settings| demo::run(&settings, args)),
     };

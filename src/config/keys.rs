@@ -9,12 +9,13 @@ use super::reader::Reader;
 use super::settings::{
     AdminSettings, ConnectionSettings, LogFormat, LogSettings, MigrationId, TableSettings, is_name_byte,
 };
+use crate::aws::PointerSettings;
 use crate::engine::{ApplySettings, CopySettings, EngineSettings, LeaseSettings, TailSettings};
 
 /// The state table's name unless another is given.
 const STATE_TABLE: &str = "shadowtable-state";
 const MIB: usize = 1024 * 1024;
-const TABLE_NAME: &str = "a table name, 3 to 255 of a-z A-Z 0-9 _ . -";
+pub(super) const TABLE_NAME: &str = "a table name, 3 to 255 of a-z A-Z 0-9 _ . -";
 
 /// The keys of one connection section, whose names the reader needs as constants.
 pub(super) struct TableKeys {
@@ -52,6 +53,7 @@ pub(super) struct Sections {
     pub(super) state: TableSettings,
     pub(super) layout: Option<String>,
     pub(super) engine: EngineSettings,
+    pub(super) pointer: Option<PointerSettings>,
     pub(super) admin: AdminSettings,
     pub(super) log: LogSettings,
 }
@@ -76,13 +78,17 @@ pub(super) fn read(reader: &mut Reader) -> Sections {
     let source = table(reader, &SOURCE);
     let shadow = table(reader, &SHADOW);
     let TableSection { table: state, connection } = table(reader, &STATE);
+    let (cutover, pointer) = super::cutover::read(reader);
+    let engine =
+        EngineSettings { copy: copy(reader), apply: apply(reader), tail: tail(reader), lease: lease(reader), cutover };
     let sections = Sections {
         migration,
         source,
         shadow,
         state: TableSettings { table: state.unwrap_or_else(|| STATE_TABLE.to_owned()), connection },
         layout: reader.text(TARGET_LAYOUT, "the path of a layout file", non_empty),
-        engine: EngineSettings { copy: copy(reader), apply: apply(reader), tail: tail(reader), lease: lease(reader) },
+        engine,
+        pointer,
         admin: admin(reader),
         log: log(reader),
     };
@@ -134,6 +140,7 @@ fn apply(reader: &mut Reader) -> ApplySettings {
             .unwrap_or(default.request_timeout),
         quarantine_limit: reader.whole("apply.quarantine_limit", 0..=u64::MAX).unwrap_or(default.quarantine_limit),
         overtaken_limit: reader.whole("apply.overtaken_limit", 1_000..=u64::MAX).unwrap_or(default.overtaken_limit),
+        recent_keys: reader.whole("cutover.recheck_keys", 0..=1_000_000).unwrap_or(default.recent_keys),
     }
 }
 
@@ -214,7 +221,7 @@ fn non_empty(text: &str) -> Option<String> {
 }
 
 /// The service's rule for table names.
-fn table_name(text: &str) -> Option<String> {
+pub(super) fn table_name(text: &str) -> Option<String> {
     ((3..=255).contains(&text.len()) && text.bytes().all(is_name_byte)).then(|| text.to_owned())
 }
 

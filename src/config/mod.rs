@@ -12,6 +12,7 @@
 //! The file is walked as a tree with places rather than deserialised, since serde stops at the first wrong value and
 //! knows no place for an unknown key. [`load`] reads; each verb then demands what it needs of [`Loaded`].
 
+mod cutover;
 mod demo;
 mod environment;
 mod file;
@@ -112,7 +113,7 @@ impl Loaded {
         self.demand(SOURCE.table, "--source-table NAME");
         self.demand(SHADOW.table, "--shadow-table NAME");
         let target = self.target();
-        let Sections { migration, source, shadow, state, engine, admin, log, .. } = self.sections;
+        let Sections { migration, source, shadow, state, engine, pointer, admin, log, .. } = self.sections;
         match (migration, source.present(), shadow.present()) {
             (Some(migration), Some(source), Some(shadow)) if self.mistakes.is_empty() => Ok(Settings {
                 migration,
@@ -122,6 +123,7 @@ impl Loaded {
                 target,
                 transform: self.rest.transform,
                 engine,
+                pointer,
                 admin,
                 log,
             }),

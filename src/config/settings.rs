@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 pub use crate::aws::ConnectionSettings;
+use crate::aws::PointerSettings;
 use crate::engine::EngineSettings;
 use crate::model::TableLayout;
 use crate::protocol::transform::Rule;
@@ -27,6 +28,8 @@ pub struct Settings {
     pub transform: Vec<Rule>,
     /// What an operator may tune.
     pub engine: EngineSettings,
+    /// The pointer that a cutover moves, if it moves one.
+    pub pointer: Option<PointerSettings>,
     /// The admin port.
     pub admin: AdminSettings,
     /// Logs.

@@ -166,8 +166,18 @@ fn files_that_cannot_be_read_are_reported_with_the_rest() {
     assert!(report.starts_with("SHADOWTABLE_CONFIG: the configuration file \"\" cannot be read: "), "{report}");
 }
 
+/// The rest of a `[cutover]` section in which everything is given.
+const CUTOVER: &str = r#"fence = "command"
+fence_command = "fence"
+unfence_command = "unfence"
+switch_command = "switch"
+pointer_table = "settings"
+pointer_key = '{"name": {"S": "table"}}'
+pointer_attribute = "value"
+"#;
+
 /// A value for each key that is not its default.
-const OTHER_VALUES: [(&str, &str); 39] = [
+const OTHER_VALUES: [(&str, &str); 57] = [
     ("admin.listen", "[::1]:1"),
     ("apply.abandon_seconds", "0"),
     ("apply.concurrency", "1"),
@@ -180,6 +190,24 @@ const OTHER_VALUES: [(&str, &str); 39] = [
     ("copy.page_items", "1"),
     ("copy.read_units_per_second", "1"),
     ("copy.segments", "1"),
+    ("cutover.drain_timeout_seconds", "1"),
+    ("cutover.fence", "manual"),
+    ("cutover.fence_command", "other"),
+    ("cutover.fenced_limit_seconds", "1"),
+    ("cutover.max_lag_seconds", "0"),
+    ("cutover.min_headroom_seconds", "0"),
+    ("cutover.pointer_attribute", "other"),
+    ("cutover.pointer_key", "{\"id\": {\"N\": \"1\"}}"),
+    ("cutover.pointer_table", "other"),
+    ("cutover.program_timeout_seconds", "0.1"),
+    ("cutover.quiet_seconds", "0.1"),
+    ("cutover.recheck_keys", "0"),
+    ("cutover.switch", "command"),
+    ("cutover.switch_command", "other"),
+    ("cutover.unfence_command", "other --now 'a b'"),
+    ("hooks.after_switch", "other"),
+    ("hooks.before_fence", "other"),
+    ("hooks.on_failure", "other"),
     ("lease.checkpoint_seconds", "0.05"),
     ("lease.duration_seconds", "600"),
     ("lease.grace_seconds", "0.1"),
@@ -211,16 +239,39 @@ const OTHER_VALUES: [(&str, &str); 39] = [
 
 #[test]
 fn every_key_has_its_effect_by_flag_and_by_variable() {
-    let plain = load_text(COMPLETE.as_bytes(), &Flags::default(), &[]);
-    assert_eq!(plain.known_keys().collect::<Vec<_>>(), OTHER_VALUES.map(|(key, _)| key));
-    let plain = plain.for_migration().unwrap();
+    let known = load_text(COMPLETE.as_bytes(), &Flags::default(), &[]);
+    assert_eq!(known.known_keys().collect::<Vec<_>>(), OTHER_VALUES.map(|(key, _)| key));
     for (key, value) in OTHER_VALUES {
-        let by_flag = load_text(COMPLETE.as_bytes(), &set(&[&format!("{key}={value}")]), &[]).for_migration();
-        let variable = environment::variable(key);
-        let by_variable = load_text(COMPLETE.as_bytes(), &Flags::default(), &[(&variable, value)]).for_migration();
+        // A program that switches and a pointer exclude each other.
+        let switch = if key == "cutover.switch_command" { "command" } else { "pointer" };
+        let file = format!("{COMPLETE}[cutover]\nswitch = \"{switch}\"\n{CUTOVER}");
+        let load = |flags: &Flags, environment: &[(&str, &str)]| {
+            load_text(file.as_bytes(), flags, environment).for_migration().unwrap()
+        };
+        let plain = load(&Flags::default(), &[]);
+        let by_flag = load(&set(&[&format!("{key}={value}")]), &[]);
+        let by_variable = load(&Flags::default(), &[(&environment::variable(key), value)]);
         assert_eq!(by_flag, by_variable, "{key}");
-        assert_ne!(by_flag.unwrap(), plain, "{key}");
+        assert_ne!(by_flag, plain, "{key}");
     }
+}
+
+#[test]
+fn what_a_cutover_needs_is_asked_for_together() {
+    let mistakes = report("[cutover]\nfence = \"command\"\nswitch = \"pointer\"\n", &Flags::default(), &[]);
+    let needs = [
+        "cutover.fence needs cutover.fence_command",
+        "cutover.fence needs cutover.unfence_command",
+        "cutover.switch needs cutover.pointer_attribute",
+        "cutover.switch needs cutover.pointer_key",
+        "cutover.switch needs cutover.pointer_table",
+    ];
+    for need in needs {
+        assert!(mistakes.iter().any(|mistake| mistake.contains(need)), "{need}: {mistakes:#?}");
+    }
+    assert_eq!(mistakes.len(), needs.len(), "{mistakes:#?}");
+    let unbalanced = report("[hooks]\non_failure = \"page 'me\"\n", &Flags::default(), &[]);
+    assert_eq!(unbalanced.len(), 1, "{unbalanced:#?}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::model::{TableDescription, Timestamp};
+use crate::protocol::cutover::Gate;
 use crate::protocol::lineage::ShardRecord;
 use crate::protocol::phase::Phase;
 use crate::protocol::slots::Reason;
@@ -28,13 +29,13 @@ macro_rules! entity {
     };
 }
 
-entity!(Meta, "META", 1);
+entity!(Meta, "META", 2);
 entity!(LeaseRecord, "LEASE", 1);
 entity!(Pin, "PIN", 1);
 entity!(ShardRecord, "SHARD", 1);
 entity!(SegmentRecord, "SEGMENT", 1);
 entity!(QuarantineRecord, "QUARANTINE", 1);
-entity!(CommandRecord, "COMMAND", 1);
+entity!(CommandRecord, "COMMAND", 2);
 entity!(EventRecord, "EVENT", 1);
 entity!(Live, "LIVE", 1);
 entity!(DirectoryRecord, "DIRECTORY", 1);
@@ -64,10 +65,31 @@ pub struct Meta {
     pub segments: u32,
     /// What an operator paused.
     pub paused: Paused,
+    /// The cutover under way, or the last one.
+    #[serde(default)]
+    pub cutover: Option<CutoverRecord>,
+    /// An operator put cutovers off.
+    #[serde(default)]
+    pub postponed: bool,
     /// Goes up with every `reseed`.
     pub generation: u32,
     /// When the migration was first run.
     pub created: Timestamp,
+}
+
+/// One cutover, as far as it got. Where it stands is the phase.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CutoverRecord {
+    /// Sorted by time, and unique.
+    pub id: String,
+    /// Who asked for it: a machine's name.
+    pub by: String,
+    /// When it began, on the service's clock.
+    pub begun: Timestamp,
+    /// When the fence stood, on the service's clock.
+    pub fenced: Option<Timestamp>,
+    /// Why it was given up, or what keeps it from going on.
+    pub trouble: Option<String>,
 }
 
 /// Tells a table apart from its namesakes.
@@ -193,6 +215,32 @@ pub enum CommandVerb {
     },
     /// End the migration.
     Abort,
+    /// Begin a cutover, or only look at its gates.
+    Cutover {
+        /// Only look.
+        dry_run: bool,
+        /// Who asks: a machine's name.
+        by: String,
+        /// The operator vouches that writes to the source are stopped.
+        fenced: bool,
+    },
+    /// Try the switch again.
+    SwitchAgain,
+    /// The operator vouches that the application uses the shadow.
+    DeclareSwitched,
+    /// Give the cutover up and allow writes to the source again. After the switch's intent: the operator vouches that
+    /// nothing writes to the shadow.
+    GiveUp {
+        /// The operator vouches for it.
+        vouched: bool,
+    },
+    /// Put cutovers off, or allow them again.
+    Postpone {
+        /// Whether they are put off.
+        postponed: bool,
+    },
+    /// End the migration after its switch.
+    Finish,
     /// Read quarantined items again.
     Retry {
         /// Their ids; all when empty.
@@ -207,6 +255,16 @@ pub struct Answer {
     pub done: bool,
     /// What was done, or why not.
     pub message: String,
+    /// The gates of a cutover, where they were asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gates: Vec<Gate>,
+}
+
+impl Answer {
+    /// An answer without gates.
+    pub fn new(done: bool, message: impl Into<String>) -> Self {
+        Self { done, message: message.into(), gates: Vec::new() }
+    }
 }
 
 /// `EVENT#<ulid>`: one line of the audit trail. It expires after a year.

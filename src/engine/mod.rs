@@ -8,12 +8,14 @@
 //! | `apply/` | the one applier: everything that is written to the shadow goes through it |
 //! | `copy/` | reads the source by segments and offers pages |
 //! | `tail/` | reads the source's stream by shards and offers changes |
+//! | `cutover/` | the steps of a cutover |
 //! | `retry` | waits between attempts |
 //!
 //! `copy` and `tail` never import each other: they meet in `apply`.
 
 pub mod apply;
 pub mod copy;
+pub mod cutover;
 pub mod entities;
 pub mod error;
 pub mod lease;
@@ -24,4 +26,6 @@ pub mod store;
 pub mod tail;
 
 pub use error::EngineError;
-pub use settings::{ApplySettings, CopySettings, EngineSettings, LeaseSettings, TailSettings};
+pub use settings::{
+    ApplySettings, CopySettings, CutoverSettings, EngineSettings, Fence, Hooks, LeaseSettings, Switch, TailSettings,
+};

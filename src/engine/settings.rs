@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use crate::ports::Program;
+use crate::protocol::cutover::Limits;
+
 /// All of the engine's settings.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct EngineSettings {
@@ -13,6 +16,8 @@ pub struct EngineSettings {
     pub tail: TailSettings,
     /// The lease.
     pub lease: LeaseSettings,
+    /// The cutover.
+    pub cutover: CutoverSettings,
 }
 
 /// The copy.
@@ -53,6 +58,8 @@ pub struct ApplySettings {
     pub quarantine_limit: u64,
     /// Source keys remembered for the benefit of pages being read, 1,000 or more. At this cap the oldest page is read again.
     pub overtaken_limit: usize,
+    /// Source keys remembered that changed last, 0 or more: a cutover compares them on both sides.
+    pub recent_keys: usize,
 }
 
 impl Default for ApplySettings {
@@ -65,6 +72,7 @@ impl Default for ApplySettings {
             request_timeout: Duration::from_secs(5),
             quarantine_limit: 1_000,
             overtaken_limit: 100_000,
+            recent_keys: 1_000,
         }
     }
 }
@@ -115,4 +123,105 @@ impl Default for LeaseSettings {
     fn default() -> Self {
         Self { duration: Duration::from_secs(15), checkpoint: Duration::from_secs(1), grace: Duration::from_secs(20) }
     }
+}
+
+/// The cutover.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CutoverSettings {
+    /// The highest lag with which one begins, 0 s to 1 h.
+    pub max_lag: Duration,
+    /// The least headroom with which one begins, 0 to 24 h: one that fails must find its history still there.
+    pub min_headroom: Duration,
+    /// For how long after the fence no change may arrive, 0.1 s to 10 min.
+    pub quiet: Duration,
+    /// How long the drain may take, 1 s to 1 h. Then the fence is undone.
+    pub drain_timeout: Duration,
+    /// How long one of the operator's programs may take, 0.1 s to 1 h. Then it is killed.
+    pub program_timeout: Duration,
+    /// How long the source may stay fenced before the switch's intent, 1 s to 24 h, a restart included. Then the fence
+    /// is undone.
+    pub fenced_limit: Duration,
+    /// How writes to the source are stopped; without it there is no cutover.
+    pub fence: Option<Fence>,
+    /// How the application is pointed at the shadow; without it there is no cutover.
+    pub switch: Option<Switch>,
+    /// Programs that are told of what happens.
+    pub hooks: Hooks,
+}
+
+impl CutoverSettings {
+    /// What the gates compare with.
+    pub fn limits(&self) -> Limits {
+        Limits { max_lag: self.max_lag, min_headroom: self.min_headroom }
+    }
+}
+
+impl Default for CutoverSettings {
+    fn default() -> Self {
+        Self {
+            max_lag: Duration::from_secs(10),
+            min_headroom: Duration::from_hours(12),
+            quiet: Duration::from_secs(10),
+            drain_timeout: Duration::from_mins(2),
+            program_timeout: Duration::from_mins(1),
+            fenced_limit: Duration::from_mins(5),
+            fence: None,
+            switch: None,
+            hooks: Hooks::default(),
+        }
+    }
+}
+
+/// How writes to the source are stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fence {
+    /// The operator stops them, and says so.
+    Manual,
+    /// Programs stop them and allow them again. Both may be run more than once.
+    Command {
+        /// Stops them.
+        fence: Program,
+        /// Allows them again.
+        unfence: Program,
+    },
+}
+
+impl Fence {
+    /// The word for people.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Manual => "manual",
+            Self::Command { .. } => "command",
+        }
+    }
+}
+
+/// How the application is pointed at the shadow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Switch {
+    /// A program does it. It may be run more than once.
+    Command(Program),
+    /// An item that the application reads names the table.
+    Pointer,
+}
+
+impl Switch {
+    /// The word for people.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Command(_) => "command",
+            Self::Pointer => "pointer",
+        }
+    }
+}
+
+/// Programs that are told of what happens.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Hooks {
+    /// Before the fence. Its failure ends the cutover.
+    pub before_fence: Option<Program>,
+    /// After the switch. Its failure is logged.
+    pub after_switch: Option<Program>,
+    /// When a step of a cutover failed. Its failure is logged.
+    pub on_failure: Option<Program>,
 }

@@ -40,6 +40,11 @@ impl KeySchema {
     }
 }
 
+/// One value of a key in DynamoDB's JSON notation, such as `{"S": "text"}`.
+pub fn key_value_from_json(typed: &Value) -> Option<AttributeValue> {
+    typed.as_object().filter(|typed| typed.len() == 1).and_then(read)
+}
+
 fn read(typed: &Map<String, Value>) -> Option<AttributeValue> {
     let (kind, value) = typed.iter().next()?;
     let text = value.as_str()?;

@@ -22,7 +22,7 @@ pub use decimal::Decimal;
 pub use fingerprint::fingerprint;
 pub use item::{Item, Measure, UnknownType};
 pub use key::{Key, KeyAttribute, KeyError, KeySchema, KeyType};
-pub use key_json::KeyJsonError;
+pub use key_json::{KeyJsonError, key_value_from_json};
 pub use layout::{
     Billing, IndexLayout, IndexStatus, Projection, StreamDescription, TableDescription, TableLayout, TableStatus,
     Throughput, ViewType,

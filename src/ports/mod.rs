@@ -4,6 +4,7 @@
 //! their pages), with no retry inside: retries have one owner, `engine::retry`. A reply that never came is
 //! [`Fault::Abandoned`]: the request may still take effect.
 
+mod application;
 mod clock;
 mod error;
 mod state;
@@ -11,6 +12,7 @@ mod state;
 use std::future::Future;
 use std::sync::Arc;
 
+pub use application::{Application, Program, ProgramFailure};
 pub use clock::Clock;
 pub use error::{Fault, PortError, Reaction};
 pub use state::{Entry, Guard, StateKey, StateStore};
@@ -20,7 +22,7 @@ pub use crate::model::{ListedShard, Moment, StartAt, Write};
 
 /// All ports of one migration: the single seam through which clients enter.
 pub trait Ports: Send + Sync + 'static {
-    /// Reads the source.
+    /// Reads the source, and the shadow.
     type Source: TableReader;
     /// The source's stream.
     type Feed: ChangeFeed;
@@ -30,11 +32,15 @@ pub trait Ports: Send + Sync + 'static {
     type Admin: TableAdmin;
     /// The state table's contents.
     type State: StateStore;
+    /// The application that uses the tables.
+    type Application: Application;
     /// Time and chance.
     type Clock: Clock;
 
     /// Reads the source.
     fn source(&self) -> &Self::Source;
+    /// Reads the shadow, for comparing it.
+    fn shadow_reader(&self) -> &Self::Source;
     /// The source's stream.
     fn feed(&self) -> &Self::Feed;
     /// Writes the shadow.
@@ -47,6 +53,8 @@ pub trait Ports: Send + Sync + 'static {
     fn state_admin(&self) -> &Self::Admin;
     /// The state table's contents.
     fn state(&self) -> &Self::State;
+    /// The application that uses the tables.
+    fn application(&self) -> &Self::Application;
     /// Time and chance.
     fn clock(&self) -> &Self::Clock;
 }

@@ -52,6 +52,9 @@ pub enum ShardStage {
 /// them, with a margin for clocks.
 const BEFORE_PIN_MARGIN: Duration = Duration::from_mins(15);
 
+/// Records' times are whole seconds, and so is the service's clock.
+const ROUNDING: Duration = Duration::from_secs(2);
+
 /// How long a shard may be listed without its parent being known until that counts as loss: listings may be
 /// inconsistent for a while.
 const ORPHAN_GRACE: Duration = Duration::from_mins(1);
@@ -114,13 +117,21 @@ pub struct Lineage {
     orphans: BTreeMap<String, (String, Timestamp)>,
     listed: Option<Timestamp>,
     pinned: Option<Timestamp>,
+    closed: bool,
 }
 
 impl Lineage {
     /// From what is stored. `pinned` is the time of the pin.
     pub fn restore(records: impl IntoIterator<Item = ShardRecord>, pinned: Timestamp) -> Self {
         let shards = records.into_iter().map(|record| (record.shard.clone(), record)).collect();
-        Self { shards, orphans: BTreeMap::new(), listed: None, pinned: Some(pinned) }
+        Self { shards, orphans: BTreeMap::new(), listed: None, pinned: Some(pinned), closed: false }
+    }
+
+    /// From now on a change would be late. A pinned shard of which no record was offered had none between the pin and
+    /// the drain, so what it holds from before the pin is told apart from what is late by the pin's time, give or take
+    /// the seconds to which records' times are rounded.
+    pub fn close(&mut self) {
+        self.closed = true;
     }
 
     /// Takes a listing; returns the shards that were not known, to be stored before they are read.
@@ -169,6 +180,11 @@ impl Lineage {
         found
     }
 
+    /// When the shards were last listed.
+    pub fn listed(&self) -> Option<Timestamp> {
+        self.listed
+    }
+
     /// The shards that may be read now: neither finished nor closed before the pin, and their parent is done with.
     pub fn readable(&self) -> impl Iterator<Item = &ShardRecord> {
         self.shards.values().filter(|record| record.is_unread() && self.parent_is_done(record))
@@ -194,7 +210,11 @@ impl Lineage {
         Ok(match (&record.position, record.stage) {
             (Some(position), _) => Start { at: StartAt::After(position.clone()), skip_before: None },
             (None, ShardStage::Pinned) => {
-                Start { at: StartAt::Beginning, skip_before: self.pinned.map(|pinned| pinned.minus(BEFORE_PIN_MARGIN)) }
+                let skip_before = |pinned: Timestamp| {
+                    if self.closed { pinned.plus(ROUNDING) } else { pinned.minus(BEFORE_PIN_MARGIN) }
+                };
+                let skip_before = self.pinned.map(skip_before);
+                Start { at: StartAt::Beginning, skip_before }
             }
             (None, _) => Start { at: StartAt::Beginning, skip_before: None },
         })

@@ -18,6 +18,23 @@ pub enum Phase {
     Copying,
     /// Set when every segment's last page is durable. The tail goes on; a restart resumes it from its checkpoints.
     Tailing,
+    /// Set when a cutover begins, before the fence is asked for: from now on the source may be fenced. A restart fences
+    /// again.
+    Fencing,
+    /// Set when the fence stands. A restart drains.
+    Fenced,
+    /// Set when every change is applied, as far as the drain can tell. A restart goes back to `fenced`: what was proven
+    /// held for the process that proved it.
+    Drained,
+    /// Set before the application is pointed at the shadow: the switch's intent. The applier is closed; nothing unfences
+    /// by itself any more. A restart switches again.
+    Switching,
+    /// Set when the application uses the shadow. The applier stays closed; a restart watches for late changes.
+    Switched,
+    /// Set when a cutover is given up: the source may be fenced still. A restart unfences again.
+    Unfencing,
+    /// Set by `finish`. Final: a restart refuses.
+    Finished,
     /// Set when history was lost, or a table was replaced. Nothing runs; only `reseed` or `abort` lead on.
     NeedsReseed,
     /// Set by `abort`. Final: a restart refuses.
@@ -33,6 +50,24 @@ pub enum Event {
     Pinned,
     /// Every segment's last page is durable.
     CopyComplete,
+    /// The operator began a cutover, and all gates held.
+    CutoverBegun,
+    /// Writes to the source are stopped, by the operator's word or program.
+    FenceStands,
+    /// Every change is applied, as far as the drain can tell.
+    Drained,
+    /// What the drain told is no longer certain: a change arrived, or the process was restarted.
+    Stirred,
+    /// The keys that changed lately are equal on both sides, and the applier is closed.
+    SwitchIntended,
+    /// The application uses the shadow.
+    Switched,
+    /// The cutover is given up before its intent, or after it by an operator who vouches that nothing was switched.
+    CutoverGivenUp,
+    /// Writes to the source are allowed again.
+    Unfenced,
+    /// The operator has no more use for the migration.
+    Finish,
     /// Records were trimmed unread, or the source, its stream or the shadow was replaced.
     HistoryLost,
     /// The operator starts over with an empty shadow.
@@ -53,25 +88,47 @@ pub struct Refused {
 
 /// The phase after `event`. The one place where phases change.
 pub fn next(phase: Phase, event: Event) -> Result<Phase, Refused> {
+    use Phase::{
+        Aborted, Copying, Drained, Fenced, Fencing, Finished, NeedsReseed, Planned, Provisioned, Switched, Switching,
+        Tailing, Unfencing,
+    };
     match (phase, event) {
-        (Phase::Planned, Event::ShadowReady) => Ok(Phase::Provisioned),
-        (Phase::Provisioned, Event::Pinned) => Ok(Phase::Copying),
-        (Phase::Copying, Event::CopyComplete) => Ok(Phase::Tailing),
-        // Before the pin too: a table that was recorded may be replaced at any time.
-        (Phase::Planned | Phase::Provisioned | Phase::Copying | Phase::Tailing, Event::HistoryLost) => {
-            Ok(Phase::NeedsReseed)
-        }
-        (Phase::Aborted, _) => Err(Refused { phase, event }),
-        (_, Event::Reseed) => Ok(Phase::Planned),
-        (_, Event::Abort) => Ok(Phase::Aborted),
+        (Planned, Event::ShadowReady) => Ok(Provisioned),
+        (Provisioned, Event::Pinned) => Ok(Copying),
+        (Copying, Event::CopyComplete) | (Unfencing, Event::Unfenced) => Ok(Tailing),
+        (Tailing, Event::CutoverBegun) => Ok(Fencing),
+        (Fencing, Event::FenceStands) | (Drained, Event::Stirred) => Ok(Fenced),
+        (Fenced, Event::Drained) => Ok(Drained),
+        (Drained, Event::SwitchIntended) => Ok(Switching),
+        (Switching, Event::Switched) => Ok(Switched),
+        (Fencing | Fenced | Drained | Switching, Event::CutoverGivenUp) => Ok(Unfencing),
+        (Switched, Event::Finish) => Ok(Finished),
+        // Before the pin too: a table that was recorded may be replaced at any time. While the source may be fenced, it
+        // is unfenced first.
+        (Planned | Provisioned | Copying | Tailing, Event::HistoryLost) => Ok(NeedsReseed),
+        (Planned | Provisioned | Copying | Tailing | NeedsReseed, Event::Reseed) => Ok(Planned),
+        (Planned | Provisioned | Copying | Tailing | NeedsReseed, Event::Abort) => Ok(Aborted),
         (phase, event) => Err(Refused { phase, event }),
     }
 }
 
 impl Phase {
     /// All phases, in the order in which a migration goes through them.
-    pub const ALL: [Self; 6] =
-        [Self::Planned, Self::Provisioned, Self::Copying, Self::Tailing, Self::NeedsReseed, Self::Aborted];
+    pub const ALL: [Self; 13] = [
+        Self::Planned,
+        Self::Provisioned,
+        Self::Copying,
+        Self::Tailing,
+        Self::Fencing,
+        Self::Fenced,
+        Self::Drained,
+        Self::Switching,
+        Self::Switched,
+        Self::Unfencing,
+        Self::Finished,
+        Self::NeedsReseed,
+        Self::Aborted,
+    ];
 
     /// The word used in the state table, in metrics and for people.
     pub const fn as_str(self) -> &'static str {
@@ -80,9 +137,29 @@ impl Phase {
             Self::Provisioned => "provisioned",
             Self::Copying => "copying",
             Self::Tailing => "tailing",
+            Self::Fencing => "fencing",
+            Self::Fenced => "fenced",
+            Self::Drained => "drained",
+            Self::Switching => "switching",
+            Self::Switched => "switched",
+            Self::Unfencing => "unfencing",
+            Self::Finished => "finished",
             Self::NeedsReseed => "needs-reseed",
             Self::Aborted => "aborted",
         }
+    }
+
+    /// Whether the source may be fenced.
+    pub const fn may_be_fenced(self) -> bool {
+        matches!(
+            self,
+            Self::Fencing | Self::Fenced | Self::Drained | Self::Switching | Self::Switched | Self::Unfencing
+        )
+    }
+
+    /// Whether the applier takes no more changes: the application may be writing to the shadow.
+    pub const fn is_closed(self) -> bool {
+        matches!(self, Self::Switching | Self::Switched | Self::Finished)
     }
 }
 
@@ -96,19 +173,81 @@ impl fmt::Display for Phase {
 mod tests {
     use super::*;
 
-    const EVENTS: [Event; 6] =
-        [Event::ShadowReady, Event::Pinned, Event::CopyComplete, Event::HistoryLost, Event::Reseed, Event::Abort];
+    const EVENTS: [Event; 15] = [
+        Event::ShadowReady,
+        Event::Pinned,
+        Event::CopyComplete,
+        Event::CutoverBegun,
+        Event::FenceStands,
+        Event::Drained,
+        Event::Stirred,
+        Event::SwitchIntended,
+        Event::Switched,
+        Event::CutoverGivenUp,
+        Event::Unfenced,
+        Event::Finish,
+        Event::HistoryLost,
+        Event::Reseed,
+        Event::Abort,
+    ];
 
-    #[test]
-    fn a_migration_goes_through_its_phases_in_order() {
-        let happy = [Event::ShadowReady, Event::Pinned, Event::CopyComplete];
-        let end = happy.into_iter().try_fold(Phase::Planned, next);
-        assert_eq!(end, Ok(Phase::Tailing));
+    /// The phases from which `event` leads to `to`.
+    fn ways_into(to: Phase) -> Vec<(Phase, Event)> {
+        let all = Phase::ALL.into_iter().flat_map(|phase| EVENTS.map(|event| (phase, event)));
+        all.filter(|&(phase, event)| next(phase, event) == Ok(to)).collect()
     }
 
     #[test]
-    fn nothing_leaves_aborted() {
-        assert!(EVENTS.into_iter().all(|event| next(Phase::Aborted, event).is_err()));
+    fn a_migration_goes_through_its_phases_in_order() {
+        let happy = [
+            Event::ShadowReady,
+            Event::Pinned,
+            Event::CopyComplete,
+            Event::CutoverBegun,
+            Event::FenceStands,
+            Event::Drained,
+            Event::SwitchIntended,
+            Event::Switched,
+            Event::Finish,
+        ];
+        let end = happy.into_iter().try_fold(Phase::Planned, next);
+        assert_eq!(end, Ok(Phase::Finished));
+    }
+
+    #[test]
+    fn a_switch_is_intended_only_after_the_drain_and_a_restart_drains_again() {
+        assert_eq!(ways_into(Phase::Switching), [(Phase::Drained, Event::SwitchIntended)]);
+        assert_eq!(ways_into(Phase::Drained), [(Phase::Fenced, Event::Drained)]);
+        assert_eq!(next(Phase::Drained, Event::Stirred), Ok(Phase::Fenced));
+    }
+
+    #[test]
+    fn a_phase_in_which_the_source_may_be_fenced_is_left_only_through_unfencing_or_the_switch() {
+        for phase in Phase::ALL.into_iter().filter(|phase| phase.may_be_fenced()) {
+            for event in EVENTS {
+                let Ok(to) = next(phase, event) else { continue };
+                let undone = (phase, to) == (Phase::Unfencing, Phase::Tailing);
+                let finished = (phase, to) == (Phase::Switched, Phase::Finished);
+                assert!(to.may_be_fenced() || undone || finished, "{phase} {event:?} {to}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_closed_applier_is_opened_only_by_an_operator_who_gives_up() {
+        for phase in Phase::ALL.into_iter().filter(|phase| phase.is_closed()) {
+            for event in EVENTS {
+                let Ok(to) = next(phase, event) else { continue };
+                assert!(to.is_closed() || event == Event::CutoverGivenUp, "{phase} {event:?} {to}");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_leaves_the_final_phases() {
+        for phase in [Phase::Aborted, Phase::Finished] {
+            assert!(EVENTS.into_iter().all(|event| next(phase, event).is_err()));
+        }
     }
 
     #[test]
@@ -118,29 +257,17 @@ mod tests {
     }
 
     #[test]
-    fn every_phase_but_the_last_can_be_left_by_reseed() {
-        let ways = Phase::ALL.map(|phase| next(phase, Event::Reseed).ok());
-        assert_eq!(
-            ways,
-            [
-                Some(Phase::Planned),
-                Some(Phase::Planned),
-                Some(Phase::Planned),
-                Some(Phase::Planned),
-                Some(Phase::Planned),
-                None
-            ]
-        );
+    fn reseed_and_abort_lead_out_of_every_phase_in_which_nothing_is_fenced() {
+        for phase in Phase::ALL {
+            let allowed = !phase.may_be_fenced() && !matches!(phase, Phase::Aborted | Phase::Finished);
+            assert_eq!(next(phase, Event::Reseed).is_ok(), allowed, "{phase}");
+            assert_eq!(next(phase, Event::Abort).is_ok(), allowed, "{phase}");
+        }
     }
 
     #[test]
     fn copying_is_entered_only_through_the_pin() {
-        let ways: Vec<_> = Phase::ALL
-            .into_iter()
-            .flat_map(|phase| EVENTS.map(|event| (phase, event)))
-            .filter(|&(phase, event)| next(phase, event) == Ok(Phase::Copying))
-            .collect();
-        assert_eq!(ways, [(Phase::Provisioned, Event::Pinned)]);
+        assert_eq!(ways_into(Phase::Copying), [(Phase::Provisioned, Event::Pinned)]);
     }
 
     #[test]

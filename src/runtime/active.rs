@@ -60,17 +60,36 @@ impl<P: Ports> Active<P> {
                     () = stop.cancelled() => return Ok(Outcome { quiet: true }),
                     prepared = self.prepare(&mut meta) => prepared.map(|pinned| first_pages = pinned),
                 },
-                Phase::Copying | Phase::Tailing => {
-                    match Box::pin(self.mirror(&mut meta, std::mem::take(&mut first_pages))).await {
-                        Ok(outcome) => return Ok(outcome),
-                        Err(error) => Err(error),
+                Phase::Copying
+                | Phase::Tailing
+                | Phase::Fencing
+                | Phase::Fenced
+                | Phase::Drained
+                | Phase::Switching
+                | Phase::Switched => match Box::pin(self.mirror(&mut meta, std::mem::take(&mut first_pages))).await {
+                    Ok(Some(outcome)) => return Ok(outcome),
+                    Ok(None) => Ok(()),
+                    Err(error) => Err(error),
+                },
+                Phase::Unfencing => tokio::select! {
+                    biased;
+                    () = stop.cancelled() => {
+                        tracing::error!("STOPPED WHILE THE SOURCE MAY BE FENCED: the next run undoes the fence");
+                        return Ok(Outcome { quiet: true });
                     }
-                }
+                    undone = self.undo_fence(&mut meta) => undone,
+                },
                 Phase::NeedsReseed => {
                     let reason = meta.value.reason.clone().unwrap_or_else(|| "history was lost".into());
                     return Err(EngineError::refused(
                         format!("the migration needs a reseed: {reason}"),
                         "start over with an empty shadow: `shadowtable reseed`; or end it: `shadowtable abort`",
+                    ));
+                }
+                Phase::Finished => {
+                    return Err(EngineError::refused(
+                        "the migration is finished: the application uses the shadow",
+                        "nothing is left to run; choose another migration.id to begin a new one",
                     ));
                 }
                 Phase::Aborted => {
@@ -81,11 +100,27 @@ impl<P: Ports> Active<P> {
                 }
             };
             if let Err(error) = outcome {
-                if let EngineError::Lost(reason) = &error {
-                    self.transition(&mut meta, Event::HistoryLost, Some(reason)).await?;
-                }
+                self.stopped_by(&mut meta, &error).await?;
                 return Err(error);
             }
+        }
+    }
+
+    /// Something ends the process. Before the switch's intent the source must not stay fenced for it.
+    async fn stopped_by(&self, meta: &mut Stored<Meta>, error: &EngineError) -> Result<(), EngineError> {
+        let phase = meta.value.phase;
+        if phase.may_be_fenced() && !matches!(error, EngineError::LeaseLost) {
+            tracing::error!(%phase, %error, "STOPPED BY AN ERROR WHILE THE SOURCE MAY BE FENCED");
+            if next(phase, Event::CutoverGivenUp).is_ok() && phase != Phase::Switching {
+                self.give_up(meta, &error.to_string()).await?;
+                self.undo_fence(meta).await?;
+            }
+        }
+        match error {
+            EngineError::Lost(reason) if next(meta.value.phase, Event::HistoryLost).is_ok() => {
+                self.transition(meta, Event::HistoryLost, Some(reason)).await
+            }
+            _ => Ok(()),
         }
     }
 
@@ -137,6 +172,8 @@ impl<P: Ports> Active<P> {
                 transform_hash: job.transform_hash(),
                 segments: job.engine.copy.segments,
                 paused: Paused::None,
+                cutover: None,
+                postponed: false,
                 generation: 1,
                 created: self.ports.clock().service(),
             };
@@ -157,7 +194,7 @@ impl<P: Ports> Active<P> {
             .filter(|(_, recorded, configured)| recorded != configured)
             .map(|(what, recorded, configured)| format!("  {what}: recorded {recorded}, configured {configured}"))
             .collect();
-        if changed.is_empty() || recorded.phase == Phase::Aborted {
+        if changed.is_empty() || matches!(recorded.phase, Phase::Aborted | Phase::Finished) {
             return Ok(meta);
         }
         Err(EngineError::refused(
@@ -208,7 +245,7 @@ impl<P: Ports> Active<P> {
         &self,
         meta: &mut Stored<Meta>,
         live: HashMap<String, RecordsPage>,
-    ) -> Result<Outcome, EngineError> {
+    ) -> Result<Option<Outcome>, EngineError> {
         let source = self.unchanged_source(&meta.value).await?;
         let pin = self.store.load::<Pin>(PIN).await?.map(|stored| stored.value).ok_or_else(|| EngineError::State {
             entry: PIN.into(),
@@ -240,9 +277,21 @@ impl<P: Ports> Active<P> {
         event: Event,
         reason: Option<&str>,
     ) -> Result<(), EngineError> {
+        self.transition_with(meta, event, reason, |_| {}).await
+    }
+
+    /// A transition, and what else changes with it in the same write.
+    pub(super) async fn transition_with(
+        &self,
+        meta: &mut Stored<Meta>,
+        event: Event,
+        reason: Option<&str>,
+        edit: impl FnOnce(&mut Meta),
+    ) -> Result<(), EngineError> {
         let phase =
             next(meta.value.phase, event).map_err(|refused| Violation::new(Invariant::PhaseTransitions, refused))?;
-        let value = Meta { phase, reason: reason.map(str::to_owned), ..meta.value.clone() };
+        let mut value = Meta { phase, reason: reason.map(str::to_owned), ..meta.value.clone() };
+        edit(&mut value);
         self.store.update(meta, value).await?;
         tracing::info!(%phase, reason, "the phase changed");
         let because = reason.map(|reason| format!(": {reason}")).unwrap_or_default();

@@ -15,6 +15,8 @@ pub(super) enum Done {
     GoesOn,
     /// The migration was ended.
     Ended,
+    /// The fence is to be undone, before anything else.
+    Unfences,
 }
 
 /// Commands without an answer, oldest first.
@@ -31,7 +33,7 @@ pub(super) async fn execute<P: Ports>(
     applier: &Applier<P>,
     command: &CommandRecord,
 ) -> Result<(Done, Answer), EngineError> {
-    let answer = |message: String| Answer { done: true, message };
+    let answer = |message: String| Answer::new(true, message);
     match &command.verb {
         CommandVerb::Pause { paused } => {
             let value = Meta { paused: *paused, ..meta.value.clone() };
@@ -67,7 +69,13 @@ pub(super) async fn execute<P: Ports>(
                 }
             }
             let done = wanted > 0 || ids.is_empty();
-            Ok((Done::GoesOn, Answer { done, message: format!("{wanted} items are read again from the source") }))
+            Ok((Done::GoesOn, Answer::new(done, format!("{wanted} items are read again from the source"))))
         }
+        CommandVerb::Cutover { .. }
+        | CommandVerb::SwitchAgain
+        | CommandVerb::DeclareSwitched
+        | CommandVerb::GiveUp { .. }
+        | CommandVerb::Postpone { .. }
+        | CommandVerb::Finish => Ok((Done::GoesOn, Answer::new(false, "not while nothing is mirrored"))),
     }
 }

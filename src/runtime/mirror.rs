@@ -10,9 +10,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::active::{Active, Outcome};
 use super::commands::{Done, execute, pending};
+use super::cutover::StepEnd;
 use super::status::{ApplyStatus, CopyStatus, LeaseStatus, MirrorStatus, TailStatus, status};
 use super::watch::watch_tables;
 use crate::engine::EngineError;
+use crate::engine::apply::core::Intake;
 use crate::engine::apply::mapping::Mapping;
 use crate::engine::apply::{Applier, Quarantine};
 use crate::engine::copy::{Copier, CopyParts};
@@ -20,6 +22,7 @@ use crate::engine::entities::{Live, Meta, Paused, Pin};
 use crate::engine::store::{LIVE, Stored};
 use crate::engine::tail::{Tail, TailParts};
 use crate::ports::{Clock, Ports, RecordsPage};
+use crate::protocol::cutover::Step;
 use crate::protocol::phase::{Event, Phase};
 
 /// How long the service keeps stream records.
@@ -33,20 +36,22 @@ const WATCH: Duration = Duration::from_secs(30);
 
 /// A running migration.
 pub(super) struct Mirror<'a, P> {
-    active: &'a Active<P>,
-    meta: &'a mut Stored<Meta>,
+    pub(super) active: &'a Active<P>,
+    pub(super) meta: &'a mut Stored<Meta>,
     /// What status and metrics see of `meta`.
     shown: Arc<Mutex<Meta>>,
     pin: Pin,
-    parts: Parts<P>,
+    pub(super) parts: Parts<P>,
     paused: watch::Sender<Paused>,
+    /// Changes after the switch's intent that were shouted about.
+    pub(super) late_told: u64,
 }
 
 /// The parts that work, and that status looks at.
-struct Parts<P> {
-    applier: Arc<Applier<P>>,
+pub(super) struct Parts<P> {
+    pub(super) applier: Arc<Applier<P>>,
     copier: Arc<Copier<P>>,
-    tail: Arc<Tail<P>>,
+    pub(super) tail: Arc<Tail<P>>,
     items_expected: u64,
 }
 
@@ -96,7 +101,15 @@ impl<'a, P: Ports> Mirror<'a, P> {
             settings: job.engine.tail.clone(),
             lease: job.engine.lease.clone(),
             paused: watching.clone(),
+            closed: meta.value.phase.is_closed(),
         };
+        applier.inspect(|core| {
+            core.set_intake(match meta.value.phase {
+                Phase::Switching => Intake::Held,
+                phase if phase.is_closed() => Intake::Closed,
+                _ => Intake::Open,
+            });
+        });
         let tail = Tail::resume(Arc::clone(ports), Arc::clone(&applier), Arc::clone(store), Arc::clone(meters), tail);
         let tail = Arc::new(tail.await?);
         let copy = CopyParts {
@@ -110,11 +123,21 @@ impl<'a, P: Ports> Mirror<'a, P> {
             Copier::resume(Arc::clone(ports), Arc::clone(&applier), Arc::clone(store), Arc::clone(meters), copy);
         let copier = Arc::new(copier.await?);
         let shown = Arc::new(Mutex::new(meta.value.clone()));
-        Ok(Self { active, meta, shown, pin, parts: Parts { applier, copier, tail, items_expected }, paused })
+        Ok(Self {
+            active,
+            meta,
+            shown,
+            pin,
+            parts: Parts { applier, copier, tail, items_expected },
+            paused,
+            late_told: 0,
+        })
     }
 
-    /// Runs until it is stopped, aborted, or cannot go on; then lets writes finish and saves checkpoints, within the grace.
-    pub(super) async fn run(mut self) -> Result<Outcome, EngineError> {
+    /// Runs until it is stopped, ended, or cannot go on; then lets writes finish and saves checkpoints, within the grace.
+    /// `None`: the phase is another one, in which nothing is mirrored.
+    pub(super) async fn run(mut self) -> Result<Option<Outcome>, EngineError> {
+        self.resume_cutover().await?;
         self.show();
         let (readers, writer) = (CancellationToken::new(), CancellationToken::new());
         let mut tasks = JoinSet::new();
@@ -122,7 +145,7 @@ impl<'a, P: Ports> Mirror<'a, P> {
         let ended = self.work(&mut tasks).await;
         // Without the lease nothing may be saved; after a defect nothing should be: what a panic left half done may look durable.
         if ended.as_ref().is_err_and(|error| matches!(error, EngineError::LeaseLost) || error.is_defect()) {
-            return ended.map(|()| Outcome { quiet: false });
+            return ended.map(|_| None);
         }
         let clock = self.active.ports.clock();
         let wound_down = tokio::select! {
@@ -130,12 +153,16 @@ impl<'a, P: Ports> Mirror<'a, P> {
             wound_down = self.wind_down(&mut tasks, &readers, &writer) => wound_down.map(|()| true),
             () = clock.sleep(self.active.job.engine.lease.grace) => Ok(false),
         };
-        ended?;
-        if !wound_down? {
+        let ended = ended?;
+        let in_time = wound_down?;
+        if !in_time {
             tracing::warn!("writes did not finish within the grace; what is not durable is read again by the next run");
-            return Ok(Outcome { quiet: false });
         }
-        Ok(Outcome { quiet: self.parts.applier.inspect(|core| core.nothing_can_land(clock.now())) })
+        if ended == Done::Unfences {
+            return Ok(None);
+        }
+        let quiet = in_time && self.parts.applier.inspect(|core| core.nothing_can_land(clock.now()));
+        Ok(Some(Outcome { quiet }))
     }
 
     fn start_tasks(
@@ -168,16 +195,26 @@ impl<'a, P: Ports> Mirror<'a, P> {
     }
 
     /// Until the operator, an error or the lease ends it.
-    async fn work(&mut self, tasks: &mut JoinSet<Result<Ended, EngineError>>) -> Result<(), EngineError> {
+    async fn work(&mut self, tasks: &mut JoinSet<Result<Ended, EngineError>>) -> Result<Done, EngineError> {
         let clock = self.active.ports.clock();
         let (stop, lost) = (self.active.stop.clone(), self.active.store.lease().lost().clone());
         let mut live_due = clock.now();
+        // A step ends with this function: one that is interrupted is begun again by the next run.
+        let mut steps = JoinSet::new();
+        self.start_step(&mut steps).await?;
         loop {
-            // The lease first, since nothing may be written without it; then stopping, then what failed, then commands.
+            // The lease first, since nothing may be written without it; then stopping, then what failed, then the cutover,
+            // then commands.
             tokio::select! {
                 biased;
                 () = lost.cancelled() => return Err(EngineError::LeaseLost),
-                () = stop.cancelled() => return Ok(()),
+                () = stop.cancelled() => {
+                    if Step::of(self.meta.value.phase).is_some() {
+                        let phase = self.meta.value.phase;
+                        tracing::error!(%phase, "STOPPED WHILE THE SOURCE MAY BE FENCED: the next run carries on or undoes it");
+                    }
+                    return Ok(Done::GoesOn);
+                }
                 Some(ended) = tasks.join_next(), if !tasks.is_empty() => {
                     match ended.map_err(|error| EngineError::Task(error.to_string()))?? {
                         Ended::CopyComplete => {
@@ -187,16 +224,23 @@ impl<'a, P: Ports> Mirror<'a, P> {
                         Ended::Stopped => {}
                     }
                 }
+                Some(ended) = steps.join_next(), if !steps.is_empty() => {
+                    let ended = ended.map_err(|error| EngineError::Task(error.to_string()))?;
+                    if self.step_ended(ended).await? {
+                        return Ok(Done::Unfences);
+                    }
+                    self.go_on(&mut steps).await?;
+                }
                 () = clock.sleep(COMMAND_POLL) => {
                     let live = clock.now() >= live_due;
                     // Both wait for a state table that is out of reach; stopping does not wait with them.
-                    let ended = tokio::select! {
+                    let done = tokio::select! {
                         biased;
-                        () = stop.cancelled() => return Ok(()),
-                        ended = self.attend(live) => ended?,
+                        () = stop.cancelled() => continue,
+                        done = self.attend(live, &mut steps) => done?,
                     };
-                    if ended {
-                        return Ok(());
+                    if done != Done::GoesOn {
+                        return Ok(done);
                     }
                     if live {
                         live_due = clock.now().plus(LIVE_REFRESH);
@@ -206,28 +250,39 @@ impl<'a, P: Ports> Mirror<'a, P> {
         }
     }
 
-    /// Looks after the state table. Returns whether the migration was ended.
-    async fn attend(&mut self, live: bool) -> Result<bool, EngineError> {
-        let ended = self.obey().await?;
-        if live && !ended {
+    /// Looks after the state table.
+    async fn attend(&mut self, live: bool, steps: &mut JoinSet<StepEnd>) -> Result<Done, EngineError> {
+        self.look_for_late();
+        let done = self.obey(steps).await?;
+        if live && done == Done::GoesOn {
             self.refresh_live().await?;
         }
-        Ok(ended)
+        Ok(done)
     }
 
-    /// Does what operators asked. Returns whether the migration was ended.
-    async fn obey(&mut self) -> Result<bool, EngineError> {
+    /// Does what operators asked.
+    async fn obey(&mut self, steps: &mut JoinSet<StepEnd>) -> Result<Done, EngineError> {
         for mut command in pending(&self.active.store).await? {
-            let (done, answer) = execute(self.active, self.meta, &self.parts.applier, &command.value).await?;
+            let (done, answer) = match self.cutover_command(&command.value.verb, steps).await? {
+                Some(done) => done,
+                None => execute(self.active, self.meta, &self.parts.applier, &command.value).await?,
+            };
             self.paused.send_replace(self.meta.value.paused);
             self.show();
             let answered = crate::engine::entities::CommandRecord { answer: Some(answer), ..command.value.clone() };
             self.active.store.update(&mut command, answered).await?;
-            if done == Done::Ended {
-                return Ok(true);
+            if done != Done::GoesOn {
+                return Ok(done);
             }
+            self.go_on(steps).await?;
         }
-        Ok(false)
+        Ok(Done::GoesOn)
+    }
+
+    /// Starts what the present phase asks for, unless a failed switch waits for the operator's word.
+    async fn go_on(&self, steps: &mut JoinSet<StepEnd>) -> Result<(), EngineError> {
+        let asks = self.meta.value.cutover.as_ref().is_some_and(|cutover| cutover.trouble.is_some());
+        if self.meta.value.phase == Phase::Switching && asks { Ok(()) } else { self.start_step(steps).await }
     }
 
     async fn refresh_live(&self) -> Result<(), EngineError> {
@@ -262,7 +317,7 @@ impl<'a, P: Ports> Mirror<'a, P> {
     }
 
     /// Lets status and metrics see the present state.
-    fn show(&self) {
+    pub(super) fn show(&self) {
         *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = self.meta.value.clone();
         let (working, shown, ports) = (self.parts.clone(), Arc::clone(&self.shown), Arc::clone(&self.active.ports));
         let lease = Arc::clone(self.active.store.lease());
@@ -276,7 +331,7 @@ impl<'a, P: Ports> Mirror<'a, P> {
 }
 
 impl<P: Ports> Parts<P> {
-    fn status(&self, phase: Phase, ports: &P) -> MirrorStatus {
+    pub(super) fn status(&self, phase: Phase, ports: &P) -> MirrorStatus {
         let (copy, tail, now) = (self.copier.progress(), self.tail.figures(), ports.clock().service());
         let (counts, superseded, quarantine, discarded, quiet) = self.applier.inspect(|core| {
             let (counts, superseded) = core.counts();

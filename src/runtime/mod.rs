@@ -7,6 +7,7 @@
 mod active;
 pub mod admin;
 mod commands;
+mod cutover;
 mod mirror;
 mod monitor;
 pub mod operator;

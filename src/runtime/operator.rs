@@ -80,6 +80,14 @@ pub async fn quarantine<P: Ports>(ports: &P, migration: &str) -> Result<Vec<Quar
     entries.iter().map(decode).collect()
 }
 
+/// The audit trail, oldest first.
+pub async fn audit<P: Ports>(ports: &P, migration: &str) -> Result<Vec<EventRecord>, EngineError> {
+    let entries = ports.state().list(&partition_of(migration), EVENT).await?;
+    let mut events: Vec<EventRecord> = entries.iter().map(decode).collect::<Result<_, _>>()?;
+    events.sort_by_key(|event| event.at);
+    Ok(events)
+}
+
 /// Asks the active process and waits for its answer. Fails when nobody holds the lease.
 pub async fn command<P: Ports>(ports: &P, migration: &str, verb: CommandVerb) -> Result<Answer, EngineError> {
     require(ports, migration).await?;

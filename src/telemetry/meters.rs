@@ -27,6 +27,7 @@ pub struct Meters {
     coalesced: Counter,
     superseded: Counter,
     pages_discarded: Counter,
+    late: Counter,
 }
 
 /// Capacity units are fractions; counters are whole. The rest is carried over.
@@ -76,6 +77,7 @@ impl Default for Meters {
             coalesced: counter!(names::COALESCED),
             superseded: counter!(names::SUPERSEDED),
             pages_discarded: counter!(names::PAGES_REREAD),
+            late: counter!(names::LATE),
         }
     }
 }
@@ -99,6 +101,11 @@ impl Meters {
     /// The source was read.
     pub fn read(&self, units: f64) {
         self.read_units.add(units);
+    }
+
+    /// Changes arrived after the switch's intent.
+    pub fn late(&self, changes: u64) {
+        self.late.increment(changes);
     }
 
     /// A change became durable.

@@ -71,6 +71,8 @@ metrics_table! {
     WRITE_UNITS = "shadowtable_consumed_write_units_total", Counter, Count, "Write capacity units consumed at the shadow; estimated where the endpoint does not say.";
     /// Pages read again.
     PAGES_REREAD = "shadowtable_pages_discarded_total", Counter, Count, "Pages read again because too many changes overtook them.";
+    /// Late changes.
+    LATE = "shadowtable_late_changes_total", Counter, Count, "Changes that arrived at the source after the switch's intent; they are in quarantine.";
     /// Quarantine.
     QUARANTINE = "shadowtable_quarantine_items", Gauge, Count, "Items that the shadow refuses for good.";
     /// Shards.

@@ -4,6 +4,7 @@
 //! calls it. A case that is not in the list is dead code, and the compiler says so.
 
 pub(crate) mod copying;
+pub(crate) mod cutover;
 pub(crate) mod fixtures;
 pub(crate) mod kills;
 pub(crate) mod quarantine;
@@ -81,6 +82,12 @@ macro_rules! for_each_case {
                 a_second_runner_stands_by_and_takes_over
                 a_takeover_at_the_default_lease
                 a_clean_stop_resumes_where_it_was;
+            cutover:
+                a_cutover_moves_a_writing_application_and_loses_nothing
+                a_gate_that_does_not_hold_refuses_with_its_remedy
+                a_fence_that_fails_hangs_or_lies_leaves_the_source_open
+                a_switch_that_fails_keeps_the_source_fenced_until_the_operator_decides
+                a_sigkill_after_each_audit_entry_comes_to_a_definite_end;
             kills:
                 thirty_sigkills_under_live_writes_lose_nothing;
             upsets:

@@ -66,7 +66,7 @@ fn more_items_in_quarantine_than_the_limit_stop_the_migration() {
         world.put("one-too-many", &[(REFUSED, "yes")]);
         match running.ended().await {
             Err(EngineError::Refused { problem, .. }) => {
-                assert!(problem.contains("4 items are in quarantine"), "{problem}")
+                assert!(problem.contains("4 items are in quarantine"), "{problem}");
             }
             other => panic!("{other:?}"),
         }

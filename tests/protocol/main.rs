@@ -9,6 +9,8 @@ mod checkpoints;
 #[cfg(test)]
 mod copies;
 #[cfg(test)]
+mod cutover;
+#[cfg(test)]
 #[path = "../support/fakes/mod.rs"]
 mod fakes;
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! What the applier knows, behind one lock: slots, ledgers and overtaken copies. Pure; time is an argument.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
-use super::mapping::Mapped;
+use super::mapping::{Mapped, late};
 use crate::model::{Key, Moment, Position, Timestamp};
 use crate::protocol::invariant::Violation;
 use crate::protocol::ledger::{Ledger, Unit};
@@ -63,11 +63,58 @@ pub struct Core {
     wanted: HashSet<Key>,
     latencies: Vec<Duration>,
     dropped: u64,
+    intake: Intake,
+    late: u64,
+    recent: Recent,
+}
+
+/// The source keys that changed last, each with the number of its last change.
+#[derive(Debug)]
+struct Recent {
+    changes: u64,
+    keys: HashMap<Key, u64>,
+    limit: usize,
+}
+
+impl Recent {
+    fn new(limit: usize) -> Self {
+        Self { changes: 0, keys: HashMap::new(), limit }
+    }
+
+    fn note(&mut self, source: &Key) {
+        self.changes += 1;
+        self.keys.insert(source.clone(), self.changes);
+        // Twice as many are let in, so that sorting out the oldest costs little for each.
+        if self.keys.len() > self.limit.saturating_mul(2) {
+            let newest = self.newest();
+            self.keys.retain(|_, change| newest.first().is_some_and(|(oldest, _)| *change >= *oldest));
+        }
+    }
+
+    /// As many as the limit allows, oldest first.
+    fn newest(&self) -> Vec<(u64, Key)> {
+        let mut keys: Vec<_> = self.keys.iter().map(|(key, change)| (*change, key.clone())).collect();
+        keys.sort_unstable_by_key(|(change, _)| *change);
+        keys.split_off(keys.len().saturating_sub(self.limit))
+    }
+}
+
+/// What becomes of changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Intake {
+    /// They are applied.
+    Open,
+    /// The application is being pointed at the shadow. Nothing is written any more: a change goes to quarantine as late,
+    /// and no checkpoint passes it, so that it is applied if the switch does not take place.
+    Held,
+    /// The application uses the shadow. As before, but quarantine is where a late change stays.
+    Closed,
 }
 
 impl Core {
-    /// Nothing offered yet. Source keys in collision are read again: a crash may have lost that one was freed.
-    pub fn new(slots: Slots, overtaken: Overtaken) -> Self {
+    /// Nothing offered yet. Source keys in collision are read again: a crash may have lost that one was freed. `recent`
+    /// source keys are remembered for a comparison.
+    pub fn new(slots: Slots, overtaken: Overtaken, recent: usize) -> Self {
         let mut core = Self {
             overtaken,
             ledgers: Vec::new(),
@@ -76,6 +123,9 @@ impl Core {
             wanted: HashSet::new(),
             latencies: Vec::new(),
             dropped: 0,
+            intake: Intake::Open,
+            late: 0,
+            recent: Recent::new(recent),
             slots,
         };
         let colliding: Vec<_> = core.slots.quarantined().collisions().cloned().collect();
@@ -83,6 +133,26 @@ impl Core {
             core.want(source);
         }
         core
+    }
+
+    /// Decides what becomes of changes from now on.
+    pub fn set_intake(&mut self, intake: Intake) {
+        self.intake = intake;
+    }
+
+    /// What becomes of changes.
+    pub fn intake(&self) -> Intake {
+        self.intake
+    }
+
+    /// Changes that came after the applier was closed.
+    pub fn late(&self) -> u64 {
+        self.late
+    }
+
+    /// The source keys that changed last, oldest first.
+    pub fn recent(&self) -> Vec<Key> {
+        self.recent.newest().into_iter().map(|(_, key)| key).collect()
     }
 
     /// A new reader.
@@ -110,7 +180,7 @@ impl Core {
         items: Vec<(Key, Option<Mapped>)>,
         now: Moment,
     ) -> Result<bool, Violation> {
-        if !self.overtaken.is_current(page.page) {
+        if self.intake != Intake::Open || !self.overtaken.is_current(page.page) {
             if let Some(ledger) = self.ledger(page.reader) {
                 ledger.give_up(page.unit);
             }
@@ -151,7 +221,8 @@ impl Core {
         mapped: Option<Mapped>,
         now: Moment,
     ) -> Result<bool, Violation> {
-        let current = self.overtaken.is_current(page) && !self.overtaken.overtook(source, page)?;
+        let current =
+            self.intake == Intake::Open && self.overtaken.is_current(page) && !self.overtaken.overtook(source, page)?;
         self.overtaken.end(page);
         if !current {
             self.rereads.push_back(source.clone());
@@ -167,13 +238,31 @@ impl Core {
         Ok(true)
     }
 
-    /// Offers a change: all of its operations, in one unit.
-    pub fn offer_change(&mut self, reader: Reader, mark: Mark, source: &Key, mapped: Vec<Mapped>, now: Moment) {
+    /// Offers a change: all of its operations, in one unit. `expired`: no request made it; after a switch that is the
+    /// shadow's own business.
+    pub fn offer_change(
+        &mut self,
+        reader: Reader,
+        mark: Mark,
+        source: &Key,
+        (mapped, expired): (Vec<Mapped>, bool),
+        now: Moment,
+    ) {
         self.overtaken.offered(source);
+        self.recent.note(source);
+        let mapped = match self.intake {
+            Intake::Open => mapped,
+            Intake::Held | Intake::Closed if expired => Vec::new(),
+            Intake::Held | Intake::Closed => {
+                self.late += 1;
+                vec![late(source)]
+            }
+        };
         let Some(unit) = self.ledger(reader).map(|ledger| ledger.open(mark)) else { return };
         self.offer(reader, unit, source, mapped, Lane::Tail, now);
+        let held = self.intake == Intake::Held;
         if let Some(ledger) = self.ledger(reader) {
-            ledger.close(unit);
+            if held { ledger.give_up(unit) } else { ledger.close(unit) }
         }
         self.absorb();
     }
@@ -190,7 +279,7 @@ impl Core {
 
     /// The next source key to be read again.
     pub fn take_reread(&mut self) -> Option<Key> {
-        self.rereads.pop_front()
+        if self.intake == Intake::Open { self.rereads.pop_front() } else { None }
     }
 
     /// A re-read could not be read: it is not forgotten.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::engine::error::EngineError;
 use crate::model::{AttributeValue, Item, Key, KeySchema, UnknownType, Write};
-use crate::protocol::slots::{Effect, Place};
+use crate::protocol::slots::{Effect, Place, Reason};
 use crate::protocol::transform::{Target, Transform};
 
 /// One operation, not yet offered.
@@ -49,8 +49,13 @@ impl Mapping {
         Ok(match self.transform.apply(item) {
             Ok(Target::Item { key, item }) => Some(self.put(source, key, item)?),
             Ok(Target::Nothing) => None,
-            Err(refusal) => Some(refuse(source, refusal.to_string())),
+            Err(refusal) => Some(refuse(source, Reason::Transform, refusal.to_string())),
         })
+    }
+
+    /// The shadow key of a source item, where its source key alone says it.
+    pub fn place_of(&self, source: &Key) -> Option<Key> {
+        self.transform.shadow_key_of_source_key(source)
     }
 
     /// A change: the item after it, and before it where that is known. A key-changing transform makes a deletion and a
@@ -99,6 +104,12 @@ impl Mapping {
     }
 }
 
-fn refuse(source: &Key, message: String) -> Mapped {
-    Mapped { place: Place::Unplaced(source.clone()), effect: Effect::Refuse(message), memory_bytes: 0, stored_bytes: 0 }
+/// A change that came after the switch's intent: the application may be writing to the shadow already.
+pub(super) fn late(source: &Key) -> Mapped {
+    refuse(source, Reason::Late, "the source changed after the switch; the change is not in the shadow".to_owned())
+}
+
+fn refuse(source: &Key, reason: Reason, message: String) -> Mapped {
+    let (place, effect) = (Place::Unplaced(source.clone()), Effect::Refuse(reason, message));
+    Mapped { place, effect, memory_bytes: 0, stored_bytes: 0 }
 }

@@ -21,7 +21,7 @@ pub use self::quarantine::Quarantine;
 use super::error::EngineError;
 use super::settings::ApplySettings;
 use super::store::Store;
-use crate::model::{Change, Item, Key, Moment};
+use crate::model::{Change, ChangeKind, Item, Key, Moment};
 use crate::ports::{Clock, Ports};
 use crate::protocol::overtaken::{Overtaken, PageRead};
 use crate::protocol::slots::{Lane, Quarantined, Rules, Slots};
@@ -70,7 +70,8 @@ impl<P: Ports> Applier<P> {
         meters: Arc<Meters>,
     ) -> Self {
         let rules = Rules { owned: mapping.is_owned(), abandon: settings.abandon };
-        let core = Core::new(Slots::new(rules, quarantined), Overtaken::new(settings.overtaken_limit));
+        let core =
+            Core::new(Slots::new(rules, quarantined), Overtaken::new(settings.overtaken_limit), settings.recent_keys);
         Self {
             ports,
             store,
@@ -137,7 +138,8 @@ impl<P: Ports> Applier<P> {
         let mapped = self.mapping.change(&change.key, new, change.old)?;
         self.wait_for_room(Lane::Tail).await;
         let mark = Mark::Record { position: change.position, created: change.created };
-        self.core().offer_change(reader, mark, &change.key, mapped, self.now());
+        let expired = change.kind == ChangeKind::Expire;
+        self.core().offer_change(reader, mark, &change.key, (mapped, expired), self.now());
         self.work.notify_one();
         Ok(())
     }

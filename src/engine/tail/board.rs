@@ -14,6 +14,9 @@ use crate::protocol::lineage::{Lineage, ShardRecord, ShardStage};
 /// An idle shard's known-through time is saved when it is so much older than the truth: headroom is counted in hours.
 const IDLE_SAVE: Duration = Duration::from_mins(1);
 
+/// A shard whose last poll is older was not polled in time: a poll comes once a minute at least.
+const FRESH: Duration = Duration::from_mins(2);
+
 /// All shards.
 pub(super) struct Board {
     pub(super) lineage: Lineage,
@@ -62,13 +65,44 @@ impl Board {
         self.reading.get(shard).map_or_else(stored, |reading| reading.watch.known_through)
     }
 
-    pub(super) fn polled(&mut self, shard: &str, records: usize, now: Timestamp) {
+    /// A poll was answered with this many records, of which so many were made by requests.
+    pub(super) fn polled(&mut self, shard: &str, records: usize, by_requests: usize, now: Timestamp) {
         if records > 0 {
             self.last_change = Some(now);
         }
         if let Some(reading) = self.reading.get_mut(shard) {
-            reading.watch.polled(records, now);
+            reading.watch.polled(records, by_requests, now);
         }
+    }
+
+    /// For how long, from `since` on and until a moment ago, every shard was polled without finding a change that a
+    /// request made. What stands against that, where something does.
+    pub(super) fn undisturbed(
+        &self,
+        since: Timestamp,
+        now: Timestamp,
+        progress: impl Fn(Reader) -> Progress,
+    ) -> Result<Duration, String> {
+        if self.lineage.listed().is_none_or(|listed| listed <= since) {
+            return Err("the stream's shards were not listed yet since then".into());
+        }
+        if let Some(record) = self.lineage.childless().next() {
+            return Err(format!("shard {} ended, and what continues it is not listed yet", record.shard));
+        }
+        let mut undisturbed = None::<Duration>;
+        for record in self.lineage.records().filter(|record| record.is_unread()) {
+            let reading = self.reading.get(&record.shard).filter(|reading| !reading.ended);
+            let Some(reading) = reading else { return Err(format!("shard {} is not being read", record.shard)) };
+            if progress(reading.reader).oldest_open.is_some() {
+                return Err(format!("changes of shard {} are not durable yet", record.shard));
+            }
+            let Some(last) = reading.watch.last_poll.filter(|last| now.since(*last) <= FRESH) else {
+                return Err(format!("shard {} does not answer", record.shard));
+            };
+            let span = reading.watch.undisturbed(since).min(last.since(since));
+            undisturbed = Some(undisturbed.map_or(span, |least| least.min(span)));
+        }
+        undisturbed.ok_or_else(|| "no shard is open".into())
     }
 
     /// A poll failed, or polling was paused.

@@ -3,6 +3,7 @@
 use tokio_util::sync::CancellationToken;
 
 use super::Tail;
+use crate::engine::apply::core::Intake;
 use crate::engine::error::EngineError;
 use crate::ports::{Clock, Ports};
 
@@ -29,6 +30,11 @@ impl<P: Ports> Tail<P> {
     /// Saves every checkpoint that moved. Children of a finished shard may be read only after this (invariant 4).
     pub async fn save(&self) -> Result<(), EngineError> {
         let due = self.board().due(self.settings.caught_up, |reader| self.applier.progress(reader))?;
+        // Should the switch not take place, what came meanwhile is read again and applied. Looked at last: what was due
+        // before the intake was held may be stored.
+        if self.applier.inspect(|core| core.intake()) == Intake::Held {
+            return Ok(());
+        }
         for (mut stored, record) in due {
             self.store.update(&mut stored, record).await?;
             let finished = self.board().saved(stored, self.ports.clock().service());

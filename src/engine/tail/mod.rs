@@ -81,6 +81,8 @@ pub struct TailParts {
     pub lease: LeaseSettings,
     /// What an operator paused.
     pub paused: watch::Receiver<Paused>,
+    /// The application may be writing to the shadow: what a pinned shard held before the pin is not late.
+    pub closed: bool,
 }
 
 impl<P: Ports> Tail<P> {
@@ -93,11 +95,14 @@ impl<P: Ports> Tail<P> {
         from: TailParts,
     ) -> Result<Self, EngineError> {
         let stored: Vec<Stored<ShardRecord>> = store.load_all(SHARD).await?;
-        let lineage = Lineage::restore(stored.iter().map(|stored| stored.value.clone()), from.pin.at);
+        let mut lineage = Lineage::restore(stored.iter().map(|stored| stored.value.clone()), from.pin.at);
+        if from.closed {
+            lineage.close();
+        }
         if let Some(lost) = lineage.lost(from.settings.retention_margin, ports.clock().service()) {
             return Err(lost.into());
         }
-        let TailParts { pin, live, settings, lease, paused } = from;
+        let TailParts { pin, live, settings, lease, paused, closed: _ } = from;
         let board = Mutex::new(Board::new(lineage, stored));
         let (live, turned, finished) = (Mutex::new(live), Notify::new(), Notify::new());
         Ok(Self { ports, applier, store, settings, lease, pin, board, live, paused, turned, finished, meters })
@@ -123,6 +128,18 @@ impl<P: Ports> Tail<P> {
         let now = self.ports.clock().service();
         let applier = &self.applier;
         self.board().figures(self.settings.caught_up, self.pin.at, now, |reader| applier.progress(reader))
+    }
+
+    /// For how long, from `since` on and until a moment ago, every shard was polled without finding a change that a
+    /// request made; or what stands against that.
+    pub fn undisturbed(&self, since: Timestamp) -> Result<Duration, String> {
+        let (now, applier) = (self.ports.clock().service(), &self.applier);
+        self.board().undisturbed(since, now, |reader| applier.progress(reader))
+    }
+
+    /// Lists the stream's shards soon.
+    pub fn list_soon(&self) {
+        self.finished.notify_one();
     }
 
     fn live(&self) -> MutexGuard<'_, HashMap<String, RecordsPage>> {

@@ -10,7 +10,7 @@ use crate::engine::apply::core::Reader;
 use crate::engine::entities::Paused;
 use crate::engine::error::EngineError;
 use crate::engine::retry::Retry;
-use crate::model::{Change, Image, Item, Key, StartAt, Timestamp};
+use crate::model::{Change, ChangeKind, Image, Item, Key, StartAt, Timestamp};
 use crate::ports::{ChangeFeed, Clock, Fault, PortError, Ports, Reaction, RecordsPage, ShardIterator, TableReader};
 use crate::protocol::lineage::{Lost, Start};
 
@@ -87,7 +87,8 @@ impl<P: Ports> Tail<P> {
         skip_before: Option<Timestamp>,
         at: &mut StartAt,
     ) -> Result<(), EngineError> {
-        self.board().polled(shard, page.changes.len(), self.ports.clock().service());
+        let by_requests = page.changes.iter().filter(|change| change.kind != ChangeKind::Expire).count();
+        self.board().polled(shard, page.changes.len(), by_requests, self.ports.clock().service());
         let read_back = self.read_back(&page.changes).await?;
         for mut change in page.changes {
             if skip_before.is_some_and(|before| change.created < before) {

@@ -62,8 +62,8 @@ pub struct Ticket {
 pub enum Effect {
     /// Write to the shadow.
     Write(Arc<Write>),
-    /// The transform refuses the item: quarantine it.
-    Refuse(String),
+    /// It cannot be written: quarantine it, for this reason and with this message.
+    Refuse(Reason, String),
     /// The transform no longer refuses the item.
     Accept,
 }
@@ -245,8 +245,8 @@ impl Slots {
     fn start(&mut self, place: Place, now: Moment) {
         let Some(slot) = self.places.get_mut(&place) else { return };
         match &slot.current.effect {
-            Effect::Refuse(message) => {
-                let mark = Mark::Set { reason: Reason::Transform, message: message.clone() };
+            Effect::Refuse(reason, message) => {
+                let mark = Mark::Set { reason: *reason, message: message.clone() };
                 self.record(&place, mark);
             }
             Effect::Accept => self.record_clear_or_finish(&place, now),

@@ -17,6 +17,8 @@ pub enum Reason {
     Collision,
     /// The transform makes no shadow item of it.
     Transform,
+    /// The source changed after the switch's intent: the change is not in the shadow.
+    Late,
 }
 
 impl Reason {
@@ -26,6 +28,7 @@ impl Reason {
             Self::Refused => "refused",
             Self::Collision => "collision",
             Self::Transform => "transform",
+            Self::Late => "late",
         }
     }
 }

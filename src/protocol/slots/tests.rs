@@ -196,7 +196,7 @@ fn what_the_transform_refuses_goes_to_quarantine_without_a_request() {
         memory_bytes: 0,
         stored_bytes: 0,
     };
-    slots.offer(refuse(Effect::Refuse("no key".into()), tickets.next()), at(0));
+    slots.offer(refuse(Effect::Refuse(Reason::Transform, "no key".into()), tickets.next()), at(0));
     assert!(slots.take(at(0)).unwrap().is_none());
     let recording = slots.drain().recordings.pop().unwrap();
     slots.recorded(&recording, at(0));

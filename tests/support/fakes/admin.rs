@@ -6,6 +6,7 @@ use std::sync::Arc;
 use shadowtable::model::{StreamDescription, TableDescription, TableLayout, TableStatus, ViewType};
 use shadowtable::ports::{CreateOptions, Fault, PortError, TableAdmin};
 
+use super::application::{SHADOW, SOURCE};
 use super::{Call, Process, State, failure, request};
 
 /// One of the three tables.
@@ -25,8 +26,8 @@ pub(crate) struct FakeAdmin {
 impl Role {
     const fn name(self) -> &'static str {
         match self {
-            Self::Source => "orders",
-            Self::Shadow => "orders-new",
+            Self::Source => SOURCE,
+            Self::Shadow => SHADOW,
             Self::State => "state",
         }
     }

@@ -8,6 +8,7 @@
 //! The world watches the rules that can be seen from outside and notes what it saw broken (`audit`).
 
 mod admin;
+mod application;
 mod audit;
 mod process;
 mod shadow;
@@ -20,6 +21,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+pub(crate) use application::{SHADOW, SOURCE};
 pub(crate) use process::{Death, FakePorts, Freeze, Process};
 pub(crate) use shadow::REFUSED;
 use shadowtable::model::{AttributeValue, Item, Key, KeySchema, TableLayout, Timestamp, ViewType};
@@ -79,6 +81,12 @@ pub(crate) struct State {
     wrote: u64,
     /// Shadow keys under way, by process.
     in_flight: BTreeSet<(u32, Key)>,
+    /// Writes to the source are stopped.
+    pub(crate) fenced: bool,
+    /// The table that the application uses.
+    pub(crate) pointer: String,
+    /// The operator's programs that were run, by name.
+    pub(crate) programs: Vec<String>,
 }
 
 /// One write to the source.
@@ -120,6 +128,9 @@ pub(crate) enum Call<'a> {
     StateDelete(&'a StateKey),
     Describe,
     Create,
+    Program(&'a str),
+    Pointer,
+    Point,
 }
 
 /// What becomes of a request.
@@ -209,6 +220,9 @@ impl World {
             epochs: HashMap::new(),
             wrote: 0,
             in_flight: BTreeSet::new(),
+            fenced: false,
+            pointer: SOURCE.to_owned(),
+            programs: Vec::new(),
             setup,
         };
         Arc::new(Self {

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::World;
 use super::admin::{FakeAdmin, Role};
+use super::application::FakeApplication;
 use super::shadow::FakeShadow;
 use super::source::FakeSource;
 use super::state::FakeStateStore;
@@ -139,12 +140,14 @@ impl Process {
 /// All ports of one process.
 pub(crate) struct FakePorts {
     source: FakeSource,
+    shadow_reader: FakeSource,
     feed: FakeFeed,
     shadow: FakeShadow,
     source_admin: FakeAdmin,
     shadow_admin: FakeAdmin,
     state_admin: FakeAdmin,
     state: FakeStateStore,
+    application: FakeApplication,
     clock: FakeClock,
 }
 
@@ -152,13 +155,15 @@ impl FakePorts {
     pub(crate) fn new(process: &Arc<Process>) -> Self {
         let admin = |role| FakeAdmin { process: Arc::clone(process), role };
         Self {
-            source: FakeSource(Arc::clone(process)),
+            source: FakeSource { process: Arc::clone(process), of_shadow: false },
+            shadow_reader: FakeSource { process: Arc::clone(process), of_shadow: true },
             feed: FakeFeed(Arc::clone(process)),
             shadow: FakeShadow(Arc::clone(process)),
             source_admin: admin(Role::Source),
             shadow_admin: admin(Role::Shadow),
             state_admin: admin(Role::State),
             state: FakeStateStore(Arc::clone(process)),
+            application: FakeApplication(Arc::clone(process)),
             clock: FakeClock(Arc::clone(process)),
         }
     }
@@ -170,10 +175,15 @@ impl Ports for FakePorts {
     type Shadow = FakeShadow;
     type Admin = FakeAdmin;
     type State = FakeStateStore;
+    type Application = FakeApplication;
     type Clock = FakeClock;
 
     fn source(&self) -> &FakeSource {
         &self.source
+    }
+
+    fn shadow_reader(&self) -> &FakeSource {
+        &self.shadow_reader
     }
 
     fn feed(&self) -> &FakeFeed {
@@ -198,6 +208,10 @@ impl Ports for FakePorts {
 
     fn state(&self) -> &FakeStateStore {
         &self.state
+    }
+
+    fn application(&self) -> &FakeApplication {
+        &self.application
     }
 
     fn clock(&self) -> &FakeClock {

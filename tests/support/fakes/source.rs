@@ -12,8 +12,11 @@ use super::{Call, Page, Process, State, World, Written, request, source_schema, 
 /// Items per page when the request says nothing.
 const PAGE_ITEMS: usize = 10;
 
-/// Reads the live table.
-pub(crate) struct FakeSource(pub(super) Arc<Process>);
+/// Reads the live table, or the shadow.
+pub(crate) struct FakeSource {
+    pub(super) process: Arc<Process>,
+    pub(super) of_shadow: bool,
+}
 
 impl World {
     /// The application writes an item: its key attribute `id`, these attributes, and its version in `v`. Returns the
@@ -55,12 +58,17 @@ pub(crate) fn key_of(state: &State, id: &str) -> Key {
 impl TableReader for FakeSource {
     async fn scan(&self, asked: &ScanRequest) -> Result<ScanPage, PortError> {
         let wanted = asked.clone();
-        request(&self.0, &Call::Scan, move |state, _, _| Ok(scan(state, &wanted))).await
+        assert!(!self.of_shadow, "nobody scans the shadow yet");
+        request(&self.process, &Call::Scan, move |state, _, _| Ok(scan(state, &wanted))).await
     }
 
     async fn get(&self, key: &Key) -> Result<Option<Item>, PortError> {
-        let wanted = key.clone();
-        request(&self.0, &Call::Get, move |state, _, _| Ok(state.source.get(&wanted).cloned())).await
+        let (wanted, of_shadow) = (key.clone(), self.of_shadow);
+        request(&self.process, &Call::Get, move |state, _, _| {
+            let table = if of_shadow { &state.shadow } else { &state.source };
+            Ok(table.get(&wanted).cloned())
+        })
+        .await
     }
 }
 

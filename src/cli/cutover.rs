@@ -1,0 +1,187 @@
+//! `cutover`, `unfence`, `postpone`, `finish` and `audit`: moving the application over.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::command::{ask, confirmed, failed};
+use super::connect::{for_state, host};
+use super::look::pretty;
+use super::output::{data, talk};
+use super::table::table;
+use super::{CutoverArgs, DONE, FAILED, PARTIAL, start};
+use crate::aws::AwsPorts;
+use crate::config::CommandSettings;
+use crate::engine::EngineError;
+use crate::engine::entities::{Answer, CommandVerb, EventRecord};
+use crate::ports::{Clock, Ports};
+use crate::protocol::cutover::Gate;
+use crate::protocol::phase::Phase;
+use crate::runtime::operator::{self, Overview, command};
+
+/// How often gates are looked at while they are waited for.
+const WAIT_POLL: Duration = Duration::from_secs(2);
+/// How often a cutover under way is looked at.
+const FOLLOW_POLL: Duration = Duration::from_millis(500);
+
+/// `cutover`.
+pub(super) fn cutover(settings: &CommandSettings, args: &CutoverArgs) -> ExitCode {
+    if args.declare_switched {
+        let question =
+            "Does the application use the shadow, all of it? Nothing will be applied to the shadow any more.";
+        if !args.yes && !confirmed(question) {
+            return ExitCode::from(FAILED);
+        }
+        return ask(settings, CommandVerb::DeclareSwitched);
+    }
+    start(&settings.log, async {
+        let ended = async {
+            let ports = for_state(&settings.state).await?;
+            Box::pin(drive(&ports, settings.migration.as_str(), args)).await
+        };
+        ended.await.unwrap_or_else(|error| failed(&error))
+    })
+}
+
+async fn drive(ports: &AwsPorts, id: &str, args: &CutoverArgs) -> Result<ExitCode, EngineError> {
+    let seen = operator::audit(ports, id).await?.len();
+    if args.again {
+        let answer = command(ports, id, CommandVerb::SwitchAgain).await?;
+        talk(&answer.message);
+        return if answer.done { follow(ports, id, seen).await } else { Ok(ExitCode::from(PARTIAL)) };
+    }
+    let begin = |dry_run, fenced| CommandVerb::Cutover { dry_run, by: host(), fenced };
+    let answer = loop {
+        let answer = command(ports, id, begin(true, false)).await?;
+        if answer.done || !args.wait {
+            break answer;
+        }
+        talk(&format!("waiting: {}", closed(&answer.gates)));
+        ports.clock().sleep(WAIT_POLL).await;
+    };
+    show(&answer);
+    if !answer.done || args.dry_run {
+        return Ok(ExitCode::from(if answer.done { DONE } else { PARTIAL }));
+    }
+    talk(
+        "There is no way back after the switch yet: writes to the shadow do not reach the source. Until the switch, any \
+         failure opens the source again.",
+    );
+    if !args.yes && !confirmed(&format!("Move the application of migration {id} over to the shadow now?")) {
+        return Ok(ExitCode::from(FAILED));
+    }
+    let mut answer = command(ports, id, begin(false, args.fenced)).await?;
+    let vouching = !answer.done && answer.gates.iter().all(|gate| gate.holds);
+    if vouching && !args.yes && confirmed("The fence is manual. Are writes to the source stopped, all of them?") {
+        answer = command(ports, id, begin(false, true)).await?;
+    }
+    if !answer.done {
+        show(&answer);
+        return Ok(ExitCode::from(PARTIAL));
+    }
+    talk(&answer.message);
+    follow(ports, id, seen).await
+}
+
+/// Tells what happens until the cutover ends or asks.
+async fn follow(ports: &AwsPorts, id: &str, mut seen: usize) -> Result<ExitCode, EngineError> {
+    loop {
+        let found = operator::overview(ports, id).await?;
+        let events = operator::audit(ports, id).await?;
+        for event in events.iter().skip(seen) {
+            talk(&format!("{}  {}", event.at, event.what));
+        }
+        seen = seen.max(events.len());
+        if let Some(end) = found.as_ref().and_then(end_of) {
+            return Ok(end);
+        }
+        ports.clock().sleep(FOLLOW_POLL).await;
+    }
+}
+
+/// How a cutover ended, if it did.
+fn end_of(found: &Overview) -> Option<ExitCode> {
+    let trouble = found.meta.cutover.as_ref().and_then(|cutover| cutover.trouble.as_deref());
+    match (found.meta.phase, trouble) {
+        (Phase::Switched | Phase::Finished, _) => {
+            talk("the application uses the shadow; `shadowtable finish` ends the migration when you need it no more");
+            Some(ExitCode::from(DONE))
+        }
+        (Phase::Switching, Some(trouble)) => {
+            talk(&format!(
+                "error: {trouble}\nhint: the source stays fenced. Look where the application writes; then `shadowtable cutover \
+                 --again`, or `--declare-switched`, or, if nothing writes to the shadow, `shadowtable unfence --vouch`"
+            ));
+            Some(ExitCode::from(FAILED))
+        }
+        (Phase::Tailing | Phase::NeedsReseed | Phase::Aborted, trouble) => {
+            talk(&format!("error: the cutover was given up: {}", trouble.unwrap_or("see `shadowtable audit`")));
+            Some(ExitCode::from(FAILED))
+        }
+        _ => None,
+    }
+}
+
+fn show(answer: &Answer) {
+    let row = |gate: &Gate| {
+        let remedy = if gate.holds { String::new() } else { gate.remedy.clone() };
+        [gate.name.clone(), if gate.holds { "holds" } else { "REFUSES" }.to_owned(), gate.figure.clone(), remedy]
+    };
+    if !answer.gates.is_empty() {
+        // A closed pipe is no reason to stop.
+        let _ = data(&table(["GATE", "", "FIGURE", "REMEDY"], answer.gates.iter().map(row)));
+    }
+    talk(&answer.message);
+}
+
+fn closed(gates: &[Gate]) -> String {
+    let closed: Vec<_> =
+        gates.iter().filter(|gate| !gate.holds).map(|gate| format!("{} ({})", gate.name, gate.figure)).collect();
+    closed.join(", ")
+}
+
+/// `unfence`.
+pub(super) fn unfence(settings: &CommandSettings, vouch: bool, yes: bool) -> ExitCode {
+    let question = "Does nothing write to the shadow? What was written there will not reach the source.";
+    if vouch && !yes && !confirmed(question) {
+        return ExitCode::from(FAILED);
+    }
+    ask(settings, CommandVerb::GiveUp { vouched: vouch })
+}
+
+/// `postpone`.
+pub(super) fn postpone(settings: &CommandSettings, off: bool) -> ExitCode {
+    ask(settings, CommandVerb::Postpone { postponed: !off })
+}
+
+/// `finish`.
+pub(super) fn finish(settings: &CommandSettings, yes: bool) -> ExitCode {
+    let question = "End the migration? Late changes at the source will no longer be noticed.";
+    if !yes && !confirmed(question) {
+        return ExitCode::from(FAILED);
+    }
+    ask(settings, CommandVerb::Finish)
+}
+
+/// `audit`.
+pub(super) fn audit(settings: &CommandSettings, as_json: bool) -> ExitCode {
+    start(&settings.log, async {
+        let found = async {
+            let ports = for_state(&settings.state).await?;
+            operator::audit(&*ports, settings.migration.as_str()).await
+        };
+        match found.await {
+            Ok(events) if as_json => data(&pretty(&json!(events.iter().map(document).collect::<Vec<_>>()))),
+            Ok(events) => {
+                let row = |event: &EventRecord| [event.at.to_string(), event.owner.clone(), event.what.clone()];
+                data(&table(["AT", "BY", "WHAT"], events.iter().map(row)))
+            }
+            Err(error) => failed(&error),
+        }
+    })
+}
+
+fn document(event: &EventRecord) -> serde_json::Value {
+    json!({ "at": event.at.to_string(), "by": event.owner, "what": event.what })
+}

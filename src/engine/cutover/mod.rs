@@ -1,0 +1,160 @@
+//! The steps of a cutover: each does one thing and says what it saw, or why it failed.
+//!
+//! Nothing here decides what follows or stores anything: that is the phase's business (`protocol::cutover`) and the
+//! runtime's. Every step may be run more than once, since a process that is killed in a step begins it again.
+
+mod programs;
+mod recheck;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use self::programs::{Occasion, Subject, run_hook, unfence};
+use super::apply::Applier;
+use super::settings::{CutoverSettings, Fence, Switch};
+use super::tail::Tail;
+use crate::model::Timestamp;
+use crate::ports::{Application, Clock, Fault, Ports, TableAdmin};
+use crate::protocol::cutover::Step;
+
+/// How often the drain looks.
+const DRAIN_POLL: Duration = Duration::from_millis(100);
+/// How often a pointer that could not be reached is tried again.
+const POINTER_POLL: Duration = Duration::from_secs(1);
+
+/// The steps of one cutover, over a running mirror.
+pub struct Steps<P> {
+    /// The ports.
+    pub ports: Arc<P>,
+    /// What it writes with.
+    pub applier: Arc<Applier<P>>,
+    /// What it reads with.
+    pub tail: Arc<Tail<P>>,
+    /// How it is done.
+    pub settings: CutoverSettings,
+    /// What programs are told.
+    pub subject: Subject,
+    /// When the fence stood.
+    pub fenced: Option<Timestamp>,
+    /// How long the source may stay fenced from now on.
+    pub left: Duration,
+}
+
+impl<P: Ports> Steps<P> {
+    /// Does one step. Before the switch's intent, it ends when the source was fenced for too long.
+    pub async fn run(&self, step: Step) -> Result<String, String> {
+        if matches!(step, Step::Switch | Step::Unfence) {
+            return self.act(step).await;
+        }
+        tokio::select! {
+            biased;
+            done = self.act(step) => done,
+            () = self.ports.clock().sleep(self.left) => {
+                let limit = self.settings.fenced_limit.as_secs_f64();
+                Err(format!("the cutover took longer than cutover.fenced_limit_seconds ({limit} s)"))
+            }
+        }
+    }
+
+    async fn act(&self, step: Step) -> Result<String, String> {
+        match step {
+            Step::Fence => self.fence().await,
+            Step::Drain => self.drain().await,
+            Step::Recheck => self.recheck().await,
+            Step::Switch => self.switch().await,
+            Step::Unfence => unfence(&*self.ports, &self.settings, &self.subject).await,
+        }
+    }
+
+    async fn fence(&self) -> Result<String, String> {
+        let hook = self.settings.hooks.before_fence.as_ref();
+        if let Some(said) = run_hook(&*self.ports, &self.settings, &self.subject, Occasion::BeforeFence, hook).await {
+            said.map_err(|error| format!("the hook before-fence failed: {error}"))?;
+        }
+        match &self.settings.fence {
+            None => Err("no [cutover] fence is configured".into()),
+            Some(Fence::Manual) => Ok("the operator vouches that writes to the source are stopped".into()),
+            Some(Fence::Command { fence, .. }) => {
+                let environment = self.subject.environment(Occasion::Fence);
+                match self.ports.application().run(fence, &environment, self.settings.program_timeout).await {
+                    Ok(output) => Ok(format!("the fence's program ended well{}", programs::quoted(&output))),
+                    Err(failure) => Err(format!("the fence's program {fence}: {failure}")),
+                }
+            }
+        }
+    }
+
+    /// Waits until no change arrived for long enough since the fence, and everything that arrived is durable.
+    async fn drain(&self) -> Result<String, String> {
+        let (clock, quiet) = (self.ports.clock(), self.settings.quiet);
+        let since = self.fenced.ok_or("the fence's time is not known")?;
+        let began = clock.now();
+        self.tail.list_soon();
+        let mut last;
+        loop {
+            let (settled, waiting) = self.applier.inspect(|core| (core.is_quiet(clock.now()), core.counts().0.held));
+            last = match self.tail.undisturbed(since) {
+                Err(obstacle) => obstacle,
+                Ok(_) if !settled => format!("{waiting} writes are not durable yet, or a request may still land"),
+                Ok(span) if span < quiet => {
+                    format!("no change arrived for {:.1} of {:.1} s", span.as_secs_f64(), quiet.as_secs_f64())
+                }
+                Ok(span) => {
+                    return Ok(format!("no change arrived for {:.1} s, and all are durable", span.as_secs_f64()));
+                }
+            };
+            if clock.now().since(began) >= self.settings.drain_timeout {
+                let limit = self.settings.drain_timeout.as_secs_f64();
+                return Err(format!("the source did not come to rest within {limit} s: {last}"));
+            }
+            clock.sleep(DRAIN_POLL).await;
+        }
+    }
+
+    /// Whether what the drain told still holds.
+    pub fn is_undisturbed(&self) -> Result<(), String> {
+        let since = self.fenced.ok_or("the fence's time is not known")?;
+        let span = self.tail.undisturbed(since)?;
+        let quiet = self.applier.inspect(|core| core.is_quiet(self.ports.clock().now()));
+        if span >= self.settings.quiet && quiet { Ok(()) } else { Err("a change arrived after the drain".into()) }
+    }
+
+    async fn switch(&self) -> Result<String, String> {
+        let application = self.ports.application();
+        match &self.settings.switch {
+            None => Err("no [cutover] switch is configured".into()),
+            Some(Switch::Command(program)) => {
+                let environment = self.subject.environment(Occasion::Switch);
+                match application.run(program, &environment, self.settings.program_timeout).await {
+                    Ok(output) => Ok(format!("the switch's program ended well{}", programs::quoted(&output))),
+                    Err(failure) => Err(format!("the switch's program {program}: {failure}")),
+                }
+            }
+            Some(Switch::Pointer) => self.point().await,
+        }
+    }
+
+    /// Lets the pointer name the shadow. A reply that was lost is looked after, so that the outcome is definite.
+    async fn point(&self) -> Result<String, String> {
+        let (application, clock) = (self.ports.application(), self.ports.clock());
+        let (from, to) = (self.ports.source_admin().name(), self.ports.shadow_admin().name());
+        let began = clock.now();
+        loop {
+            let moved = application.point(from, to).await;
+            let problem = match moved {
+                Ok(()) => return Ok(format!("the pointer names {to}")),
+                Err(error) if error.fault == Fault::Conflict => match application.pointer().await {
+                    Ok(Some(named)) if named == to => return Ok(format!("the pointer names {to}")),
+                    Ok(Some(named)) => return Err(format!("the pointer names {named}, which is not {from}")),
+                    Ok(None) => return Err("there is no pointer".into()),
+                    Err(error) => error,
+                },
+                Err(error) => error,
+            };
+            if clock.now().since(began) >= self.settings.program_timeout {
+                return Err(format!("the pointer cannot be moved: {problem}"));
+            }
+            clock.sleep(POINTER_POLL).await;
+        }
+    }
+}

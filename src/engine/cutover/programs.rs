@@ -1,0 +1,110 @@
+//! The operator's programs, and what they are told.
+
+use std::fmt;
+
+use crate::engine::settings::{CutoverSettings, Fence};
+use crate::ports::{Application, Ports, Program, ProgramFailure};
+
+/// As much of a program's output as goes into the audit trail, in characters.
+const QUOTED: usize = 200;
+
+/// What a program is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// The migration's id.
+    pub migration: String,
+    /// The cutover's id.
+    pub cutover: String,
+    /// The source.
+    pub source_table: String,
+    /// The shadow.
+    pub shadow_table: String,
+    /// Why, where something failed.
+    pub reason: String,
+}
+
+/// What a program is run for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Occasion {
+    /// A hook.
+    BeforeFence,
+    /// Stop writes to the source.
+    Fence,
+    /// Allow them again.
+    Unfence,
+    /// Point the application at the shadow.
+    Switch,
+    /// A hook.
+    AfterSwitch,
+    /// A hook.
+    OnFailure,
+}
+
+impl Occasion {
+    /// The word that the program sees.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::BeforeFence => "before-fence",
+            Self::Fence => "fence",
+            Self::Unfence => "unfence",
+            Self::Switch => "switch",
+            Self::AfterSwitch => "after-switch",
+            Self::OnFailure => "on-failure",
+        }
+    }
+}
+
+impl fmt::Display for Occasion {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.as_str())
+    }
+}
+
+impl Subject {
+    /// The environment of a program, besides the process's own.
+    pub fn environment(&self, occasion: Occasion) -> Vec<(&'static str, String)> {
+        vec![
+            ("SHADOWTABLE_OCCASION", occasion.to_string()),
+            ("SHADOWTABLE_MIGRATION_ID", self.migration.clone()),
+            ("SHADOWTABLE_CUTOVER_ID", self.cutover.clone()),
+            ("SHADOWTABLE_SOURCE", self.source_table.clone()),
+            ("SHADOWTABLE_SHADOW", self.shadow_table.clone()),
+            ("SHADOWTABLE_REASON", self.reason.clone()),
+        ]
+    }
+}
+
+/// Allows writes to the source again.
+pub async fn unfence<P: Ports>(ports: &P, settings: &CutoverSettings, subject: &Subject) -> Result<String, String> {
+    match &settings.fence {
+        None => Err("no [cutover] fence is configured any more, so nothing tells how to undo it".into()),
+        Some(Fence::Manual) => Ok("the operator may allow writes to the source again".into()),
+        Some(Fence::Command { unfence, .. }) => {
+            let environment = subject.environment(Occasion::Unfence);
+            match ports.application().run(unfence, &environment, settings.program_timeout).await {
+                Ok(output) => Ok(format!("the unfence's program ended well{}", quoted(&output))),
+                Err(failure) => Err(format!("the unfence's program {unfence}: {failure}")),
+            }
+        }
+    }
+}
+
+/// Runs a hook, if there is one.
+pub async fn run_hook<P: Ports>(
+    ports: &P,
+    settings: &CutoverSettings,
+    subject: &Subject,
+    occasion: Occasion,
+    hook: Option<&Program>,
+) -> Option<Result<String, ProgramFailure>> {
+    let hook = hook?;
+    Some(ports.application().run(hook, &subject.environment(occasion), settings.program_timeout).await)
+}
+
+/// The end of what a program wrote, for a sentence.
+pub(super) fn quoted(output: &str) -> String {
+    let output = output.trim();
+    let skipped = output.chars().count().saturating_sub(QUOTED);
+    let end: String = output.chars().skip(skipped).collect();
+    if end.is_empty() { String::new() } else { format!(", having said: {end}") }
+}

@@ -1,0 +1,80 @@
+//! Compares the keys that changed lately on both sides. It cannot find what was never read: that is the drain's business.
+
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use super::Steps;
+use crate::engine::apply::mapping::Mapping;
+use crate::engine::retry::Retry;
+use crate::model::{Item, Key};
+use crate::ports::{Ports, Reaction, TableReader};
+use crate::protocol::slots::{Effect, Place};
+
+/// Keys compared at the same time.
+const AT_ONCE: usize = 16;
+/// Differences told at most.
+const TOLD: usize = 3;
+
+impl<P: Ports> Steps<P> {
+    /// Fails at the first keys that differ.
+    pub(super) async fn recheck(&self) -> Result<String, String> {
+        let mut keys = self.applier.inspect(|core| core.recent()).into_iter();
+        let (mut compared, mut different, mut flying) = (0_usize, Vec::new(), JoinSet::new());
+        loop {
+            while flying.len() < AT_ONCE {
+                let Some(key) = keys.next() else { break };
+                let (ports, applier) = (Arc::clone(&self.ports), Arc::clone(&self.applier));
+                flying.spawn(async move { differs(&*ports, applier.mapping(), &key).await });
+            }
+            let Some(ended) = flying.join_next().await else { break };
+            compared += 1;
+            different.extend(ended.map_err(|error| error.to_string())??);
+        }
+        if different.is_empty() {
+            return Ok(format!("{compared} keys that changed lately are equal on both sides"));
+        }
+        different.truncate(TOLD);
+        Err(format!("source and shadow differ: {}", different.join("; ")))
+    }
+}
+
+/// How a key differs, without naming it: this goes into the log and the audit trail.
+async fn differs<P: Ports>(ports: &P, mapping: &Mapping, source: &Key) -> Result<Option<String>, String> {
+    let item = get(ports, ports.source(), source).await?;
+    let expected = match item {
+        Some(item) => mapping.item(source, item).map_err(|error| error.to_string())?,
+        None => None,
+    };
+    let (place, image) = match expected {
+        Some(mapped) => match (mapped.place, mapped.effect) {
+            (Place::Shadow(key), Effect::Write(write)) => (key, write.image.clone()),
+            _ => return Ok(Some("an item has no place in the shadow".into())),
+        },
+        // Where it was before is known only if its key says so.
+        None => match mapping.place_of(source) {
+            Some(key) => (key, None),
+            None => return Ok(None),
+        },
+    };
+    let found = get(ports, ports.shadow_reader(), &place).await?;
+    Ok(match (image, found) {
+        (None, None) => None,
+        (Some(expected), Some(found)) if expected.same_as(&found) => None,
+        (Some(_), Some(_)) => Some("an item's image is another one in the shadow".into()),
+        (Some(_), None) => Some("an item is missing in the shadow".into()),
+        // Under a transform that is not injective it may be another item's.
+        (None, Some(_)) if mapping.is_owned() => None,
+        (None, Some(_)) => Some("an item that is gone from the source is in the shadow".into()),
+    })
+}
+
+async fn get<P: Ports>(ports: &P, table: &impl TableReader, key: &Key) -> Result<Option<Item>, String> {
+    let mut retry = Retry::default();
+    loop {
+        match table.get(key).await {
+            Err(error) if error.fault.reaction() == Reaction::BackOff => retry.wait(ports.clock()).await,
+            other => return other.map_err(|error| error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,393 @@
+//! Drives a cutover: starts the step of the present phase, and turns its end into the next phase.
+//!
+//! Each step is written to the audit trail before and after. The phase says all that a restart needs; see
+//! `protocol::cutover` for what follows on what.
+
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use super::active::Active;
+use super::commands::{Done, pending};
+use super::mirror::Mirror;
+use super::unique_name;
+use crate::engine::EngineError;
+use crate::engine::apply::core::Intake;
+use crate::engine::cutover::{Occasion, Steps, Subject, run_hook, unfence};
+use crate::engine::entities::{Answer, CommandRecord, CommandVerb, CutoverRecord, Meta, Paused};
+use crate::engine::store::Stored;
+use crate::engine::{Fence, Switch};
+use crate::model::{IndexStatus, TableStatus};
+use crate::ports::{Clock, Ports, TableAdmin};
+use crate::protocol::cutover::{Figures, Gate, Step, gates};
+use crate::protocol::phase::{Event, Phase};
+
+/// How long to wait until a fence that could not be undone is tried again.
+const UNFENCE_AGAIN: Duration = Duration::from_secs(10);
+/// How often commands are looked for meanwhile.
+const COMMAND_POLL: Duration = Duration::from_millis(500);
+
+/// How a step ended.
+pub(super) type StepEnd = (Step, Result<String, String>);
+
+/// What programs are told.
+fn subject(meta: &Meta) -> Subject {
+    let cutover = meta.cutover.as_ref();
+    Subject {
+        migration: meta.migration.clone(),
+        cutover: cutover.map(|cutover| cutover.id.clone()).unwrap_or_default(),
+        source_table: meta.source_table.clone(),
+        shadow_table: meta.shadow_table.clone(),
+        reason: cutover.and_then(|cutover| cutover.trouble.clone()).unwrap_or_default(),
+    }
+}
+
+impl<P: Ports> Active<P> {
+    /// Gives a cutover up whose fence may stand. The next phase undoes it.
+    pub(super) async fn give_up(&self, meta: &mut Stored<Meta>, reason: &str) -> Result<(), EngineError> {
+        self.transition_with(meta, Event::CutoverGivenUp, None, |meta| {
+            if let Some(cutover) = &mut meta.cutover {
+                cutover.trouble = Some(reason.to_owned());
+            }
+        })
+        .await
+    }
+
+    /// Undoes the fence, again and again until it is undone or an operator vouches that it is.
+    pub(super) async fn undo_fence(&self, meta: &mut Stored<Meta>) -> Result<(), EngineError> {
+        let (settings, subject) = (&self.job.engine.cutover, subject(&meta.value));
+        self.audit("cutover: the unfence begins").await?;
+        let mut told = false;
+        loop {
+            match unfence(&*self.ports, settings, &subject).await {
+                Ok(seen) => {
+                    self.audit(&format!("cutover: the unfence ended: {seen}")).await?;
+                    break;
+                }
+                Err(reason) => {
+                    tracing::error!(reason, "THE SOURCE MAY STILL BE FENCED: undoing the fence failed; trying again");
+                    if !std::mem::replace(&mut told, true) {
+                        self.audit(&format!("cutover: the unfence failed: {reason}")).await?;
+                    }
+                }
+            }
+            if self.operator_unfenced().await? {
+                self.audit("cutover: the operator vouches that writes to the source are allowed again").await?;
+                break;
+            }
+        }
+        self.transition(meta, Event::Unfenced, None).await?;
+        let hooks = &settings.hooks;
+        self.tell(&subject, Occasion::OnFailure, hooks.on_failure.as_ref()).await
+    }
+
+    /// Waits for a while for an operator who did by hand what the program cannot.
+    async fn operator_unfenced(&self) -> Result<bool, EngineError> {
+        let clock = self.ports.clock();
+        let until = clock.now().plus(UNFENCE_AGAIN);
+        while clock.now() < until {
+            for mut command in pending(&self.store).await? {
+                let vouched = command.value.verb == CommandVerb::GiveUp { vouched: true };
+                let answer = if vouched {
+                    Answer::new(true, "the migration goes on tailing")
+                } else {
+                    Answer::new(false, "the fence is being undone; its program fails: see `shadowtable audit`")
+                };
+                let answered = CommandRecord { answer: Some(answer), ..command.value.clone() };
+                self.store.update(&mut command, answered).await?;
+                if vouched {
+                    return Ok(true);
+                }
+            }
+            clock.sleep(COMMAND_POLL).await;
+        }
+        Ok(false)
+    }
+
+    /// Runs a hook whose failure changes nothing.
+    async fn tell(
+        &self,
+        subject: &Subject,
+        occasion: Occasion,
+        hook: Option<&crate::ports::Program>,
+    ) -> Result<(), EngineError> {
+        match run_hook(&*self.ports, &self.job.engine.cutover, subject, occasion, hook).await {
+            None => Ok(()),
+            Some(Ok(_)) => self.audit(&format!("the hook {occasion} ended well")).await,
+            Some(Err(failure)) => {
+                tracing::error!(%failure, %occasion, "a hook failed");
+                self.audit(&format!("the hook {occasion} failed: {failure}")).await
+            }
+        }
+    }
+}
+
+impl<P: Ports> Mirror<'_, P> {
+    /// Starts the step of the present phase, if it has one and it is not under way.
+    pub(super) async fn start_step(&self, steps: &mut JoinSet<StepEnd>) -> Result<(), EngineError> {
+        let Some(step) = Step::of(self.meta.value.phase).filter(|_| steps.is_empty()) else { return Ok(()) };
+        let work = self.steps();
+        self.active.audit(&format!("cutover: the {step} begins")).await?;
+        tracing::info!(%step, "a step of the cutover begins");
+        steps.spawn(async move { (step, work.run(step).await) });
+        Ok(())
+    }
+
+    fn steps(&self) -> Steps<P> {
+        let (settings, cutover) = (&self.active.job.engine.cutover, self.meta.value.cutover.as_ref());
+        let now = self.active.ports.clock().service();
+        let begun = cutover.map_or(now, |cutover| cutover.begun);
+        Steps {
+            ports: self.active.ports.clone(),
+            applier: self.parts.applier.clone(),
+            tail: self.parts.tail.clone(),
+            settings: settings.clone(),
+            subject: subject(&self.meta.value),
+            fenced: cutover.and_then(|cutover| cutover.fenced),
+            left: settings.fenced_limit.saturating_sub(now.since(begun)),
+        }
+    }
+
+    /// A restart in the middle of a cutover: what was drained must be drained again.
+    pub(super) async fn resume_cutover(&mut self) -> Result<(), EngineError> {
+        let phase = self.meta.value.phase;
+        if phase.may_be_fenced() && phase != Phase::Switched {
+            tracing::warn!(%phase, "a cutover was under way: the source may be fenced; it goes on");
+        }
+        if phase == Phase::Drained {
+            self.active.transition(self.meta, Event::Stirred, Some("the process was restarted")).await?;
+        }
+        Ok(())
+    }
+
+    /// A step ended. Returns whether the fence is to be undone now.
+    pub(super) async fn step_ended(&mut self, (step, end): StepEnd) -> Result<bool, EngineError> {
+        let active = self.active;
+        match end {
+            Ok(seen) => {
+                tracing::info!(%step, seen, "a step of the cutover ended");
+                active.audit(&format!("cutover: the {step} ended: {seen}")).await?;
+                match step {
+                    Step::Fence => {
+                        let fenced = active.ports.clock().service();
+                        let note = |meta: &mut Meta| {
+                            if let Some(cutover) = &mut meta.cutover {
+                                cutover.fenced = Some(fenced);
+                            }
+                        };
+                        active.transition_with(self.meta, step.done(), None, note).await?;
+                    }
+                    Step::Recheck => self.intend().await?,
+                    Step::Switch => self.switched().await?,
+                    Step::Drain | Step::Unfence => active.transition(self.meta, step.done(), None).await?,
+                }
+                self.show();
+                Ok(false)
+            }
+            Err(reason) => {
+                tracing::error!(%step, reason, "a step of the cutover failed");
+                active.audit(&format!("cutover: the {step} failed: {reason}")).await?;
+                if step.failed().is_some() {
+                    active.give_up(self.meta, &format!("the {step} failed: {reason}")).await?;
+                    self.show();
+                    return Ok(true);
+                }
+                self.ask(&reason).await?;
+                Ok(false)
+            }
+        }
+    }
+
+    /// After the intent nothing is undone by itself: an operator decides.
+    async fn ask(&mut self, reason: &str) -> Result<(), EngineError> {
+        tracing::error!(
+            reason,
+            "THE SWITCH FAILED and the source stays fenced. Look where the application writes, then: `shadowtable cutover \
+             --again`, or `--declare-switched`, or, if nothing writes to the shadow, `shadowtable unfence --vouch`"
+        );
+        let mut value = self.meta.value.clone();
+        if let Some(cutover) = &mut value.cutover {
+            cutover.trouble = Some(format!("the switch failed: {reason}"));
+        }
+        self.active.store.update(self.meta, value).await?;
+        self.show();
+        let (subject, hooks) = (subject(&self.meta.value), &self.active.job.engine.cutover.hooks);
+        self.active.tell(&subject, Occasion::OnFailure, hooks.on_failure.as_ref()).await
+    }
+
+    /// Holds the intake, and stores the switch's intent if nothing stirred since the drain.
+    async fn intend(&mut self) -> Result<(), EngineError> {
+        let (active, steps) = (self.active, self.steps());
+        // What is durable is saved first: a restart must not take it for late.
+        self.parts.tail.save().await?;
+        self.parts.applier.inspect(|core| core.set_intake(Intake::Held));
+        match steps.is_undisturbed() {
+            Ok(()) => active.transition(self.meta, Event::SwitchIntended, None).await,
+            Err(reason) => {
+                self.parts.applier.inspect(|core| core.set_intake(Intake::Open));
+                active.transition(self.meta, Event::Stirred, Some(&reason)).await
+            }
+        }
+    }
+
+    async fn switched(&mut self) -> Result<(), EngineError> {
+        let active = self.active;
+        let clear = |meta: &mut Meta| {
+            if let Some(cutover) = &mut meta.cutover {
+                cutover.trouble = None;
+            }
+        };
+        active.transition_with(self.meta, Event::Switched, None, clear).await?;
+        self.parts.applier.inspect(|core| core.set_intake(Intake::Closed));
+        let (subject, hooks) = (subject(&self.meta.value), &active.job.engine.cutover.hooks);
+        active.tell(&subject, Occasion::AfterSwitch, hooks.after_switch.as_ref()).await
+    }
+
+    /// The gates, as of now.
+    async fn gates(&self) -> Result<Vec<Gate>, EngineError> {
+        let (active, meta) = (self.active, &self.meta.value);
+        let settings = &active.job.engine.cutover;
+        let status = self.parts.status(meta.phase, &*active.ports);
+        let admin = active.ports.shadow_admin();
+        let inactive = match admin.describe().await {
+            Ok(None) => vec!["the shadow does not exist".to_owned()],
+            Ok(Some(table)) => {
+                let whole = (table.status != TableStatus::Active).then(|| format!("the shadow is {:?}", table.status));
+                let indexes = table.index_status.iter().filter(|(_, status)| **status != IndexStatus::Active);
+                whole.into_iter().chain(indexes.map(|(name, status)| format!("{name} is {status:?}"))).collect()
+            }
+            Err(error) => vec![format!("not known: {error}")],
+        };
+        let missing = [("cutover.fence", settings.fence.is_none()), ("cutover.switch", settings.switch.is_none())];
+        let figures = Figures {
+            phase: meta.phase,
+            paused: meta.paused != Paused::None,
+            postponed: meta.postponed,
+            segments_left: usize::try_from(status.copy.segments - status.copy.segments_done).unwrap_or(usize::MAX),
+            lag: status.lag_seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
+            headroom: status.headroom_seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
+            quarantined: status.quarantine,
+            inactive,
+            missing: missing.into_iter().filter_map(|(key, missing)| missing.then_some(key)).collect(),
+        };
+        Ok(gates(&figures, &settings.limits()))
+    }
+
+    /// Does what an operator asks about a cutover; `None` for any other verb.
+    pub(super) async fn cutover_command(
+        &mut self,
+        verb: &CommandVerb,
+        steps: &mut JoinSet<StepEnd>,
+    ) -> Result<Option<(Done, Answer)>, EngineError> {
+        let (phase, busy) = (self.meta.value.phase, !steps.is_empty());
+        let refused = |what: &str| Answer::new(false, format!("the migration is {phase}: {what}"));
+        let answer = match verb {
+            CommandVerb::Cutover { dry_run, by, fenced } => self.begin_cutover(*dry_run, by, *fenced).await?,
+            CommandVerb::SwitchAgain | CommandVerb::DeclareSwitched | CommandVerb::GiveUp { .. }
+                if busy && phase == Phase::Switching =>
+            {
+                refused("the switch is under way; wait until it ends")
+            }
+            CommandVerb::SwitchAgain if phase == Phase::Switching => {
+                self.start_step(steps).await?;
+                Answer::new(true, "the switch is tried again")
+            }
+            CommandVerb::DeclareSwitched if phase == Phase::Switching => {
+                self.active.audit("cutover: the operator vouches that the application uses the shadow").await?;
+                self.switched().await?;
+                Answer::new(true, "the migration is switched")
+            }
+            CommandVerb::SwitchAgain | CommandVerb::DeclareSwitched => refused("there is no switch to decide about"),
+            CommandVerb::GiveUp { vouched } => match phase {
+                Phase::Switching if !vouched => {
+                    refused("the application may be writing to the shadow; vouch that nothing does: --vouch")
+                }
+                Phase::Fencing | Phase::Fenced | Phase::Drained | Phase::Switching => {
+                    // A program that is killed is run again by whoever needs it.
+                    steps.shutdown().await;
+                    self.active.give_up(self.meta, "the operator gave it up").await?;
+                    return Ok(Some((
+                        Done::Unfences,
+                        Answer::new(true, "the cutover is given up; the fence is undone"),
+                    )));
+                }
+                Phase::Switched => refused("the application uses the shadow; there is no way back yet"),
+                _ => self.unfence_by_hand().await?,
+            },
+            CommandVerb::Postpone { postponed } => {
+                let value = Meta { postponed: *postponed, ..self.meta.value.clone() };
+                self.active.store.update(self.meta, value).await?;
+                let what = if *postponed { "cutovers are put off" } else { "cutovers are allowed again" };
+                self.active.audit(what).await?;
+                Answer::new(true, what)
+            }
+            CommandVerb::Finish if phase == Phase::Switched => {
+                self.active.transition(self.meta, Event::Finish, None).await?;
+                return Ok(Some((Done::Ended, Answer::new(true, "the migration is finished"))));
+            }
+            CommandVerb::Finish => refused("it is finished only after its switch"),
+            CommandVerb::Pause { .. } | CommandVerb::Abort if phase.may_be_fenced() => {
+                refused("not while the source may be fenced; `shadowtable unfence` gives the cutover up")
+            }
+            CommandVerb::Pause { .. } | CommandVerb::Abort | CommandVerb::Retry { .. } => return Ok(None),
+        };
+        Ok(Some((Done::GoesOn, answer)))
+    }
+
+    async fn begin_cutover(&mut self, dry_run: bool, by: &str, fenced: bool) -> Result<Answer, EngineError> {
+        let gates = self.gates().await?;
+        let closed = gates.iter().filter(|gate| !gate.holds).count();
+        let manual = self.active.job.engine.cutover.fence == Some(Fence::Manual);
+        let (done, message) = if closed > 0 {
+            (false, format!("{closed} gates do not hold"))
+        } else if dry_run {
+            let settings = &self.active.job.engine.cutover;
+            let fence = settings.fence.as_ref().map_or("none", Fence::as_str);
+            let switch = settings.switch.as_ref().map_or("none", Switch::as_str);
+            (true, format!("all gates hold; the fence is {fence}, the switch {switch}"))
+        } else if manual && !fenced {
+            (false, "the fence is manual: stop writes to the source first, and vouch for it with --fenced".to_owned())
+        } else {
+            let clock = self.active.ports.clock();
+            let cutover = CutoverRecord {
+                id: unique_name(clock),
+                by: by.to_owned(),
+                begun: clock.service(),
+                fenced: None,
+                trouble: None,
+            };
+            let id = cutover.id.clone();
+            self.active.audit(&format!("cutover {id}: asked for from {by}; all gates hold")).await?;
+            self.active
+                .transition_with(self.meta, Event::CutoverBegun, None, |meta| meta.cutover = Some(cutover))
+                .await?;
+            (true, format!("cutover {id} begins"))
+        };
+        Ok(Answer { done, message, gates })
+    }
+
+    async fn unfence_by_hand(&self) -> Result<Answer, EngineError> {
+        let subject = subject(&self.meta.value);
+        let undone = unfence(&*self.active.ports, &self.active.job.engine.cutover, &subject).await;
+        let (done, message) = match undone {
+            Ok(seen) => (true, seen),
+            Err(reason) => (false, reason),
+        };
+        self.active.audit(&format!("an operator's unfence: {message}")).await?;
+        Ok(Answer::new(done, message))
+    }
+
+    /// Shouts when changes arrived at the source after the switch's intent.
+    pub(super) fn look_for_late(&mut self) {
+        let late = self.parts.applier.inspect(|core| core.late());
+        let new = late - self.late_told;
+        if new > 0 {
+            tracing::error!(
+                new,
+                "CHANGES ARRIVED AT THE SOURCE AFTER THE SWITCH: they are in quarantine, not in the shadow"
+            );
+            self.active.meters.late(new);
+            self.late_told = late;
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! Moving an application over while it writes: a pointer that it reads, and a fence of files that it respects.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::{AttributeValue, StreamViewType};
+use tempfile::TempDir;
+
+use super::{ID, after, before};
+use crate::support::clock;
+use crate::support::context::Ctx;
+use crate::support::items::{self, n, s};
+use crate::support::layout::{Keys, Kind, Layout};
+use crate::support::migration::Migration;
+use crate::support::process::Finished;
+use crate::support::project::CAUGHT_UP;
+use crate::support::table::Table;
+
+/// The keys of the table that holds the pointer.
+const POINTER_KEYS: Keys = &[("name", Kind::S)];
+/// The items that the application writes.
+const ITEMS: usize = 20;
+
+/// An application and the folder of its operators.
+struct Application {
+    folder: TempDir,
+    source: Table,
+    shadow: Table,
+    settings: Table,
+    stopping: Arc<AtomicBool>,
+    acknowledged: Arc<Mutex<BTreeMap<usize, u64>>>,
+    writer: Option<JoinHandle<()>>,
+}
+
+impl Application {
+    fn new(ctx: &Ctx, source: &Table, shadow: &Table) -> Self {
+        let settings = ctx.table("settings", Layout::new(POINTER_KEYS));
+        settings.create();
+        settings.put(&items::item([("name", s("orders")), ("table", s(source.name.as_str()))]));
+        Self {
+            folder: TempDir::new().unwrap(),
+            source: source.clone(),
+            shadow: shadow.clone(),
+            settings,
+            stopping: Arc::default(),
+            acknowledged: Arc::default(),
+            writer: None,
+        }
+    }
+
+    /// A script in its folder.
+    fn script(&self, name: &str, text: &str) -> String {
+        let path = self.folder.path().join(name);
+        fs::write(&path, format!("cd {}\n{text}\n", self.folder.path().display())).unwrap();
+        format!("sh {}", path.display())
+    }
+
+    /// Fenced by a file, switched by the pointer.
+    fn configure(&self, migration: &mut Migration) {
+        let project = &mut migration.project;
+        project.set("cutover.fence", "command");
+        project
+            .set("cutover.fence_command", self.script("fence.sh", "echo $SHADOWTABLE_OCCASION >> said; touch fenced"));
+        project.set(
+            "cutover.unfence_command",
+            self.script("unfence.sh", "echo $SHADOWTABLE_OCCASION >> said; rm -f fenced"),
+        );
+        project.set("cutover.switch", "pointer");
+        project.set("cutover.pointer_table", self.settings.name.as_str());
+        project.set("cutover.pointer_key", r#"{"name": {"S": "orders"}}"#);
+        project.set("cutover.pointer_attribute", "table");
+        project.set("cutover.quiet_seconds", 0.4);
+        project.set("cutover.program_timeout_seconds", 2.0);
+        project.set("cutover.drain_timeout_seconds", 3.0);
+    }
+
+    fn is_fenced(&self) -> bool {
+        is_fenced(self.folder.path())
+    }
+
+    fn pointed_at(&self) -> String {
+        pointer(&self.settings)
+    }
+
+    /// Writes one item after the other, each to the table that the pointer names; not to a fenced source.
+    fn start(&mut self) {
+        let (source, shadow, settings) = (self.source.clone(), self.shadow.clone(), self.settings.clone());
+        let (stopping, acknowledged) = (Arc::clone(&self.stopping), Arc::clone(&self.acknowledged));
+        let folder: PathBuf = self.folder.path().to_owned();
+        self.writer = Some(std::thread::spawn(move || {
+            let mut round = 0_u64;
+            while !stopping.load(Ordering::Relaxed) {
+                let table = if pointer(&settings) == shadow.name { &shadow } else { &source };
+                if table.name == source.name && is_fenced(&folder) {
+                    std::thread::sleep(Duration::from_millis(10));
+                    continue;
+                }
+                round += 1;
+                let which = usize::try_from(round).unwrap() % ITEMS;
+                let mut item = items::smallest(ID, which);
+                item.insert("round".into(), n(round));
+                table.put(&item);
+                acknowledged.lock().unwrap().insert(which, round);
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }));
+    }
+
+    fn wait_for(&self, more: u64) {
+        let written = || self.acknowledged.lock().unwrap().values().max().copied().unwrap_or(0);
+        let from = written();
+        clock::wait_for("the application writes", || {
+            if written() >= from + more { Ok(()) } else { Err(format!("{} of {more}", written() - from)) }
+        });
+    }
+
+    fn stop(&mut self) {
+        self.stopping.store(true, Ordering::Relaxed);
+        self.writer.take().unwrap().join().unwrap();
+    }
+
+    /// Every acknowledged write, or a later one of the same item, is in this table.
+    fn assert_all_in(&self, table: &Table) {
+        for (which, round) in self.acknowledged.lock().unwrap().iter() {
+            let found = table.get(&items::key(ID, *which)).unwrap_or_else(|| panic!("item {which} is missing"));
+            assert_eq!(found["round"], AttributeValue::N(round.to_string()), "item {which}");
+        }
+    }
+}
+
+fn is_fenced(folder: &Path) -> bool {
+    folder.join("fenced").exists()
+}
+
+fn pointer(settings: &Table) -> String {
+    let item = settings.get(&items::item([("name", s("orders"))])).unwrap();
+    item["table"].as_s().unwrap().clone()
+}
+
+fn migration(ctx: &Ctx) -> (Migration, Application) {
+    let source = ctx.table("source", before(ID));
+    source.create_with(&items::orders(ID, 60, ctx.seed()), StreamViewType::NewAndOldImages);
+    let mut migration = Migration::new(ctx, &source, after(ID));
+    let application = Application::new(ctx, &source, &migration.shadow);
+    application.configure(&mut migration);
+    (migration, application)
+}
+
+fn cutover(migration: &Migration) -> Finished {
+    migration.project.finish(&["cutover", "--yes"])
+}
+
+pub(crate) fn a_cutover_moves_a_writing_application_and_loses_nothing(ctx: &Ctx) {
+    let (migration, mut application) = migration(ctx);
+    let mut process = migration.run();
+    process.wait_for_tailing();
+    application.start();
+    application.wait_for(50);
+    let dry = migration.project.finish(&["cutover", "--dry-run", "--wait"]);
+    assert_eq!(dry.code, Some(0), "{}{}", dry.stdout, dry.stderr);
+    assert!(dry.stdout.contains("quarantine empty") && !dry.stdout.contains("REFUSES"), "{}", dry.stdout);
+    assert!(!application.is_fenced());
+    let finished = cutover(&migration);
+    assert_eq!(finished.code, Some(0), "{}{}", finished.stdout, finished.stderr);
+    assert_eq!(application.pointed_at(), migration.shadow.name);
+    assert!(application.is_fenced(), "the source stays closed");
+    application.wait_for(50);
+    application.stop();
+    application.assert_all_in(&migration.shadow);
+    let trail = migration.project.command(&["audit"]);
+    for entry in
+        ["the fence begins", "the fence ended", "the drain ended", "the recheck ended", "the phase is switched"]
+    {
+        assert!(trail.contains(entry), "{entry} is missing in\n{trail}");
+    }
+    assert_eq!(process.status().unwrap().phase(), "switched");
+
+    // Somebody whom the fence does not hold.
+    let before = migration.shadow.get(&items::key(ID, 1)).unwrap();
+    migration.source.set(&items::key(ID, 1), "round", s("late"));
+    process.wait_until("the late change in quarantine", |status| status.number("/quarantine") > 0.5);
+    assert_eq!(migration.project.quarantine()[0].reason, "late");
+    assert_eq!(migration.shadow.get(&items::key(ID, 1)).unwrap(), before);
+    let metrics = process.get("/metrics").unwrap().body;
+    assert!(metrics.contains("shadowtable_late_changes_total 1"), "{metrics}");
+    migration.project.command(&["finish", "--yes"]);
+    assert_eq!(process.wait_exit().code, Some(0));
+    migration.refused(&["finished"]);
+}
+
+pub(crate) fn a_gate_that_does_not_hold_refuses_with_its_remedy(ctx: &Ctx) {
+    let (migration, application) = migration(ctx);
+    let mut process = migration.run();
+    process.wait_for_tailing();
+    process.drain(CAUGHT_UP);
+    migration.project.command(&["postpone"]);
+    migration.project.command(&["pause", "all"]);
+    let refused = cutover(&migration);
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+    for part in ["shadowtable postpone --off", "shadowtable resume", "REFUSES"] {
+        assert!(refused.stdout.contains(part), "{part} is missing in\n{}", refused.stdout);
+    }
+    assert!(!application.is_fenced());
+    migration.project.command(&["resume"]);
+    migration.project.command(&["postpone", "--off"]);
+    assert_eq!(migration.project.finish(&["cutover", "--dry-run", "--wait"]).code, Some(0));
+    process.stop();
+}
+
+pub(crate) fn a_fence_that_fails_hangs_or_lies_leaves_the_source_open(ctx: &Ctx) {
+    for (fence, told) in [
+        ("touch fenced; exit 3", "exit status: 3"),
+        ("touch fenced; sleep 60", "did not end within 2 s"),
+        ("true", "did not come to rest"),
+    ] {
+        let (mut migration, mut application) = migration(ctx);
+        migration.project.set("cutover.fence_command", application.script("bad-fence.sh", fence));
+        let mut process = migration.run();
+        process.wait_for_tailing();
+        application.start();
+        application.wait_for(20);
+        assert_eq!(migration.project.finish(&["cutover", "--dry-run", "--wait"]).code, Some(0));
+        let failed = cutover(&migration);
+        assert_eq!(failed.code, Some(1), "{fence}: {}{}", failed.stdout, failed.stderr);
+        assert!(failed.stderr.contains(told), "{fence}: {}", failed.stderr);
+        assert!(!application.is_fenced(), "{fence}");
+        assert_eq!(application.pointed_at(), migration.source.name, "{fence}");
+        application.wait_for(20);
+        application.stop();
+        process.wait_for_tailing();
+        migration.finish(process);
+    }
+}
+
+pub(crate) fn a_switch_that_fails_keeps_the_source_fenced_until_the_operator_decides(ctx: &Ctx) {
+    let (mut migration, mut application) = migration(ctx);
+    migration.project.set("cutover.switch", "command");
+    let switch = "if [ -e mended ]; then exit 0; fi; sleep 60";
+    migration.project.set("cutover.switch_command", application.script("switch.sh", switch));
+    let mut process = migration.run();
+    process.wait_for_tailing();
+    application.start();
+    application.wait_for(20);
+    assert_eq!(migration.project.finish(&["cutover", "--dry-run", "--wait"]).code, Some(0));
+    let failed = cutover(&migration);
+    assert_eq!(failed.code, Some(1), "{}", failed.stderr);
+    assert!(failed.stderr.contains("--declare-switched"), "{}", failed.stderr);
+    assert!(application.is_fenced());
+    // A restart tries again, and asks again.
+    process.sigkill();
+    let mut process = migration.run();
+    process.wait_until("the holder", |status| status.holds_lease() && status.phase() == "switching");
+    assert!(application.is_fenced());
+    assert_eq!(migration.project.finish(&["unfence"]).code, Some(2), "not without vouching");
+    fs::write(application.folder.path().join("mended"), "").unwrap();
+    clock::wait_for("the switch is tried again", || {
+        let again = migration.project.finish(&["cutover", "--again"]);
+        if again.code == Some(0) { Ok(()) } else { Err(again.stderr) }
+    });
+    assert_eq!(process.status().unwrap().phase(), "switched");
+    application.stop();
+    application.assert_all_in(&migration.shadow);
+    process.stop();
+}
+
+/// The process is killed once after each entry that a cutover leaves in the audit trail.
+pub(crate) fn a_sigkill_after_each_audit_entry_comes_to_a_definite_end(ctx: &Ctx) {
+    let mut ends: BTreeMap<String, usize> = BTreeMap::new();
+    for entries in 1.. {
+        let (migration, mut application) = migration(ctx);
+        let mut process = migration.run();
+        process.wait_for_tailing();
+        application.start();
+        application.wait_for(20);
+        assert_eq!(migration.project.finish(&["cutover", "--dry-run", "--wait"]).code, Some(0));
+        let trail = || {
+            migration.state.scan().into_iter().filter(|item| item["sk"].as_s().unwrap().starts_with("EVENT#")).count()
+        };
+        let before = trail();
+        let asking = migration.project.start(&["cutover", "--yes"]);
+        clock::wait_for("the cutover's next audit entry", || {
+            let phase = process.status().map(|status| status.phase().to_owned()).unwrap_or_default();
+            if trail() >= before + entries || phase == "switched" { Ok(()) } else { Err(phase) }
+        });
+        let over = process.status().is_ok_and(|status| status.phase() == "switched");
+        process.sigkill();
+        let mut process = migration.run();
+        let end = process.wait_until("a definite end", |status| {
+            status.holds_lease() && ["tailing", "switched"].contains(&status.phase())
+        });
+        let switched = end.phase() == "switched";
+        *ends.entry(end.phase().to_owned()).or_default() += 1;
+        asking.sigkill();
+        assert_eq!(application.is_fenced(), switched, "after {entries} entries: {}", end.phase());
+        let named = if switched { &migration.shadow.name } else { &migration.source.name };
+        assert_eq!(application.pointed_at(), *named, "after {entries} entries");
+        application.wait_for(20);
+        application.stop();
+        if switched {
+            application.assert_all_in(&migration.shadow);
+            process.stop();
+        } else {
+            application.assert_all_in(&migration.source);
+            migration.finish(process);
+        }
+        if over {
+            break;
+        }
+        assert!(entries < 30, "the cutover has no end");
+    }
+    println!("ends after kills: {ends:?}");
+    assert!(ends["switched"] > 5, "{ends:?}");
+}

@@ -1,0 +1,447 @@
+//! A cutover ends with the application on the shadow and nothing lost, or with the source open again; never with both
+//! tables open, and never with a source that stays fenced in silence.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use shadowtable::engine::entities::{Answer, CommandVerb};
+use shadowtable::engine::{Fence, Switch};
+use shadowtable::ports::{Fault, Program};
+use shadowtable::runtime::Job;
+use shadowtable::runtime::operator::command;
+use tokio::time::sleep;
+
+use crate::fakes::{Call, Death, FakePorts, Fate, SHADOW, SOURCE, World, key_of, version_of};
+use crate::harness::{Kind, assert_exact, job, simulate, start, start_as, until};
+
+/// Longer than any cutover takes that is not stuck.
+const LONG: Duration = Duration::from_mins(10);
+
+fn program(name: &str) -> Program {
+    Program { argv: vec![name.to_owned()] }
+}
+
+/// A migration that is fenced by programs and switched by the pointer.
+fn with_pointer(world: &World) -> Job {
+    let mut job = job(world);
+    job.engine.cutover.fence = Some(Fence::Command { fence: program("fence"), unfence: program("unfence") });
+    job.engine.cutover.switch = Some(Switch::Pointer);
+    job
+}
+
+fn with_command(world: &World) -> Job {
+    let mut job = with_pointer(world);
+    job.engine.cutover.switch = Some(Switch::Command(program("switch")));
+    job
+}
+
+async fn ask(world: &Arc<World>, verb: CommandVerb) -> Answer {
+    let ports = FakePorts::new(&world.process());
+    command(&ports, "orders", verb).await.unwrap()
+}
+
+async fn cutover(world: &Arc<World>) -> Answer {
+    ask(world, CommandVerb::Cutover { dry_run: false, by: "laptop".into(), fenced: false }).await
+}
+
+/// The application writes for a while, wherever it may.
+async fn live_writes(world: &World, rounds: u32) {
+    for round in 0..rounds {
+        let open = {
+            let state = world.state();
+            !state.fenced && state.pointer == SOURCE
+        };
+        if open {
+            world.put(&format!("item-{}", round % 7), &[]);
+        }
+        sleep(Duration::from_millis(150)).await;
+    }
+}
+
+async fn until_phase(world: &World, phase: &str) {
+    until(world, &format!("the phase is {phase}"), |state| state.phase() == phase).await;
+}
+
+/// The application uses the shadow, which holds all of the source; the source stays fenced.
+fn assert_switched(world: &World) {
+    assert_exact(world);
+    let state = world.state();
+    assert_eq!((state.pointer.as_str(), state.fenced), (SHADOW, true));
+}
+
+/// Nothing changed for the application.
+fn assert_as_before(world: &World) {
+    assert_exact(world);
+    let state = world.state();
+    assert_eq!((state.pointer.as_str(), state.fenced), (SOURCE, false));
+}
+
+#[test]
+fn a_cutover_under_live_writes_loses_nothing() {
+    simulate(async {
+        for kind in [Kind::SameKey, Kind::Owned] {
+            let world = kind.world(1);
+            let mut running = start(&world, &with_pointer(&world));
+            if kind == Kind::SameKey {
+                live_writes(&world, 40).await;
+            }
+            running.caught_up().await;
+            let answer = cutover(&world).await;
+            assert!(answer.done, "{answer:?}");
+            until_phase(&world, "switched").await;
+            assert!(running.is_running());
+            assert_switched(&world);
+            assert_eq!(world.state().programs, ["fence"]);
+            assert!(ask(&world, CommandVerb::Finish).await.done);
+            running.ended().await.unwrap();
+            assert_eq!(world.state().phase(), "finished");
+        }
+    });
+}
+
+#[test]
+fn every_gate_refuses_and_nothing_is_touched() {
+    simulate(async {
+        let world = Kind::SameKey.world(2);
+        let mut running = start(&world, &with_pointer(&world));
+        running.caught_up().await;
+        assert!(ask(&world, CommandVerb::Postpone { postponed: true }).await.done);
+        let answer = cutover(&world).await;
+        assert!(!answer.done);
+        let closed: Vec<_> = answer.gates.iter().filter(|gate| !gate.holds).map(|gate| gate.name.as_str()).collect();
+        assert_eq!(closed, ["not postponed"]);
+        assert_eq!(world.state().phase(), "tailing");
+        assert!(world.state().programs.is_empty());
+        assert!(ask(&world, CommandVerb::Postpone { postponed: false }).await.done);
+        let dry = CommandVerb::Cutover { dry_run: true, by: "laptop".into(), fenced: false };
+        let answer = ask(&world, dry).await;
+        assert!(answer.done && answer.gates.iter().all(|gate| gate.holds), "{answer:?}");
+        sleep(LONG).await;
+        assert_eq!(world.state().phase(), "tailing", "a dry run begins nothing");
+        assert!(running.is_running());
+    });
+}
+
+#[test]
+fn a_fence_that_fails_or_hangs_is_undone() {
+    simulate(async {
+        for fate in [Fate::throttled(), Fate::reply_lost(), Fate::lost()] {
+            let world = Kind::SameKey.world(3);
+            let mut running = start(&world, &with_pointer(&world));
+            running.caught_up().await;
+            world.script(move |_, call| match call {
+                Call::Program("fence") => fate,
+                _ => Fate::answered(),
+            });
+            assert!(cutover(&world).await.done);
+            until(&world, "the fence was undone", |state| state.programs.contains(&"unfence".to_owned())).await;
+            until_phase(&world, "tailing").await;
+            live_writes(&world, 20).await;
+            running.caught_up().await;
+            assert_as_before(&world);
+        }
+    });
+}
+
+#[test]
+fn a_fence_that_lies_is_found_out_by_the_drain() {
+    simulate(async {
+        let world = Kind::SameKey.world(4);
+        let mut job = with_pointer(&world);
+        job.engine.cutover.fence = Some(Fence::Command { fence: program("lie"), unfence: program("unfence") });
+        let mut running = start(&world, &job);
+        running.caught_up().await;
+        assert!(cutover(&world).await.done);
+        until_phase(&world, "fenced").await;
+        live_writes(&world, 1_000).await;
+        until_phase(&world, "tailing").await;
+        running.caught_up().await;
+        assert_as_before(&world);
+        let state = world.state();
+        let trouble = state.entry("META").unwrap().body["cutover"]["trouble"].as_str().unwrap().to_owned();
+        assert!(trouble.contains("did not come to rest"), "{trouble}");
+    });
+}
+
+#[test]
+fn a_fence_that_cannot_be_undone_is_tried_again_until_it_is_or_an_operator_did_it() {
+    simulate(async {
+        for by_hand in [false, true] {
+            let world = Kind::SameKey.world(5);
+            let mut running = start(&world, &with_pointer(&world));
+            running.caught_up().await;
+            world.script(move |_, call| match call {
+                Call::Program("fence" | "unfence") => Fate::throttled(),
+                _ => Fate::answered(),
+            });
+            assert!(cutover(&world).await.done);
+            until_phase(&world, "unfencing").await;
+            sleep(Duration::from_mins(5)).await;
+            assert_eq!(world.state().phase(), "unfencing", "it says so for as long as it is so");
+            if by_hand {
+                assert!(ask(&world, CommandVerb::GiveUp { vouched: true }).await.done);
+            } else {
+                world.no_more_faults();
+            }
+            until_phase(&world, "tailing").await;
+            world.no_more_faults();
+            running.caught_up().await;
+            assert_as_before(&world);
+        }
+    });
+}
+
+#[test]
+fn a_change_that_comes_after_the_fence_and_before_the_intent_is_applied() {
+    simulate(async {
+        let world = Kind::SameKey.world(6);
+        let mut running = start(&world, &with_pointer(&world));
+        running.caught_up().await;
+        // The comparison takes so long that there is time for it.
+        world.put("a", &[]);
+        running.caught_up().await;
+        world.script(|_, call| match call {
+            Call::Get => Fate::slow_reply(Duration::from_secs(8)),
+            _ => Fate::answered(),
+        });
+        assert!(cutover(&world).await.done);
+        until_phase(&world, "drained").await;
+        let late = world.put("b", &[]);
+        until_phase(&world, "switched").await;
+        assert_switched(&world);
+        let state = world.state();
+        assert_eq!(version_of(&state.shadow[&key_of(&state, "b")]), late);
+        drop(state);
+        assert!(running.is_running());
+    });
+}
+
+#[test]
+fn a_change_that_comes_after_the_switch_is_quarantined_and_not_applied() {
+    simulate(async {
+        let world = Kind::SameKey.world(7);
+        let mut running = start(&world, &with_pointer(&world));
+        let before = world.put("a", &[]);
+        running.caught_up().await;
+        assert!(cutover(&world).await.done);
+        until_phase(&world, "switched").await;
+        world.put("a", &[]);
+        sleep(Duration::from_secs(10)).await;
+        for round in 0..2 {
+            {
+                let state = world.state();
+                assert_eq!(version_of(&state.shadow[&key_of(&state, "a")]), before, "round {round}");
+                let kept: Vec<_> = state.entries_at("QUARANTINE#").map(|entry| entry.body["reason"].clone()).collect();
+                assert_eq!(kept, ["late"], "round {round}");
+            }
+            // A restart changes nothing.
+            running.crash().await;
+            running = start(&world, &with_pointer(&world));
+            sleep(Duration::from_mins(1)).await;
+        }
+        assert!(running.is_running());
+    });
+}
+
+#[test]
+fn a_switch_that_half_succeeds_and_hangs_leads_to_no_two_open_tables() {
+    simulate(async {
+        for (fate, moved) in [(Fate::reply_lost(), true), (Fate::lost(), false)] {
+            let world = Kind::SameKey.world(8);
+            let mut running = start(&world, &with_command(&world));
+            running.caught_up().await;
+            world.script(move |_, call| match call {
+                Call::Program("switch") => fate,
+                _ => Fate::answered(),
+            });
+            assert!(cutover(&world).await.done);
+            until(&world, "an operator is asked", |state| {
+                state.phase() == "switching" && !state.entry("META").unwrap().body["cutover"]["trouble"].is_null()
+            })
+            .await;
+            sleep(LONG).await;
+            assert!(running.is_running(), "it waits for a decision");
+            {
+                let state = world.state();
+                assert_eq!((state.phase().as_str(), state.fenced), ("switching", true));
+            }
+            let unvouched = ask(&world, CommandVerb::GiveUp { vouched: false }).await;
+            assert!(!unvouched.done, "{unvouched:?}");
+            if moved {
+                assert!(ask(&world, CommandVerb::DeclareSwitched).await.done);
+                until_phase(&world, "switched").await;
+                assert_switched(&world);
+            } else {
+                assert!(ask(&world, CommandVerb::GiveUp { vouched: true }).await.done);
+                until_phase(&world, "tailing").await;
+                live_writes(&world, 20).await;
+                running.caught_up().await;
+                assert_as_before(&world);
+            }
+        }
+    });
+}
+
+#[test]
+fn a_switch_that_is_tried_again_goes_on() {
+    simulate(async {
+        let world = Kind::SameKey.world(9);
+        let mut running = start(&world, &with_command(&world));
+        running.caught_up().await;
+        world.script(|_, call| match call {
+            Call::Program("switch") => Fate::throttled(),
+            _ => Fate::answered(),
+        });
+        assert!(cutover(&world).await.done);
+        sleep(LONG).await;
+        assert_eq!(world.state().phase(), "switching");
+        world.no_more_faults();
+        assert!(ask(&world, CommandVerb::SwitchAgain).await.done);
+        until_phase(&world, "switched").await;
+        assert_switched(&world);
+        assert!(running.is_running());
+    });
+}
+
+#[test]
+fn what_arrived_during_a_switch_that_was_given_up_is_applied() {
+    simulate(async {
+        let world = Kind::SameKey.world(10);
+        world.put("a", &[]);
+        let mut running = start(&world, &with_command(&world));
+        running.caught_up().await;
+        world.script(|_, call| match call {
+            Call::Program("switch") => Fate::throttled(),
+            _ => Fate::answered(),
+        });
+        assert!(cutover(&world).await.done);
+        until_phase(&world, "switching").await;
+        sleep(Duration::from_secs(10)).await;
+        // Somebody whom the fence does not hold.
+        world.put("a", &[]);
+        world.delete("a");
+        world.put("b", &[]);
+        let shard = world.shard_of("a");
+        world.split(&shard, 2);
+        sleep(Duration::from_secs(30)).await;
+        world.no_more_faults();
+        assert!(ask(&world, CommandVerb::GiveUp { vouched: true }).await.done);
+        until_phase(&world, "tailing").await;
+        running.caught_up().await;
+        assert_as_before(&world);
+        assert_eq!(world.state().entries_at("QUARANTINE#").count(), 0, "it is late no more");
+    });
+}
+
+#[test]
+fn a_pointer_whose_move_was_answered_by_nobody_is_looked_at() {
+    simulate(async {
+        for lost in [Fate::reply_lost(), Fate::lost(), Fate::fault(Fault::Throttled)] {
+            let world = Kind::SameKey.world(11);
+            let mut running = start(&world, &with_pointer(&world));
+            running.caught_up().await;
+            let mut first = true;
+            world.script(move |_, call| match call {
+                Call::Point if std::mem::take(&mut first) => lost,
+                _ => Fate::answered(),
+            });
+            assert!(cutover(&world).await.done);
+            until_phase(&world, "switched").await;
+            assert_switched(&world);
+            assert!(running.is_running());
+        }
+    });
+}
+
+#[test]
+fn a_source_that_was_fenced_for_too_long_is_opened_again_even_by_a_successor() {
+    simulate(async {
+        let world = Kind::SameKey.world(12);
+        let mut running = start(&world, &with_pointer(&world));
+        running.caught_up().await;
+        assert!(cutover(&world).await.done);
+        until_phase(&world, "fenced").await;
+        running.crash().await;
+        assert!(world.state().fenced);
+        sleep(LONG).await;
+        let mut running = start(&world, &with_pointer(&world));
+        until_phase(&world, "tailing").await;
+        live_writes(&world, 10).await;
+        running.caught_up().await;
+        assert_as_before(&world);
+    });
+}
+
+#[test]
+fn history_that_is_lost_while_the_source_is_fenced_opens_it_first() {
+    simulate(async {
+        let world = Kind::SameKey.world(13);
+        let mut running = start(&world, &with_pointer(&world));
+        running.caught_up().await;
+        world.script(|_, call| match call {
+            Call::Records => Fate::fault(Fault::Trimmed),
+            _ => Fate::answered(),
+        });
+        world.state().fenced = false;
+        // Trimmed is believed at once only where something was offered before.
+        assert!(cutover(&world).await.done || world.state().phase() == "needs-reseed");
+        let ended = running.ended().await;
+        assert!(ended.is_err(), "{ended:?}");
+        let state = world.state();
+        assert!(!state.fenced, "nothing is left fenced");
+        assert_eq!(state.phase(), "needs-reseed");
+    });
+}
+
+/// A whole cutover, killed at each of its calls: before the call, and after it took effect.
+#[test]
+fn a_crash_at_any_call_of_a_cutover_comes_to_a_definite_end() {
+    simulate(async {
+        let calls = {
+            let world = Kind::SameKey.world(14);
+            let process = world.process();
+            let mut running = start_as(Arc::clone(&process), &with_pointer(&world));
+            world.put("a", &[]);
+            running.caught_up().await;
+            let before = process.calls();
+            assert!(cutover(&world).await.done);
+            until_phase(&world, "switched").await;
+            before + 1..process.calls() + 1
+        };
+        assert!(calls.end - calls.start > 50, "{calls:?}");
+        for at in calls {
+            for death in [Death::Before, Death::After] {
+                crash_in_cutover(at, death).await;
+            }
+        }
+    });
+}
+
+async fn crash_in_cutover(at: u64, death: Death) {
+    let world = Kind::SameKey.world(14);
+    let process = world.process();
+    process.dies_at(at, death);
+    let mut running = start_as(Arc::clone(&process), &with_pointer(&world));
+    world.put("a", &[]);
+    running.caught_up().await;
+    let asking = {
+        let world = Arc::clone(&world);
+        async move {
+            let ports = FakePorts::new(&world.process());
+            let verb = CommandVerb::Cutover { dry_run: false, by: "laptop".into(), fenced: false };
+            // Whoever asks may find that nobody answers any more.
+            drop(command(&ports, "orders", verb).await);
+        }
+    };
+    tokio::join!(asking, sleep(Duration::from_mins(1)));
+    let mut successor = start(&world, &with_pointer(&world));
+    sleep(Duration::from_mins(8)).await;
+    assert!(successor.is_running());
+    drop(running);
+    let phase = world.state().phase();
+    match phase.as_str() {
+        "switched" => assert_switched(&world),
+        "tailing" => assert_as_before(&world),
+        other => panic!("call {at}, {death:?}: it ended as {other}"),
+    }
+}

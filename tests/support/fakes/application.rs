@@ -1,0 +1,81 @@
+//! The application: its fence, its pointer, and the operator's programs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use shadowtable::ports::{Application, Fault, PortError, Program, ProgramFailure};
+
+use super::{Call, Process, State, failure, request};
+
+/// The name of the live table.
+pub(crate) const SOURCE: &str = "orders";
+/// The name of the table being built.
+pub(crate) const SHADOW: &str = "orders-new";
+
+/// The application, as one process reaches it.
+pub(crate) struct FakeApplication(pub(super) Arc<Process>);
+
+impl State {
+    /// What a program of this name does.
+    fn run_program(&mut self, name: &str) {
+        self.programs.push(name.to_owned());
+        match name {
+            "fence" => self.fenced = true,
+            "unfence" => {
+                self.fenced = false;
+                self.look_for_two_open_tables();
+            }
+            "switch" => self.pointer = SHADOW.to_owned(),
+            // A hook, or a fence that lies.
+            _ => {}
+        }
+    }
+
+    /// While the application uses the shadow, the source must not be open.
+    fn look_for_two_open_tables(&mut self) {
+        if self.pointer == SHADOW && !self.fenced {
+            self.violations.push("both tables are open".into());
+        }
+    }
+}
+
+impl Application for FakeApplication {
+    async fn run(
+        &self,
+        program: &Program,
+        environment: &[(&'static str, String)],
+        limit: Duration,
+    ) -> Result<String, ProgramFailure> {
+        let name = program.argv[0].clone();
+        assert!(environment.iter().any(|(variable, _)| *variable == "SHADOWTABLE_OCCASION"));
+        let call = Call::Program(&program.argv[0]);
+        let ran = request(&self.0, &call, move |state, _, _| {
+            state.run_program(&name);
+            Ok(())
+        });
+        match ran.await {
+            Ok(()) => Ok(String::new()),
+            Err(error) if error.fault == Fault::Abandoned => {
+                Err(ProgramFailure::TimedOut { limit, output: String::new() })
+            }
+            Err(error) => Err(ProgramFailure::Failed { status: error.message, output: String::new() }),
+        }
+    }
+
+    async fn pointer(&self) -> Result<Option<String>, PortError> {
+        request(&self.0, &Call::Pointer, |state, _, _| Ok(Some(state.pointer.clone()))).await
+    }
+
+    async fn point(&self, from: &str, to: &str) -> Result<(), PortError> {
+        let (from, to) = (from.to_owned(), to.to_owned());
+        request(&self.0, &Call::Point, move |state, _, _| {
+            if state.pointer != from {
+                return Err(failure(Fault::Conflict));
+            }
+            state.pointer = to;
+            state.look_for_two_open_tables();
+            Ok(())
+        })
+        .await
+    }
+}
