@@ -186,8 +186,10 @@ pub(crate) fn a_cutover_moves_a_writing_application_and_loses_nothing(ctx: &Ctx)
     process.wait_until("the late change in quarantine", |status| status.number("/quarantine") > 0.5);
     assert_eq!(migration.project.quarantine()[0].reason, "late");
     assert_eq!(migration.shadow.get(&items::key(ID, 1)).unwrap(), before);
-    let metrics = process.get("/metrics").unwrap().body;
-    assert!(metrics.contains("shadowtable_late_changes_total 1"), "{metrics}");
+    clock::wait_for("the late change is counted", || {
+        let metrics = process.get("/metrics").unwrap().body;
+        if metrics.contains("shadowtable_late_changes_total 1") { Ok(()) } else { Err(metrics) }
+    });
     migration.project.command(&["finish", "--yes"]);
     assert_eq!(process.wait_exit().code, Some(0));
     migration.refused(&["finished"]);
