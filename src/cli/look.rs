@@ -112,6 +112,8 @@ fn document(found: &Overview, now: Timestamp) -> Value {
         object.insert("source_table".into(), json!(meta.source_table));
         object.insert("shadow_table".into(), json!(meta.shadow_table));
         object.insert("paused".into(), json!(meta.paused));
+        object.insert("postponed".into(), json!(meta.postponed));
+        object.insert("cutover".into(), json!(meta.cutover));
         object.insert("age_seconds".into(), json!(found.live.as_ref().map(|(at, _)| now.since(*at).as_secs_f64())));
         object
             .insert("holder".into(), json!(holder(found).map(|(owner, host)| json!({ "owner": owner, "host": host }))));
@@ -129,6 +131,16 @@ fn lines(found: &Overview, now: Timestamp) -> String {
         ("paused", meta.paused.as_str().to_owned()),
         ("run by", holder(found).map_or_else(|| "nobody".to_owned(), |(owner, host)| format!("{host} ({owner})"))),
     ];
+    if let Some(cutover) = &meta.cutover {
+        let trouble = cutover.trouble.as_ref().map_or_else(String::new, |trouble| format!(": {trouble}"));
+        rows.push(("cutover", format!("{}, asked for from {}{trouble}", cutover.begun, cutover.by)));
+    }
+    if meta.phase.may_be_fenced() {
+        rows.push(("source", "MAY BE FENCED".to_owned()));
+    }
+    if meta.postponed {
+        rows.push(("postponed", "no cutover begins until `shadowtable postpone --off`".to_owned()));
+    }
     if let Some((at, status)) = &found.live {
         let age = now.since(*at).as_secs_f64();
         let old = if age > FRESH_SECONDS { ": nobody refreshes them" } else { "" };
