@@ -97,7 +97,23 @@ mod tests {
             }
         }
         assert!(wrong.is_empty(), "commands that do not exist:\n{}", wrong.join("\n"));
-        let expected = ["abort", "config", "demo", "list", "pause", "quarantine", "reseed", "resume", "run", "status"];
+        let expected = [
+            "abort",
+            "audit",
+            "config",
+            "cutover",
+            "demo",
+            "finish",
+            "list",
+            "pause",
+            "postpone",
+            "quarantine",
+            "reseed",
+            "resume",
+            "run",
+            "status",
+            "unfence",
+        ];
         assert_eq!(seen.iter().map(String::as_str).collect::<Vec<_>>(), expected, "the tour shows every verb");
     }
 
