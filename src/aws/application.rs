@@ -53,6 +53,13 @@ impl ApplicationTable {
         Ok(())
     }
 
+    /// One item, read consistently.
+    pub async fn get(&self, key: HashMap<String, AttributeValue>) -> Result<Option<Item>, PortError> {
+        let get = self.client.get_item().table_name(&self.table).set_key(Some(key)).consistent_read(true);
+        let reply = get.send().await.map_err(|error| port_error("GetItem", &self.table, &error))?;
+        Ok(reply.item.map(Item::new))
+    }
+
     /// Puts one item.
     pub async fn put(&self, item: Item) -> Result<(), PortError> {
         let put = self.client.put_item().table_name(&self.table).set_item(Some(item.into_attributes()));

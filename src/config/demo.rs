@@ -17,6 +17,7 @@ pub(super) fn tune(engine: &mut EngineSettings, log: &mut LogSettings, given: im
         ("tail.caught_up_seconds", &mut engine.tail.caught_up, 1_000),
         ("tail.discover_seconds", &mut engine.tail.discover, 5_000),
         ("lease.checkpoint_seconds", &mut engine.lease.checkpoint, 500),
+        ("cutover.quiet_seconds", &mut engine.cutover.quiet, 1_000),
     ];
     for (key, span, millis) in spans {
         if !given(key) {

@@ -1,17 +1,21 @@
-//! The made-up application: fills the table, keeps writing to it, and asks its index.
+//! The made-up application: fills the table, keeps writing to it, follows a pointer to its successor, and asks its index.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use fastrand::Rng;
+use tokio::sync::RwLock;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use super::approvals::{ApprovalKey, INDEX, SHADOW, SOURCE, approval, event};
+use super::approvals::{ApprovalKey, INDEX, POINTER_ATTRIBUTE, SETTINGS, SHADOW, SOURCE, approval, event, pointer_key};
 use super::book::{Book, Deed};
-use crate::aws::{ApplicationTable, Connection, Update};
+use crate::aws::{ApplicationTable, AwsPorts, Connection, Update};
 use crate::engine::EngineError;
 use crate::model::{AttributeValue, Item};
+use crate::ports::{Clock, Ports};
 
 /// The seed of all items and all deeds.
 const SEED: u64 = 0x0073_6861_646f_7774;
@@ -30,6 +34,7 @@ const LOADERS: usize = 4;
 pub(super) struct Application {
     table: ApplicationTable,
     successor: ApplicationTable,
+    settings: ApplicationTable,
 }
 
 /// How many requests were answered.
@@ -58,16 +63,35 @@ impl Written {
 /// Writers at work. Dropped, they are gone.
 #[derive(Debug)]
 pub(super) struct Writers {
-    tasks: JoinSet<Result<Written, EngineError>>,
+    tasks: JoinSet<Result<Log, EngineError>>,
     stop: CancellationToken,
-    written: Written,
+    gate: Arc<Gate>,
+}
+
+/// What one writer did, or all of them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Log {
+    /// All that was answered.
+    pub(super) written: Written,
+    /// What was answered by the shadow, in order for each key.
+    pub(super) after_switch: Vec<Deed>,
+    /// The longest time between two answers around the cutover.
+    pub(super) longest_pause: Duration,
+}
+
+/// Stops writes to the source: the application's own fence.
+#[derive(Debug, Default)]
+struct Gate {
+    closed: AtomicBool,
+    /// Held shared by everybody who writes to the source.
+    writing: RwLock<()>,
 }
 
 impl Application {
     /// An application that uses the source, and may look at the shadow.
     pub(super) fn new(connection: &Connection) -> Self {
         let table = |name: &str| ApplicationTable::new(connection, name);
-        Self { table: table(SOURCE), successor: table(SHADOW) }
+        Self { table: table(SOURCE), successor: table(SHADOW), settings: table(SETTINGS) }
     }
 
     /// Fills the table with `items` approvals; `loaded` is told how many are there.
@@ -93,58 +117,66 @@ impl Application {
         }
     }
 
-    /// Starts to write to a table that holds the first `items` approvals.
-    pub(super) fn start(&self, items: u32) -> Writers {
-        let (mut tasks, stop) = (JoinSet::new(), CancellationToken::new());
-        for writer in 0..WRITERS {
-            let book = Book::new(SEED, writer, WRITERS, items);
-            tasks.spawn(self.clone().write(book, stop.clone()));
-        }
-        Writers { tasks, stop, written: Written::default() }
+    /// Makes the item that names the table which the application uses.
+    pub(super) async fn make_pointer(&self) -> Result<(), EngineError> {
+        let mut pointer = pointer_key();
+        pointer.insert(POINTER_ATTRIBUTE.to_owned(), AttributeValue::S(SOURCE.to_owned()));
+        Ok(self.settings.put(Item::new(pointer)).await?)
     }
 
-    /// Writes round by round until stopped. A request that was begun is finished.
-    async fn write(self, mut book: Book, stop: CancellationToken) -> Result<Written, EngineError> {
+    /// Starts to write to a table that holds the first `items` approvals.
+    pub(super) fn start(&self, items: u32, clock: &Arc<AwsPorts>) -> Writers {
+        let (mut tasks, stop, gate) = (JoinSet::new(), CancellationToken::new(), Arc::<Gate>::default());
+        for writer in 0..WRITERS {
+            let book = Book::new(SEED, writer, WRITERS, items);
+            tasks.spawn(self.clone().write(book, Arc::clone(&gate), Arc::clone(clock), stop.clone()));
+        }
+        Writers { tasks, stop, gate }
+    }
+
+    /// Writes round by round until stopped. A request that was begun is finished. While the source is closed, it waits
+    /// until the pointer names another table, and goes on there.
+    async fn write(
+        self,
+        mut book: Book,
+        gate: Arc<Gate>,
+        ports: Arc<AwsPorts>,
+        stop: CancellationToken,
+    ) -> Result<Log, EngineError> {
         let mut rounds = tokio::time::interval(ROUND);
         rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut written = Written::default();
+        let (mut log, mut switched) = (Log::default(), false);
+        let mut answered = ports.clock().now();
         loop {
             tokio::select! {
                 biased;
-                () = stop.cancelled() => return Ok(written),
+                () = stop.cancelled() => return Ok(log),
                 _ = rounds.tick() => {}
             }
+            let writing = gate.writing.read().await;
+            if !switched && gate.closed.load(Ordering::Acquire) {
+                drop(writing);
+                switched = self.is_switched().await?;
+                continue;
+            }
+            let table = if switched { &self.successor } else { &self.table };
             for deed in book.next() {
-                self.carry_out(deed, &mut written).await?;
+                carry_out(table, deed.clone(), &mut log.written).await?;
+                let now = ports.clock().now();
+                if switched {
+                    log.after_switch.push(deed);
+                    log.longest_pause = log.longest_pause.max(now.since(answered));
+                }
+                answered = now;
             }
         }
     }
 
-    async fn carry_out(&self, deed: Deed, written: &mut Written) -> Result<(), EngineError> {
-        match deed {
-            Deed::Insert(item) => {
-                self.table.put(item).await?;
-                written.inserts += 1;
-            }
-            Deed::Update { key, status } => {
-                let update = Update {
-                    expression: "SET #status = :status, history = list_append(history, :event) ADD revision :one",
-                    names: [("#status", "status")],
-                    values: [
-                        (":status", AttributeValue::S(status.to_owned())),
-                        (":event", AttributeValue::L(vec![event(status, 1)])),
-                        (":one", AttributeValue::N("1".into())),
-                    ],
-                };
-                self.table.update(key.attributes(), update).await?;
-                written.updates += 1;
-            }
-            Deed::Delete(key) => {
-                self.table.delete(key.attributes()).await?;
-                written.deletes += 1;
-            }
-        }
-        Ok(())
+    /// Whether the pointer names the shadow.
+    async fn is_switched(&self) -> Result<bool, EngineError> {
+        let pointer = self.settings.get(pointer_key()).await?;
+        let named = pointer.as_ref().and_then(|pointer| pointer.get(POINTER_ATTRIBUTE)?.as_s().ok());
+        Ok(named.is_some_and(|named| named == SHADOW))
     }
 
     /// What the indexes of source and shadow hold for a user.
@@ -154,7 +186,40 @@ impl Application {
     }
 }
 
+async fn carry_out(table: &ApplicationTable, deed: Deed, written: &mut Written) -> Result<(), EngineError> {
+    match deed {
+        Deed::Insert(item) => {
+            table.put(item).await?;
+            written.inserts += 1;
+        }
+        Deed::Update { key, status } => {
+            let update = Update {
+                expression: "SET #status = :status, history = list_append(history, :event) ADD revision :one",
+                names: [("#status", "status")],
+                values: [
+                    (":status", AttributeValue::S(status.to_owned())),
+                    (":event", AttributeValue::L(vec![event(status, 1)])),
+                    (":one", AttributeValue::N("1".into())),
+                ],
+            };
+            table.update(key.attributes(), update).await?;
+            written.updates += 1;
+        }
+        Deed::Delete(key) => {
+            table.delete(key.attributes()).await?;
+            written.deletes += 1;
+        }
+    }
+    Ok(())
+}
+
 impl Writers {
+    /// Closes the source: when this returns, every write to it has been answered, and none will be sent any more.
+    pub(super) async fn fence(&self) {
+        self.gate.closed.store(true, Ordering::Release);
+        drop(self.gate.writing.write().await);
+    }
+
     /// Resolves when a writer ends by itself, which only an error makes it do.
     pub(super) async fn failed(&mut self) -> EngineError {
         match self.tasks.join_next().await {
@@ -164,12 +229,16 @@ impl Writers {
         }
     }
 
-    /// Lets every writer finish its request. What they wrote in all.
-    pub(super) async fn stop(mut self) -> Result<Written, EngineError> {
+    /// Lets every writer finish its request. What they did in all.
+    pub(super) async fn stop(mut self) -> Result<Log, EngineError> {
         self.stop.cancel();
+        let mut all = Log::default();
         while let Some(ended) = self.tasks.join_next().await {
-            self.written = self.written.plus(ended.map_err(|error| EngineError::Task(error.to_string()))??);
+            let log = ended.map_err(|error| EngineError::Task(error.to_string()))??;
+            all.written = all.written.plus(log.written);
+            all.after_switch.extend(log.after_switch);
+            all.longest_pause = all.longest_pause.max(log.longest_pause);
         }
-        Ok(self.written)
+        Ok(all)
     }
 }

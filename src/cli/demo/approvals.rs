@@ -15,6 +15,10 @@ pub(super) const SOURCE: &str = "TaskApprovals";
 pub(super) const SHADOW: &str = "TaskApprovals-v2";
 /// The state table.
 pub(super) const STATE: &str = "shadowtable-state";
+/// The table that holds the application's settings.
+pub(super) const SETTINGS: &str = "application-settings";
+/// The attribute of a setting that names the table which the application uses.
+pub(super) const POINTER_ATTRIBUTE: &str = "value";
 /// The index whose projection lacks an attribute.
 pub(super) const INDEX: &str = "user_id-status-index";
 /// That attribute.
@@ -32,6 +36,22 @@ pub(super) fn source_layout() -> TableLayout {
 /// The layout that it should have.
 pub(super) fn target_layout() -> TableLayout {
     layout(&["amount", LACKING])
+}
+
+/// The layout of the application's settings.
+pub(super) fn settings_layout() -> TableLayout {
+    TableLayout {
+        partition_key: ("name".to_owned(), KeyType::S),
+        sort_key: None,
+        global_indexes: BTreeMap::new(),
+        local_indexes: BTreeMap::new(),
+        billing: Billing::OnDemand,
+    }
+}
+
+/// The key of the item that names the table.
+pub(super) fn pointer_key() -> HashMap<String, AttributeValue> {
+    [("name".to_owned(), text("approvals-table"))].into()
 }
 
 fn layout(projected: &[&str]) -> TableLayout {

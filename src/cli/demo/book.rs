@@ -1,9 +1,11 @@
 //! What the application does next. Pure: chance comes from a seeded source.
 
+use std::collections::{HashMap, HashSet};
+
 use fastrand::Rng;
 
-use super::approvals::{ApprovalKey, approval};
-use crate::model::Item;
+use super::approvals::{ApprovalKey, approval, event};
+use crate::model::{AttributeValue, Item, Key, KeyError, KeySchema};
 
 /// What is known of the approvals that one writer looks after. Nobody else writes to them.
 #[derive(Debug)]
@@ -31,6 +33,51 @@ pub(super) enum Deed {
     },
     /// An approval is withdrawn.
     Delete(ApprovalKey),
+}
+
+impl Deed {
+    /// Does to `items` what the request does to the table, as it was answered. `users` are those whose approvals it
+    /// touches.
+    pub(super) fn replay(
+        &self,
+        items: &mut HashMap<Key, Item>,
+        users: &mut HashSet<String>,
+        schema: &KeySchema,
+    ) -> Result<(), KeyError> {
+        let user = |item: &Item| item.get("user_id").and_then(|user| user.as_s().ok().cloned());
+        match self {
+            Self::Insert(item) => {
+                users.extend(user(item));
+                items.insert(item.key(schema)?, item.clone());
+            }
+            Self::Update { key, status } => {
+                if let Some(item) = items.get_mut(&schema.key_of(&key.attributes())?) {
+                    users.extend(user(item));
+                    decide(item, status);
+                }
+            }
+            Self::Delete(key) => {
+                users.extend(items.remove(&schema.key_of(&key.attributes())?).as_ref().and_then(user));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What an update's expression does to an approval.
+fn decide(item: &mut Item, status: &str) {
+    let mut history = match item.get("history") {
+        Some(AttributeValue::L(history)) => history.clone(),
+        _ => Vec::new(),
+    };
+    history.push(event(status, 1));
+    let revision = match item.get("revision") {
+        Some(AttributeValue::N(revision)) => revision.parse::<u64>().unwrap_or(0),
+        _ => 0,
+    };
+    item.set("status", AttributeValue::S(status.to_owned()));
+    item.set("history", AttributeValue::L(history));
+    item.set("revision", AttributeValue::N((revision + 1).to_string()));
 }
 
 impl Book {

@@ -1,4 +1,4 @@
-//! Compares two tables item by item. Both are read whole, with consistent reads, while nobody writes.
+//! Compares a table item by item with what it should hold. Tables are read whole, with consistent reads, while nobody writes.
 
 use std::collections::HashMap;
 
@@ -49,18 +49,24 @@ impl Comparison {
     }
 }
 
-/// Compares all items of two tables that have the same primary key.
-pub(super) async fn compare(
-    source: &impl TableReader,
-    shadow: &impl TableReader,
-    schema: &KeySchema,
-) -> Result<Comparison, EngineError> {
-    let mut left = HashMap::new();
-    for_each(source, |item| {
-        left.insert(item.key(schema)?, item);
+/// All items of a table.
+pub(super) async fn read_all(table: &impl TableReader, schema: &KeySchema) -> Result<HashMap<Key, Item>, EngineError> {
+    let mut items = HashMap::new();
+    for_each(table, |item| {
+        items.insert(item.key(schema)?, item);
         Ok(())
     })
     .await?;
+    Ok(items)
+}
+
+/// Compares all items of the shadow with what it should hold.
+pub(super) async fn compare(
+    expected: HashMap<Key, Item>,
+    shadow: &impl TableReader,
+    schema: &KeySchema,
+) -> Result<Comparison, EngineError> {
+    let mut left = expected;
     let mut found = Comparison::default();
     for_each(shadow, |item| {
         let key = item.key(schema)?;
@@ -133,7 +139,8 @@ mod tests {
     }
 
     async fn compared(source: &Table, shadow: &Table) -> Comparison {
-        compare(source, shadow, &source_layout().key_schema()).await.unwrap()
+        let schema = source_layout().key_schema();
+        compare(read_all(source, &schema).await.unwrap(), shadow, &schema).await.unwrap()
     }
 
     fn shown(number: u32) -> Value {

@@ -8,8 +8,9 @@
 //!
 //! - **No way to AWS.** The only endpoint is on loopback and the credentials are invented; nothing of the user's own
 //!   AWS configuration is read.
-//! - **"Equal" is found, not assumed.** `compare` reads every item of both tables after the drain, and the exit code
-//!   follows from that alone and from what the new index answers.
+//! - **"Equal" is found, not assumed.** `compare` reads every item of both tables at the end, lays over the source what
+//!   the shadow acknowledged since the switch, and the exit code follows from that alone and from what the new index
+//!   answers.
 //! - **An end in any case.** Whatever stops moving is given up after a named time.
 
 #[cfg(feature = "embedded")]
@@ -20,8 +21,6 @@ mod approvals;
 mod book;
 #[cfg(feature = "embedded")]
 mod compare;
-#[cfg(feature = "embedded")]
-mod drain;
 #[cfg(feature = "embedded")]
 mod endpoint;
 #[cfg(feature = "embedded")]
@@ -34,6 +33,8 @@ mod progress;
 mod report;
 #[cfg(feature = "embedded")]
 mod show;
+#[cfg(feature = "embedded")]
+mod stall;
 
 use std::process::ExitCode;
 

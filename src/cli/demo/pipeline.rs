@@ -13,9 +13,11 @@ use super::figures::Figures;
 use crate::aws::AwsPorts;
 use crate::cli::connect::host;
 use crate::config::{AdminSettings, DemoSettings};
-use crate::engine::EngineError;
+use crate::engine::entities::{Answer, CommandVerb};
+use crate::engine::{EngineError, Fence, Switch};
 use crate::protocol::transform::Transform;
 use crate::runtime::admin::{self, Admin};
+use crate::runtime::operator::command;
 use crate::runtime::{self, Job, Monitor, Status};
 use crate::telemetry::{Meters, install_recorder};
 
@@ -26,7 +28,8 @@ const MIGRATION: &str = "demo";
 pub(super) struct Pipeline {
     running: Pin<Box<dyn Future<Output = Result<(), EngineError>>>>,
     _beside: JoinSet<std::io::Result<()>>,
-    stop: CancellationToken,
+    /// It ended well.
+    ended: bool,
     monitor: Arc<Monitor>,
     meters: Arc<Meters>,
     prometheus: PrometheusHandle,
@@ -39,13 +42,18 @@ impl Pipeline {
         let prometheus = install_recorder().map_err(|error| EngineError::Task(error.to_string()))?;
         let (monitor, meters) = (Arc::new(Monitor::default()), Arc::new(Meters::default()));
         let (listener, admin) = bind(settings.admin.listen).await?;
-        let (mut beside, stop) = (JoinSet::new(), CancellationToken::new());
+        let mut beside = JoinSet::new();
         let served =
             Admin { monitor: Arc::clone(&monitor), meters: Arc::clone(&meters), prometheus: prometheus.clone() };
         beside.spawn(admin::serve(listener, served, CancellationToken::new()));
-        let running =
-            Box::pin(runtime::run(ports, job(settings)?, Arc::clone(&meters), Arc::clone(&monitor), stop.clone()));
-        Ok(Self { running, _beside: beside, stop, monitor, meters, prometheus, admin })
+        let running = Box::pin(runtime::run(
+            ports,
+            job(settings)?,
+            Arc::clone(&meters),
+            Arc::clone(&monitor),
+            CancellationToken::new(),
+        ));
+        Ok(Self { running, _beside: beside, ended: false, monitor, meters, prometheus, admin })
     }
 
     /// Where metrics, health and status are served.
@@ -73,10 +81,30 @@ impl Pipeline {
         }
     }
 
-    /// Stops it as SIGTERM stops `run`: writes in flight are finished and checkpoints saved.
-    pub(super) async fn stop(self) -> Result<(), EngineError> {
-        self.stop.cancel();
-        self.running.await
+    /// Asks it as an operator would, through the state table, while it goes on.
+    pub(super) async fn ask(&mut self, ports: &AwsPorts, verb: CommandVerb) -> Result<Answer, EngineError> {
+        let is_last = verb == CommandVerb::Finish;
+        let mut asking = Box::pin(command(ports, MIGRATION, verb));
+        tokio::select! {
+            biased;
+            answer = &mut asking => answer,
+            ended = self.running.as_mut(), if !self.ended => {
+                match ended {
+                    // It answered and ended at once.
+                    Ok(()) if is_last => {
+                        self.ended = true;
+                        asking.await
+                    }
+                    Ok(()) => Err(EngineError::Task("the migration ended too early".into())),
+                    Err(error) => Err(error),
+                }
+            }
+        }
+    }
+
+    /// Waits until it has ended, as it was asked to.
+    pub(super) async fn ended(self) -> Result<(), EngineError> {
+        if self.ended { Ok(()) } else { self.running.await }
     }
 }
 
@@ -84,12 +112,16 @@ fn job(settings: &DemoSettings) -> Result<Job, EngineError> {
     let (source_key, target) = (source_layout().key_schema(), target_layout());
     let transform = Transform::compile(&[], &source_key, &target.key_schema())
         .map_err(|_| EngineError::Task("a transform without rules was refused".into()))?;
+    let mut engine = settings.engine.clone();
+    // The demo is its own operator, and vouches for its application.
+    engine.cutover.fence = Some(Fence::Manual);
+    engine.cutover.switch = Some(Switch::Pointer);
     Ok(Job {
         migration: MIGRATION.to_owned(),
         target,
         transform,
         source_key,
-        engine: settings.engine.clone(),
+        engine,
         enable_stream: false,
         host: host(),
     })

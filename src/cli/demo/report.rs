@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use indicatif::HumanCount;
 
-use super::application::Written;
+use super::application::Log;
 use super::approvals::{INDEX, LACKING, SHADOW, SOURCE};
 use super::compare::{Comparison, Differences};
 use super::figures::Figures;
@@ -20,8 +20,8 @@ pub(super) struct Report {
     pub(super) comparison: Comparison,
     /// What both indexes answer.
     pub(super) answer: IndexAnswer,
-    /// What the application wrote while the migration ran.
-    pub(super) written: Written,
+    /// What the application did.
+    pub(super) log: Log,
     /// The migration's metrics.
     pub(super) figures: Figures,
     /// Items copied.
@@ -41,8 +41,6 @@ pub(super) struct Spans {
     pub(super) copy: Duration,
     /// The application's writing.
     pub(super) writing: Duration,
-    /// From the last write until everything had arrived.
-    pub(super) drain: Duration,
     /// Comparing.
     pub(super) compare: Duration,
     /// All of it.
@@ -74,7 +72,7 @@ impl IndexAnswer {
 impl Report {
     /// Whether the shadow is what it should be.
     pub(super) fn is_equal(&self) -> bool {
-        self.comparison.is_equal() && self.answer.is_as_planned()
+        self.comparison.is_equal() && self.answer.is_as_planned() && !self.log.after_switch.is_empty()
     }
 }
 
@@ -89,11 +87,11 @@ impl fmt::Display for Report {
         writeln!(
             out,
             "meanwhile    {} writes by the application in {}: {} inserts, {} updates, {} deletions",
-            count(self.written.total()),
+            count(self.log.written.total()),
             seconds(spans.writing),
-            count(self.written.inserts),
-            count(self.written.updates),
-            count(self.written.deletes)
+            count(self.log.written.inserts),
+            count(self.log.written.updates),
+            count(self.log.written.deletes)
         )?;
         let kinds = figures.changes.iter().filter(|(_, changes)| *changes > 0);
         let kinds: Vec<_> = kinds.map(|(kind, changes)| format!("{} {}", kind.as_str(), count(*changes))).collect();
@@ -109,7 +107,13 @@ impl fmt::Display for Report {
         if let Some((half, most)) = figures.latency {
             writeln!(out, "latency      p50 {}, p99 {}, from offered to durable", bound(half), bound(most))?;
         }
-        writeln!(out, "drained      {} after the last write", seconds(spans.drain))?;
+        let since = u64::try_from(self.log.after_switch.len()).unwrap_or(u64::MAX);
+        writeln!(
+            out,
+            "cutover      the application paused for {} at most, then wrote {} times to the shadow",
+            seconds(self.log.longest_pause),
+            count(since)
+        )?;
         answer(&self.answer, out)?;
         writeln!(
             out,
@@ -125,9 +129,12 @@ impl fmt::Display for Report {
 fn verdict(found: &Comparison, out: &mut fmt::Formatter<'_>) -> fmt::Result {
     let same = HumanCount(found.same);
     if found.is_equal() {
-        return writeln!(out, "equal        {same} items, each the same in {SOURCE} and {SHADOW}");
+        return writeln!(
+            out,
+            "equal        {same} items, each the same in {SOURCE} and {SHADOW}, or as written since the switch"
+        );
     }
-    writeln!(out, "NOT EQUAL    {same} items are the same in {SOURCE} and {SHADOW}")?;
+    writeln!(out, "NOT EQUAL    {same} items of {SHADOW} are as they should be")?;
     for (kind, Differences { count, first }) in
         [("missing", &found.missing), ("extra", &found.extra), ("different", &found.different)]
     {
@@ -174,6 +181,7 @@ mod tests {
 
     use super::*;
     use crate::cli::demo::approvals::{ApprovalKey, approval};
+    use crate::cli::demo::book::Deed;
 
     fn entry(projected: bool) -> Item {
         let mut entry = approval(&ApprovalKey::numbered(4), &mut Rng::with_seed(1));
@@ -188,7 +196,7 @@ mod tests {
         Report {
             comparison: Comparison { same: 12_345, ..Comparison::default() },
             answer,
-            written: Written::default(),
+            log: Log { after_switch: vec![Deed::Delete(ApprovalKey::numbered(1))], ..Log::default() },
             figures: Figures { latency: Some((0.005, f64::INFINITY)), ..Figures::default() },
             copied: 12_000,
             longest_lag: 1.25,

@@ -1,5 +1,6 @@
-//! The demo from beginning to end: fill, migrate under writes, drain, compare.
+//! The demo from beginning to end: fill, migrate under writes, move the application over, compare.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,19 +8,23 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::application::{Application, Writers};
-use super::approvals::{INDEX, LACKING, SHADOW, SOURCE, STATE, source_layout, target_layout};
-use super::compare::compare;
-use super::drain::{Stall, is_drained};
+use super::approvals::{
+    INDEX, LACKING, POINTER_ATTRIBUTE, SETTINGS, SHADOW, SOURCE, STATE, pointer_key, settings_layout, source_layout,
+    target_layout,
+};
+use super::compare::{compare, read_all};
 use super::endpoint::Embedded;
 use super::pipeline::Pipeline;
 use super::progress::{Display, Scene};
 use super::report::{IndexAnswer, Report, Spans};
-use crate::aws::{AwsAccess, AwsPorts, ServiceSkew, SystemClock, TableNames};
+use super::stall::Stall;
+use crate::aws::{AwsAccess, AwsPorts, AwsTableAdmin, PointerSettings, ServiceSkew, SystemClock, TableNames};
 use crate::cli::DemoArgs;
-use crate::cli::connect::seed;
+use crate::cli::connect::{host, seed};
 use crate::cli::signals::obey_signals;
 use crate::config::DemoSettings;
 use crate::engine::EngineError;
+use crate::engine::entities::CommandVerb;
 use crate::model::{Moment, TableStatus, ViewType};
 use crate::ports::{Clock, CreateOptions, Ports, ScanRequest, TableAdmin, TableReader};
 use crate::protocol::phase::Phase;
@@ -27,6 +32,10 @@ use crate::runtime::Status;
 
 /// How often the migration is looked at.
 const LOOK: Duration = Duration::from_millis(100);
+/// For how long the application writes to the shadow.
+const AFTER_SWITCH: Duration = Duration::from_secs(3);
+/// How long the gates of the cutover may refuse.
+const GATES_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Plays the demo until its end, or until somebody stops it. What it made is gone afterwards in either case.
 pub(super) async fn run(settings: &DemoSettings, args: &DemoArgs) -> Result<Report, EngineError> {
@@ -53,43 +62,48 @@ async fn play(settings: &DemoSettings, args: &DemoArgs) -> Result<Report, Engine
     display.say(&format!(
         "{INDEX} of {SOURCE} lacks {LACKING}: the migration to {SHADOW} begins while the application writes"
     ));
-    let mut writers = application.start(args.items);
+    let mut writers = application.start(args.items, &ports);
     let pipeline = Pipeline::start(Arc::clone(&ports), settings).await?;
     display.say(&format!("metrics, health and status: http://{}/metrics /healthz /status", pipeline.admin()));
     let mut watched = Watched { pipeline, display, clock, longest_lag: 0.0, copied_at: None };
     let is_mirroring = |status: &Status, _| matches!(status.phase, Some(Phase::Copying | Phase::Tailing));
-    watched.until(Some(&mut writers), is_mirroring).await?;
+    watched.until(&mut writers, is_mirroring).await?;
     // Counted from here on: what was written before the stream was pinned is copied, and shows nothing of the tail.
     let mirroring = clock.now();
     let until = mirroring.plus(Duration::from_secs(args.seconds.into()));
-    watched.until(Some(&mut writers), |_, now| now >= until).await?;
-    let written = writers.stop().await?;
+    watched.until(&mut writers, |status, now| now >= until && status.phase == Some(Phase::Tailing)).await?;
 
+    watched.cut_over(&ports, &mut writers).await?;
+    let (figures, longest_lag) = (watched.pipeline.figures(), watched.longest_lag);
+    let switched = clock.now();
+    let until = switched.plus(AFTER_SWITCH);
+    let status = watched.until(&mut writers, |_, now| now >= until).await?;
+    let log = writers.stop().await?;
     let stopped = clock.now();
-    watched.display.say("the application has stopped; draining");
-    let caught_up = settings.engine.tail.caught_up;
-    let drained = |status: &Status, now: Moment| is_drained(status, now.since(stopped), caught_up);
-    let status = watched.until(None, drained).await?;
-    let drained = clock.now();
-    let figures = watched.pipeline.figures();
-    let Watched { pipeline, display, longest_lag, copied_at, .. } = watched;
+    let Watched { mut pipeline, display, copied_at, .. } = watched;
     display.end();
-    pipeline.stop().await?;
+    pipeline.ask(&ports, CommandVerb::Finish).await?;
+    pipeline.ended().await?;
 
-    display.say("the migration has stopped; comparing every item of both tables");
+    display
+        .say("the migration is finished; comparing every item of both tables, and what was written since the switch");
     let compared = clock.now();
-    let comparison = compare(ports.source(), ports.shadow_reader(), &source_layout().key_schema()).await?;
-    let answer = ask(&ports, &application).await?;
+    let schema = source_layout().key_schema();
+    let (mut expected, mut users) = (read_all(ports.source(), &schema).await?, HashSet::new());
+    for deed in &log.after_switch {
+        deed.replay(&mut expected, &mut users, &schema)?;
+    }
+    let comparison = compare(expected, ports.shadow_reader(), &schema).await?;
+    let answer = ask(&ports, &application, &users).await?;
     let now = clock.now();
     let spans = Spans {
         load: loaded.since(began),
-        copy: copied_at.unwrap_or(drained).since(mirroring),
+        copy: copied_at.unwrap_or(switched).since(mirroring),
         writing: stopped.since(loaded),
-        drain: drained.since(stopped),
         compare: now.since(compared),
         total: now.since(began),
     };
-    Ok(Report { comparison, answer, written, figures, copied: status.copy.items, longest_lag, spans })
+    Ok(Report { comparison, answer, log, figures, copied: status.copy.items, longest_lag, spans })
 }
 
 /// The ports of the migration, and the application beside it, on one endpoint.
@@ -100,6 +114,9 @@ fn connect(embedded: &Embedded, settings: &DemoSettings) -> (Arc<AwsPorts>, Appl
     let tables = TableNames { source: SOURCE.to_owned(), shadow: SHADOW.to_owned(), state: STATE.to_owned() };
     let clock = SystemClock::new(skew, seed());
     let access = AwsAccess::from_connections(connection.clone(), connection.clone(), connection, tables, clock);
+    let pointer =
+        PointerSettings { table: SETTINGS.to_owned(), key: pointer_key(), attribute: POINTER_ATTRIBUTE.to_owned() };
+    let access = access.with_pointer(Some(pointer));
     let ports = access.into_ports(source_layout().key_schema(), target_layout().key_schema());
     (Arc::new(ports), application)
 }
@@ -113,10 +130,14 @@ async fn fill(
     display: &mut Display,
 ) -> Result<(), EngineError> {
     let (admin, clock) = (ports.source_admin(), ports.clock());
-    admin.create(&source_layout(), &CreateOptions::default()).await?;
-    while admin.describe().await?.is_none_or(|table| table.status != TableStatus::Active) {
-        clock.sleep(LOOK).await;
+    let settings = AwsTableAdmin::new(&ports.access().source, SETTINGS);
+    for (admin, layout) in [(&settings, settings_layout()), (admin, source_layout())] {
+        admin.create(&layout, &CreateOptions::default()).await?;
+        while admin.describe().await?.is_none_or(|table| table.status != TableStatus::Active) {
+            clock.sleep(LOOK).await;
+        }
     }
+    application.make_pointer().await?;
     let scene = |done: u32| Scene { act: "filling".into(), done: done.into(), of: items.into(), ..Scene::default() };
     application.load(items, |done| display.show(&scene(done), clock.now())).await?;
     admin.enable_stream(ViewType::NewAndOldImages).await?;
@@ -137,7 +158,7 @@ impl Watched<'_> {
     /// nothing moves any more.
     async fn until(
         &mut self,
-        mut writers: Option<&mut Writers>,
+        writers: &mut Writers,
         is_over: impl Fn(&Status, Moment) -> bool,
     ) -> Result<Status, EngineError> {
         let mut stall = Stall::new(self.clock.now());
@@ -146,7 +167,7 @@ impl Watched<'_> {
             tokio::select! {
                 biased;
                 error = self.pipeline.failed() => return Err(error),
-                error = failed(writers.as_deref_mut()) => return Err(error),
+                error = writers.failed() => return Err(error),
                 () = self.clock.sleep(LOOK) => {}
             }
             let (status, now, changes) = (self.pipeline.status(), self.clock.now(), self.pipeline.figures().total());
@@ -163,6 +184,47 @@ impl Watched<'_> {
                 return Ok(status);
             }
         }
+    }
+
+    /// Moves the application over while it writes.
+    async fn cut_over(&mut self, ports: &AwsPorts, writers: &mut Writers) -> Result<(), EngineError> {
+        let began = self.clock.now();
+        loop {
+            let dry_run = CommandVerb::Cutover { dry_run: true, by: host(), fenced: false };
+            let answer = self.pipeline.ask(ports, dry_run).await?;
+            if answer.done {
+                break;
+            }
+            if self.clock.now().since(began) >= GATES_PATIENCE {
+                return Err(EngineError::refused(
+                    format!("the cutover cannot begin: {}", answer.message),
+                    "say --log-level info to see why",
+                ));
+            }
+            self.until_next(writers).await?;
+        }
+        self.display.say("cutover: the application stops writing and waits for its pointer to name the shadow");
+        writers.fence().await;
+        let cutover = CommandVerb::Cutover { dry_run: false, by: host(), fenced: true };
+        let answer = self.pipeline.ask(ports, cutover).await?;
+        if !answer.done {
+            return Err(EngineError::refused(answer.message, "say --log-level info to see why"));
+        }
+        let is_over = |status: &Status, _| matches!(status.phase, Some(Phase::Switched | Phase::Tailing));
+        let is_under_way = |status: &Status, _| status.phase != Some(Phase::Tailing);
+        self.until(writers, is_under_way).await?;
+        let status = self.until(writers, is_over).await?;
+        if status.phase == Some(Phase::Switched) {
+            self.display.say("the application goes on, and writes to the shadow");
+            return Ok(());
+        }
+        Err(EngineError::refused("the cutover was given up", "say --log-level info to see why"))
+    }
+
+    /// Lets everything go on for a moment.
+    async fn until_next(&mut self, writers: &mut Writers) -> Result<(), EngineError> {
+        let now = self.clock.now();
+        self.until(writers, |_, later| later > now).await.map(drop)
     }
 
     fn look(&mut self, status: &Status, changes: u64, now: Moment) {
@@ -182,18 +244,15 @@ impl Watched<'_> {
     }
 }
 
-/// Resolves when a writer fails; never without writers.
-async fn failed(writers: Option<&mut Writers>) -> EngineError {
-    match writers {
-        Some(writers) => writers.failed().await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Asks both indexes for the approvals of a user that there is.
-async fn ask(ports: &AwsPorts, application: &Application) -> Result<IndexAnswer, EngineError> {
-    let page = ports.source().scan(&ScanRequest { segment: 0, segments: 1, start: None, limit: Some(1) }).await?;
-    let user = page.items.first().and_then(|item| item.get("user_id")?.as_s().ok().cloned()).unwrap_or_default();
+/// Asks both indexes for the approvals of a user that there is, and whose approvals did not change since the switch.
+async fn ask(
+    ports: &AwsPorts,
+    application: &Application,
+    changed: &HashSet<String>,
+) -> Result<IndexAnswer, EngineError> {
+    let page = ports.source().scan(&ScanRequest { segment: 0, segments: 1, start: None, limit: None }).await?;
+    let mut users = page.items.iter().filter_map(|item| item.get("user_id")?.as_s().ok().cloned());
+    let user = users.find(|user| !changed.contains(user)).unwrap_or_default();
     let (source, shadow) = application.approvals_of(&user).await?;
     Ok(IndexAnswer { user, source, shadow })
 }
