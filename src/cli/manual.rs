@@ -347,8 +347,10 @@ pub(super) const DEMO: Page = Page {
 Migrate a made-up table on an embedded DynamoDB while an application writes to it.
 
 The table has an index whose projection lacks an attribute. While writers insert, update and delete, the same pipeline \
-as that of `run` builds a table whose index has it. Then the writers stop, the stream is drained, every item of both \
-tables is compared, and the new index is asked. It takes about half a minute.
+as that of `run` builds a table whose index has it. Then the application is moved over: it stops writing, everything that it wrote \
+arrives, and it goes on with the new table as soon as a pointer that it reads names it. At the end every item of both \
+tables is compared, with what was written since the switch laid over the old one, and the new index is asked. It takes \
+about half a minute.
 
 Needs no AWS account, reads no credentials and contacts nothing but this machine. Changes nothing that outlives it: the \
 tables are kept in memory. Settings of the engine, of logs and of the admin port count as for `run`; what is not configured is set \
