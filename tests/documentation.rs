@@ -162,6 +162,27 @@ mod tests {
     }
 
     #[test]
+    fn the_metrics_page_lists_every_metric_with_its_type_and_unit() {
+        let page = read("docs/operations/metrics.md");
+        let row = |line: &str| {
+            let cells: Vec<_> = line.trim_matches('|').split('|').map(str::trim).collect();
+            let [name, kind, unit, _, meaning, _] = cells.as_slice() else { return None };
+            assert!(meaning.ends_with('.') || *meaning == "what it says" || meaning.starts_with('-'), "{line}");
+            let name = name.strip_prefix('`')?.strip_suffix('`')?;
+            Some((name.to_owned(), (*kind).to_owned(), (*unit).to_owned()))
+        };
+        let documented: BTreeSet<_> = page.lines().filter(|line| line.starts_with('|')).filter_map(row).collect();
+        let known: BTreeSet<_> = names::ALL
+            .iter()
+            .map(|metric| {
+                let kind = format!("{:?}", metric.kind).to_lowercase();
+                (metric.name.to_owned(), kind, metric.unit.as_str().to_owned())
+            })
+            .collect();
+        assert_eq!(documented, known);
+    }
+
+    #[test]
     fn metrics_are_named_by_one_scheme() {
         let mut seen = BTreeSet::new();
         for metric in names::ALL {

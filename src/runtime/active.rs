@@ -7,7 +7,8 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::mirror::Mirror;
-use super::status::{LeaseStatus, MirrorStatus, status};
+use super::monitor::Snapshot;
+use super::status::{LeaseStatus, MirrorStatus};
 use super::{Job, Monitor};
 use crate::engine::EngineError;
 use crate::engine::entities::{EventRecord, Meta, Paused, Pin, TableIdentity};
@@ -149,10 +150,8 @@ impl<P: Ports> Active<P> {
     /// Lets status and metrics see the migration before it is mirrored.
     fn show(&self, meta: &Meta) {
         let (meta, ports, lease) = (meta.clone(), Arc::clone(&self.ports), Arc::clone(self.store.lease()));
-        self.monitor.active(move || {
-            let mirror = MirrorStatus::default();
-            (status(&meta, LeaseStatus::of(&lease), mirror, ports.clock()), (0, 0, 0))
-        });
+        self.monitor
+            .active(move || Snapshot::take(&meta, LeaseStatus::of(&lease), MirrorStatus::default(), ports.clock()));
     }
 
     /// The migration's entry, made on its first run. Another target or transform than the recorded one is refused.

@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 use super::active::{Active, Outcome};
 use super::commands::{Done, execute, pending};
 use super::cutover::StepEnd;
-use super::status::{ApplyStatus, CopyStatus, LeaseStatus, MirrorStatus, TailStatus, status};
+use super::monitor::Snapshot;
+use super::status::{ApplyStatus, CopyStatus, LeaseStatus, MirrorStatus, TailStatus};
 use super::watch::watch_tables;
 use crate::engine::EngineError;
 use crate::engine::apply::core::Intake;
@@ -324,8 +325,7 @@ impl<'a, P: Ports> Mirror<'a, P> {
         self.active.monitor.active(move || {
             let meta = shown.lock().unwrap_or_else(PoisonError::into_inner).clone();
             let mirror = working.status(meta.phase, &*ports);
-            let totals = mirror.totals;
-            (status(&meta, LeaseStatus::of(&lease), mirror, ports.clock()), totals)
+            Snapshot::take(&meta, LeaseStatus::of(&lease), mirror, ports.clock())
         });
     }
 }

@@ -29,7 +29,7 @@ use crate::engine::store::{Store, partition_of};
 use crate::engine::{EngineError, EngineSettings};
 use crate::model::{KeySchema, TableLayout};
 use crate::plan::layout_fingerprint;
-use crate::ports::{Clock, Ports};
+use crate::ports::{Clock, Ports, TableAdmin};
 use crate::protocol::transform::Transform;
 use crate::telemetry::Meters;
 
@@ -94,6 +94,7 @@ pub async fn run<P: Ports>(
     monitor: Arc<Monitor>,
     stop: CancellationToken,
 ) -> Result<(), EngineError> {
+    meters.expect_resources([ports.source_admin(), ports.shadow_admin(), ports.state_admin()].map(TableAdmin::name));
     prepare_state_table(&*ports).await?;
     let claimant = job.claimant(ports.clock());
     let partition = partition_of(&job.migration);

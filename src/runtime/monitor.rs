@@ -4,13 +4,30 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use metrics::gauge;
 
-use super::status::Status;
+use super::status::{LeaseStatus, MirrorStatus, Status, status};
+use crate::engine::entities::Meta;
 use crate::engine::lease::Standby;
+use crate::ports::Clock;
 use crate::protocol::phase::Phase;
 use crate::telemetry::{Meters, names};
 
-/// A status and the totals that only metrics show.
-pub(super) type Snapshot = (Status, (u64, u64, u64));
+/// A status, and what only metrics show.
+pub(super) struct Snapshot {
+    status: Status,
+    /// Changes coalesced, copies superseded, pages discarded.
+    totals: (u64, u64, u64),
+    /// The service's clock less this machine's, in seconds.
+    clock_skew_seconds: f64,
+}
+
+impl Snapshot {
+    /// What `clock` and the parts of a migration say now.
+    pub(super) fn take(meta: &Meta, lease: LeaseStatus, mirror: MirrorStatus, clock: &impl Clock) -> Self {
+        let (service, wall) = (clock.service(), clock.wall());
+        let clock_skew_seconds = service.since(wall).as_secs_f64() - wall.since(service).as_secs_f64();
+        Self { totals: mirror.totals, status: status(meta, lease, mirror, clock), clock_skew_seconds }
+    }
+}
 
 /// Whether this process does what it should.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,7 +84,7 @@ impl Monitor {
 
     /// The status, while this process holds the lease.
     pub fn status(&self) -> Option<Status> {
-        self.snapshot().map(|(status, _)| status)
+        self.snapshot().map(|snapshot| snapshot.status)
     }
 
     /// The holder and the migration, while this process waits.
@@ -80,11 +97,12 @@ impl Monitor {
 
     /// Sets the gauges. To be called whenever metrics are asked for, so that no stuck task can leave them stale.
     pub fn publish(&self, meters: &Meters) {
-        let Some((status, (coalesced, superseded, discarded))) = self.snapshot() else {
-            gauge!(names::LEASE_HELD).set(0.0);
-            return;
+        let Some(Snapshot { status, totals: (coalesced, superseded, discarded), clock_skew_seconds }) = self.snapshot()
+        else {
+            return publish_nothing();
         };
         meters.totals(coalesced, superseded, discarded);
+        gauge!(names::CLOCK_SKEW).set(clock_skew_seconds);
         gauge!(names::LEASE_HELD).set(if status.lease.held { 1.0 } else { 0.0 });
         for phase in Phase::ALL {
             gauge!(names::PHASE, "phase" => phase.as_str()).set(if status.phase == Some(phase) { 1.0 } else { 0.0 });
@@ -95,9 +113,7 @@ impl Monitor {
             (names::POLL_AGE, status.since_poll_seconds),
         ];
         for (name, value) in known {
-            if let Some(value) = value {
-                gauge!(name).set(value);
-            }
+            gauge!(name).set(value.unwrap_or(f64::NAN));
         }
         gauge!(names::COPY_RATIO).set(status.copy.ratio);
         let counts = [
@@ -127,6 +143,30 @@ impl Monitor {
 
     fn view(&self) -> MutexGuard<'_, View> {
         self.view.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A process without the lease knows nothing of the migration: a figure that it knew once would be a lie by now.
+fn publish_nothing() {
+    gauge!(names::LEASE_HELD).set(0.0);
+    for phase in Phase::ALL {
+        gauge!(names::PHASE, "phase" => phase.as_str()).set(0.0);
+    }
+    let unknown = [
+        names::LAG,
+        names::HEADROOM,
+        names::POLL_AGE,
+        names::COPY_RATIO,
+        names::QUARANTINE,
+        names::PENDING,
+        names::HELD_BYTES,
+        names::CLOCK_SKEW,
+    ];
+    for name in unknown {
+        gauge!(name).set(f64::NAN);
+    }
+    for state in ["open", "waiting", "finished"] {
+        gauge!(names::SHARDS, "state" => state).set(f64::NAN);
     }
 }
 

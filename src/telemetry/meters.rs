@@ -83,6 +83,13 @@ impl Default for Meters {
 }
 
 impl Meters {
+    /// These resources may be throttled: their counters exist from now on.
+    pub fn expect_resources<'a>(&self, resources: impl IntoIterator<Item = &'a str>) {
+        for resource in resources {
+            counter!(names::THROTTLES, "resource" => resource.to_owned()).increment(0);
+        }
+    }
+
     /// A change is about to be offered.
     pub fn changed(&self, kind: ChangeKind) {
         if let Some(counter) = self.changes.get(&kind) {

@@ -88,5 +88,5 @@ metrics_table! {
     /// Violations.
     VIOLATIONS = "shadowtable_invariant_violations_total", Counter, Count, "Rules of the protocol seen broken, by number. Anything but 0 is a defect.";
     /// Skew.
-    CLOCK_SKEW = "shadowtable_clock_skew_seconds", Gauge, Seconds, "The service's clock less this machine's.";
+    CLOCK_SKEW = "shadowtable_clock_skew_seconds", Gauge, Seconds, "The service's clock less this machine's, as of the last reply.";
 }

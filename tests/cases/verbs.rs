@@ -1,8 +1,10 @@
 //! What an operator can ask of a migration while it runs.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::StreamViewType;
+use shadowtable::telemetry::names;
 
 use super::{ID, after, before};
 use crate::support::clock;
@@ -29,11 +31,24 @@ pub(crate) fn the_status_says_everything_it_promises(ctx: &Ctx) {
     }
     let metrics = process.get("/metrics").unwrap();
     assert_eq!(metrics.status, 200);
-    assert!(metrics.body.contains("# HELP"), "{}", metrics.body);
+    assert_all_metrics(&metrics.body);
     assert!(migration.project.command(&["list", "--json"]).contains(&migration.id));
     assert!(migration.project.command(&["list"]).contains(&migration.id));
     assert!(migration.project.command(&["status"]).contains(&migration.id));
     migration.finish(process);
+}
+
+/// Each metric of the page is served with its type, and nothing else.
+fn assert_all_metrics(scraped: &str) {
+    let types = scraped.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+    let served: BTreeSet<(String, String)> = types.map(|(name, kind)| (name.to_owned(), kind.to_owned())).collect();
+    let known = names::ALL.iter().map(|metric| (metric.name.to_owned(), format!("{:?}", metric.kind).to_lowercase()));
+    assert_eq!(served, known.collect::<BTreeSet<_>>());
+    for name in names::ALL.iter().map(|metric| metric.name) {
+        let samples = scraped.lines().filter(|line| line.starts_with(name));
+        assert!(samples.clone().count() > 0, "{name} has no sample");
+        assert!(samples.clone().all(|line| !line.ends_with("NaN")), "{name} is not known by the holder");
+    }
 }
 
 fn assert_whole(status: &Status, id: &str) {
