@@ -11,6 +11,7 @@ use super::signals::obey_signals;
 use super::{DONE, FAILED, RunArgs, start};
 use crate::config::Settings;
 use crate::engine::EngineError;
+use crate::protocol::phase::Phase;
 use crate::runtime::admin::{self, Admin};
 use crate::runtime::{self, Monitor};
 use crate::telemetry::{Meters, install_recorder};
@@ -19,7 +20,7 @@ use crate::telemetry::{Meters, install_recorder};
 pub(super) fn run(settings: &Settings, args: &RunArgs) -> ExitCode {
     start(&settings.log, async {
         match migrate(settings, args.enable_stream).await {
-            Ok(()) => ExitCode::from(DONE),
+            Ok(ended) => ended,
             Err(error) => {
                 complain(&error);
                 ExitCode::from(FAILED)
@@ -28,8 +29,9 @@ pub(super) fn run(settings: &Settings, args: &RunArgs) -> ExitCode {
     })
 }
 
-async fn migrate(settings: &Settings, enable_stream: bool) -> Result<(), EngineError> {
-    let prometheus = install_recorder().map_err(|error| EngineError::Task(error.to_string()))?;
+async fn migrate(settings: &Settings, enable_stream: bool) -> Result<ExitCode, EngineError> {
+    let prometheus =
+        install_recorder(Some(settings.migration.as_str())).map_err(|error| EngineError::Task(error.to_string()))?;
     let (monitor, meters) = (Arc::new(Monitor::default()), Arc::new(Meters::default()));
     let (listener, _) = admin::bind(settings.admin.listen).await.map_err(|error| {
         EngineError::refused(
@@ -47,12 +49,27 @@ async fn migrate(settings: &Settings, enable_stream: bool) -> Result<(), EngineE
     ));
     let connected = tokio::select! {
         biased;
-        () = stop.cancelled() => return Ok(()),
+        () = stop.cancelled() => return Ok(ExitCode::from(DONE)),
         connected = for_migration(settings, enable_stream) => connected?,
     };
     let Connected { ports, job } = connected;
-    let ended = Box::pin(runtime::run(ports, job, meters, monitor, stop)).await;
+    let ended = Box::pin(runtime::run(ports, job, meters, Arc::clone(&monitor), stop.clone())).await;
+    if let Err(error) = &ended {
+        complain(error);
+        if is_to_be_seen(error, &monitor) {
+            // Whoever scrapes metrics sees once more what ended it. A signal cuts it short.
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(settings.admin.linger) => {}
+            }
+        }
+    }
     closing.cancel();
     beside.shutdown().await;
-    ended
+    Ok(ExitCode::from(if ended.is_ok() { DONE } else { FAILED }))
+}
+
+/// Whether an alert waits for it: lost history, or a defect. A refusal at the start is for whoever started it.
+fn is_to_be_seen(error: &EngineError, monitor: &Monitor) -> bool {
+    error.is_defect() || matches!(error, EngineError::Lost(_)) || monitor.phase_left() == Some(Phase::NeedsReseed)
 }

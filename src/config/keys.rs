@@ -170,7 +170,11 @@ fn admin(reader: &mut Reader) -> AdminSettings {
     let listen = reader.text("admin.listen", "an IP address and port such as 127.0.0.1:9464 or [::]:9464", |text| {
         text.parse::<SocketAddr>().ok()
     });
-    listen.map_or_else(AdminSettings::default, |listen| AdminSettings { listen })
+    let default = AdminSettings::default();
+    AdminSettings {
+        listen: listen.unwrap_or(default.listen),
+        linger: reader.seconds("admin.linger_seconds", 0.0..=600.0).unwrap_or(default.linger),
+    }
 }
 
 fn log(reader: &mut Reader) -> LogSettings {

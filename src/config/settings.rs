@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 pub use crate::aws::ConnectionSettings;
 use crate::aws::PointerSettings;
@@ -118,11 +119,13 @@ pub struct TargetFile {
 pub struct AdminSettings {
     /// Where it listens.
     pub listen: SocketAddr,
+    /// How long it is served on after something ended the process that somebody should see: lost history, a defect.
+    pub linger: Duration,
 }
 
 impl Default for AdminSettings {
     /// The loopback interface, since the port knows no authentication.
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 9464)) }
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 9464)), linger: Duration::from_secs(30) }
     }
 }

@@ -177,7 +177,8 @@ pointer_attribute = "value"
 "#;
 
 /// A value for each key that is not its default.
-const OTHER_VALUES: [(&str, &str); 57] = [
+const OTHER_VALUES: [(&str, &str); 58] = [
+    ("admin.linger_seconds", "0"),
     ("admin.listen", "[::1]:1"),
     ("apply.abandon_seconds", "0"),
     ("apply.concurrency", "1"),

@@ -117,12 +117,13 @@ impl<P: Ports> Active<P> {
                 self.undo_fence(meta).await?;
             }
         }
-        match error {
-            EngineError::Lost(reason) if next(meta.value.phase, Event::HistoryLost).is_ok() => {
-                self.transition(meta, Event::HistoryLost, Some(reason)).await
-            }
-            _ => Ok(()),
+        if let EngineError::Lost(reason) = error
+            && next(meta.value.phase, Event::HistoryLost).is_ok()
+        {
+            self.transition(meta, Event::HistoryLost, Some(reason)).await?;
         }
+        self.show(&meta.value);
+        Ok(())
     }
 
     /// Waits for what a predecessor may still do, claims everything durable, and reads the migration's entry.

@@ -58,6 +58,7 @@ async fn ready(State(admin): State<Admin>) -> Response {
         Readiness::Active => (StatusCode::OK, "active\n").into_response(),
         Readiness::Standby => (StatusCode::OK, "standby\n").into_response(),
         Readiness::Starting => (StatusCode::SERVICE_UNAVAILABLE, "starting\n").into_response(),
+        Readiness::Ended => (StatusCode::SERVICE_UNAVAILABLE, "ended\n").into_response(),
     }
 }
 

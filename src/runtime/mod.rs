@@ -119,7 +119,11 @@ pub async fn run<P: Ports>(
             stop: stop.clone(),
         };
         let outcome = hold(active, &lease, settle).await;
-        monitor.idle();
+        if outcome.is_err() {
+            monitor.ended();
+        } else {
+            monitor.idle();
+        }
         match outcome {
             Err(EngineError::LeaseLost) => tracing::warn!("the lease was lost; standing by"),
             Ok(Outcome { quiet }) => {

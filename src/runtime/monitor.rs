@@ -38,6 +38,8 @@ pub enum Readiness {
     Standby,
     /// It holds the lease and works.
     Active,
+    /// An error ended its work.
+    Ended,
 }
 
 /// What this process can say of itself.
@@ -55,6 +57,9 @@ enum View {
         standby: Standby,
     },
     Active(Box<dyn Fn() -> Snapshot + Send + Sync>),
+    Ended {
+        phase: Option<Phase>,
+    },
 }
 
 impl Monitor {
@@ -73,12 +78,27 @@ impl Monitor {
         *self.view() = View::Starting;
     }
 
+    /// An error ended its work; the phase is the one that it left.
+    pub(super) fn ended(&self) {
+        let phase = self.status().and_then(|status| status.phase);
+        *self.view() = View::Ended { phase };
+    }
+
+    /// The phase that it left, once an error ended its work.
+    pub fn phase_left(&self) -> Option<Phase> {
+        match *self.view() {
+            View::Ended { phase } => phase,
+            _ => None,
+        }
+    }
+
     /// Whether it does what it should.
     pub fn readiness(&self) -> Readiness {
         match *self.view() {
             View::Starting => Readiness::Starting,
             View::Standby { .. } => Readiness::Standby,
             View::Active(_) => Readiness::Active,
+            View::Ended { .. } => Readiness::Ended,
         }
     }
 
@@ -99,7 +119,7 @@ impl Monitor {
     pub fn publish(&self, meters: &Meters) {
         let Some(Snapshot { status, totals: (coalesced, superseded, discarded), clock_skew_seconds }) = self.snapshot()
         else {
-            return publish_nothing();
+            return publish_nothing(self.phase_left());
         };
         meters.totals(coalesced, superseded, discarded);
         gauge!(names::CLOCK_SKEW).set(clock_skew_seconds);
@@ -146,11 +166,12 @@ impl Monitor {
     }
 }
 
-/// A process without the lease knows nothing of the migration: a figure that it knew once would be a lie by now.
-fn publish_nothing() {
+/// A process without the lease knows nothing of the migration but the phase that it left: a figure that it knew once would
+/// be a lie by now.
+fn publish_nothing(phase_left: Option<Phase>) {
     gauge!(names::LEASE_HELD).set(0.0);
     for phase in Phase::ALL {
-        gauge!(names::PHASE, "phase" => phase.as_str()).set(0.0);
+        gauge!(names::PHASE, "phase" => phase.as_str()).set(if phase_left == Some(phase) { 1.0 } else { 0.0 });
     }
     let unknown = [
         names::LAG,

@@ -188,7 +188,8 @@ pub(crate) fn a_cutover_moves_a_writing_application_and_loses_nothing(ctx: &Ctx)
     assert_eq!(migration.shadow.get(&items::key(ID, 1)).unwrap(), before);
     clock::wait_for("the late change is counted", || {
         let metrics = process.get("/metrics").unwrap().body;
-        if metrics.contains("shadowtable_late_changes_total 1") { Ok(()) } else { Err(metrics) }
+        let late = format!("shadowtable_late_changes_total{{migration=\"{}\"}} 1", migration.id);
+        if metrics.contains(&late) { Ok(()) } else { Err(metrics) }
     });
     migration.project.command(&["finish", "--yes"]);
     assert_eq!(process.wait_exit().code, Some(0));

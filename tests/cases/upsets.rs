@@ -3,6 +3,7 @@
 use aws_sdk_dynamodb::types::StreamViewType;
 
 use super::{ID, after, before};
+use crate::support::clock;
 use crate::support::context::Ctx;
 use crate::support::items;
 use crate::support::migration::Migration;
@@ -33,11 +34,27 @@ pub(crate) fn a_shadow_deleted_under_us_is_noticed(ctx: &Ctx) {
 }
 
 pub(crate) fn a_stream_disabled_by_somebody_is_noticed(ctx: &Ctx) {
-    let migration = migration(ctx);
+    let mut migration = migration(ctx);
+    migration.project.set("admin.linger_seconds", 60.0);
     let mut process = migration.run();
     process.wait_for_tailing();
     migration.source.disable_stream();
-    process.wait_for_reseed(&["stream"]);
+    // Long enough for an alert to see why it ended.
+    clock::wait_for("the phase in the metrics", || {
+        let metrics = process.get("/metrics")?.body;
+        let series = format!("shadowtable_phase{{migration=\"{}\",phase=\"needs-reseed\"}} 1", migration.id);
+        if metrics.contains(&series) { Ok(()) } else { Err(metrics) }
+    });
+    assert_eq!(process.get("/readyz").unwrap().status, 503);
+    process.sigterm();
+    let finished = process.wait_exit();
+    assert_eq!(finished.code, Some(1));
+    assert!(
+        finished.stderr.contains("stream") && finished.stderr.contains("shadowtable reseed"),
+        "{}",
+        finished.stderr
+    );
+    migration.project.set("admin.linger_seconds", 0.0);
     // Another stream does not make up for what happened in between.
     migration.source.put(&items::smallest(ID, 500));
     migration.source.enable_stream(StreamViewType::NewAndOldImages);

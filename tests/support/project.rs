@@ -44,6 +44,7 @@ checkpoint_seconds = 0.1
 grace_seconds = 10.0
 [admin]
 listen = "127.0.0.1:0"
+linger_seconds = 0.0
 [log]
 format = "json"
 level = "info"

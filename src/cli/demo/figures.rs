@@ -101,7 +101,7 @@ shadowtable_apply_latency_seconds_count 100
 
     #[test]
     fn the_recorder_writes_what_is_read_here() {
-        let handle = crate::telemetry::install_recorder().unwrap();
+        let handle = crate::telemetry::install_recorder(None).unwrap();
         metrics::counter!(names::CHANGES, "kind" => "insert").increment(2);
         metrics::histogram!(names::APPLY_LATENCY).record(0.02);
         let found = Figures::read(&handle.render());

@@ -39,7 +39,7 @@ pub(super) struct Pipeline {
 impl Pipeline {
     /// Starts it.
     pub(super) async fn start(ports: Arc<AwsPorts>, settings: &DemoSettings) -> Result<Self, EngineError> {
-        let prometheus = install_recorder().map_err(|error| EngineError::Task(error.to_string()))?;
+        let prometheus = install_recorder(None).map_err(|error| EngineError::Task(error.to_string()))?;
         let (monitor, meters) = (Arc::new(Monitor::default()), Arc::new(Meters::default()));
         let (listener, admin) = bind(settings.admin.listen).await?;
         let mut beside = JoinSet::new();
