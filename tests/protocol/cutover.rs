@@ -11,7 +11,7 @@ use shadowtable::runtime::Job;
 use shadowtable::runtime::operator::command;
 use tokio::time::sleep;
 
-use crate::fakes::{Call, Death, FakePorts, Fate, SHADOW, SOURCE, World, key_of, version_of};
+use crate::fakes::{Call, Death, Event, FakePorts, Fate, SHADOW, SOURCE, World, key_of, version_of};
 use crate::harness::{Kind, assert_exact, job, simulate, start, start_as, until};
 
 /// Longer than any cutover takes that is not stuck.
@@ -217,6 +217,38 @@ fn a_change_that_comes_after_the_fence_and_before_the_intent_is_applied() {
 }
 
 #[test]
+fn nothing_is_left_to_be_written_when_the_switch_is_intended() {
+    simulate(async {
+        let world = Kind::SameKey.world(15);
+        let mut running = start(&world, &with_pointer(&world));
+        running.caught_up().await;
+        world.put("a", &[]);
+        running.caught_up().await;
+        world.script(|_, call| match call {
+            Call::Get => Fate::slow_reply(Duration::from_secs(8)),
+            Call::Write(_) => Fate::throttled(),
+            _ => Fate::answered(),
+        });
+        assert!(cutover(&world).await.done);
+        until_phase(&world, "drained").await;
+        let stirring = world.put("b", &[]);
+        sleep(Duration::from_secs(20)).await;
+        assert_eq!(world.state().phase(), "fenced", "it waits for the write, which is not durable");
+        world.no_more_faults();
+        until_phase(&world, "switched").await;
+        assert_switched(&world);
+        let state = world.state();
+        let at = |wanted: &dyn Fn(&Event) -> bool| state.log.iter().position(|(_, _, event)| wanted(event)).unwrap();
+        let written =
+            at(&|event| matches!(event, Event::Shadow { version: Some(version), .. } if *version == stirring));
+        let intended = at(&|event| matches!(event, Event::Stored(entry) if entry.body["phase"] == "switching"));
+        assert!(written < intended);
+        drop(state);
+        assert!(running.is_running());
+    });
+}
+
+#[test]
 fn a_change_that_comes_after_the_switch_is_quarantined_and_not_applied() {
     simulate(async {
         let world = Kind::SameKey.world(7);
@@ -307,7 +339,7 @@ fn a_switch_that_is_tried_again_goes_on() {
 fn what_arrived_during_a_switch_that_was_given_up_is_applied() {
     simulate(async {
         let world = Kind::SameKey.world(10);
-        world.put("a", &[]);
+        let before = world.put("a", &[]);
         let mut running = start(&world, &with_command(&world));
         running.caught_up().await;
         world.script(|_, call| match call {
@@ -324,6 +356,14 @@ fn what_arrived_during_a_switch_that_was_given_up_is_applied() {
         let shard = world.shard_of("a");
         world.split(&shard, 2);
         sleep(Duration::from_secs(30)).await;
+        {
+            // The application may be writing to the shadow by now.
+            let state = world.state();
+            assert_eq!(version_of(&state.shadow[&key_of(&state, "a")]), before);
+            assert!(!state.shadow.contains_key(&key_of(&state, "b")));
+            assert!(state.entries_at("QUARANTINE#").all(|entry| entry.body["reason"] == "late"));
+            assert_eq!(state.entries_at("QUARANTINE#").count(), 2);
+        }
         world.no_more_faults();
         assert!(ask(&world, CommandVerb::GiveUp { vouched: true }).await.done);
         until_phase(&world, "tailing").await;

@@ -105,7 +105,7 @@ pub enum Intake {
     /// They are applied.
     Open,
     /// The application is being pointed at the shadow. Nothing is written any more: a change goes to quarantine as late,
-    /// and no checkpoint passes it, so that it is applied if the switch does not take place.
+    /// and the tail stores no checkpoint, so that it is read again and applied if the switch does not take place.
     Held,
     /// The application uses the shadow. As before, but quarantine is where a late change stays.
     Closed,
@@ -260,9 +260,8 @@ impl Core {
         };
         let Some(unit) = self.ledger(reader).map(|ledger| ledger.open(mark)) else { return };
         self.offer(reader, unit, source, mapped, Lane::Tail, now);
-        let held = self.intake == Intake::Held;
         if let Some(ledger) = self.ledger(reader) {
-            if held { ledger.give_up(unit) } else { ledger.close(unit) }
+            ledger.close(unit);
         }
         self.absorb();
     }
