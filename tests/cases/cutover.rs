@@ -74,6 +74,8 @@ impl Application {
         project.set("cutover.pointer_table", self.settings.name.as_str());
         project.set("cutover.pointer_key", r#"{"name": {"S": "orders"}}"#);
         project.set("cutover.pointer_attribute", "table");
+        // DynamoDB Local floors records' times to the minute: with live writes the lag is up to that much.
+        project.set("cutover.max_lag_seconds", 120.0);
         project.set("cutover.quiet_seconds", 0.4);
         project.set("cutover.program_timeout_seconds", 2.0);
         project.set("cutover.drain_timeout_seconds", 3.0);
