@@ -199,6 +199,8 @@ fn every_verb_has_help_with_effects_examples_and_exit_codes() {
         "postpone",
         "finish",
         "audit",
+        "lease",
+        "lease release",
         "quarantine",
         "quarantine list",
         "quarantine show",

@@ -104,6 +104,7 @@ mod tests {
             "cutover",
             "demo",
             "finish",
+            "lease",
             "list",
             "pause",
             "postpone",

@@ -142,6 +142,13 @@ pub enum Command {
     /// End the migration after its switch
     #[command(long_about = manual::FINISH.about, after_long_help = manual::FINISH.after)]
     Finish(FinishArgs),
+    /// Take the lease from a holder that is dead
+    #[command(long_about = manual::LEASE.about, after_long_help = manual::LEASE.after)]
+    Lease {
+        /// What to do with it.
+        #[command(subcommand)]
+        verb: LeaseVerb,
+    },
     /// Show what was done, when and by whom
     #[command(long_about = manual::AUDIT.about, after_long_help = manual::AUDIT.after)]
     Audit(AuditArgs),
@@ -254,6 +261,21 @@ pub struct FinishArgs {
     /// Do not ask
     #[arg(long)]
     pub yes: bool,
+}
+
+/// `lease`.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum LeaseVerb {
+    /// Give back the lease of a holder that is known to be dead
+    #[command(long_about = manual::LEASE.about, after_long_help = manual::LEASE.after)]
+    Release {
+        /// It is known to be dead
+        #[arg(long)]
+        force: bool,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 /// `audit`.

@@ -9,7 +9,7 @@ use super::connect::{Connected, complain, for_migration, for_state, host};
 use super::look::pretty;
 use super::output::{data, talk};
 use super::table::table;
-use super::{DONE, FAILED, PARTIAL, PauseTarget, QuarantineVerb, start};
+use super::{DONE, FAILED, LeaseVerb, PARTIAL, PauseTarget, QuarantineVerb, start};
 use crate::config::{CommandSettings, Settings};
 use crate::engine::ApplySettings;
 use crate::engine::EngineError;
@@ -82,6 +82,34 @@ pub(super) fn reseed(settings: &Settings, yes: bool, delete_shadow: bool) -> Exi
         };
         match done.await {
             Ok(()) => data("the migration is planned anew: `shadowtable run` provisions the shadow and copies again\n"),
+            Err(error) => failed(&error),
+        }
+    })
+}
+
+/// `lease release`.
+pub(super) fn lease(settings: &CommandSettings, verb: LeaseVerb) -> ExitCode {
+    let LeaseVerb::Release { force, yes } = verb;
+    if !force {
+        talk(
+            "error: a lease is taken from its holder only by force\nhint: a dead holder's lease runs out by itself; --force does not wait for that",
+        );
+        return ExitCode::from(FAILED);
+    }
+    let question = "Is the process that holds the lease dead for certain? Two that write would lose data.";
+    if !yes && !confirmed(question) {
+        return ExitCode::from(FAILED);
+    }
+    start(&settings.log, async {
+        let released = async {
+            let ports = for_state(&settings.state).await?;
+            operator::release_lease(&*ports, settings.migration.as_str()).await
+        };
+        match released.await {
+            Ok(record) => {
+                talk(&format!("the lease of {} on {} is given back", record.owner, record.host));
+                ExitCode::from(DONE)
+            }
             Err(error) => failed(&error),
         }
     })

@@ -168,6 +168,22 @@ Examples:
 Exit codes: 0 done; 1 failed; 2 refused.",
 };
 
+pub(super) const LEASE: Page = Page {
+    about: "\
+Give back the lease of a holder that is known to be dead, so that a standby, or the next `run`, takes it at once. Without \
+this, it waits until the lease has run out (lease.duration_seconds, 15 s).
+
+It is refused while the holder renews its lease. A holder that is only suspended, or cut off from the state table, does \
+not: if it comes back, two processes write, and data may be lost. Be certain that it is dead.
+
+Changes: the state table.",
+    after: "\
+Examples:
+  shadowtable -c shadowtable.toml lease release --force
+
+Exit codes: 0 given back; 1 failed, or the holder is alive.",
+};
+
 pub(super) const AUDIT: Page = Page {
     about: "\
 Show what was done, when and by which process: phases, pauses, and each step of a cutover before and after.

@@ -24,7 +24,7 @@ use clap::Parser;
 use clap::error::ErrorKind;
 
 pub use args::{
-    AbortArgs, AuditArgs, Cli, Command, ConfigVerb, CutoverArgs, DemoArgs, FinishArgs, GlobalArgs, ListArgs,
+    AbortArgs, AuditArgs, Cli, Command, ConfigVerb, CutoverArgs, DemoArgs, FinishArgs, GlobalArgs, LeaseVerb, ListArgs,
     PauseTarget, PostponeArgs, QuarantineVerb, ReseedArgs, RetryArgs, RunArgs, StatusArgs, UnfenceArgs,
 };
 
@@ -63,6 +63,7 @@ pub fn main_with<A: Into<OsString> + Clone>(args: impl IntoIterator<Item = A>) -
         }
         Command::Postpone(args) => load().for_command().map(|settings| cutover::postpone(&settings, args.off)),
         Command::Finish(args) => load().for_command().map(|settings| cutover::finish(&settings, args.yes)),
+        Command::Lease { verb } => load().for_command().map(|settings| command::lease(&settings, *verb)),
         Command::Audit(args) => load().for_command().map(|settings| cutover::audit(&settings, args.json)),
         Command::Quarantine { verb } => load().for_command().map(|settings| command::quarantine(&settings, verb)),
         Command::Demo(args) => load().for_demo().map(|settings| demo::run(&settings, args)),

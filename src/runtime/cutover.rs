@@ -42,6 +42,12 @@ fn subject(meta: &Meta) -> Subject {
     }
 }
 
+fn clear_trouble(meta: &mut Meta) {
+    if let Some(cutover) = &mut meta.cutover {
+        cutover.trouble = None;
+    }
+}
+
 impl<P: Ports> Active<P> {
     /// Gives a cutover up whose fence may stand. The next phase undoes it.
     pub(super) async fn give_up(&self, meta: &mut Stored<Meta>, reason: &str) -> Result<(), EngineError> {
@@ -124,8 +130,15 @@ impl<P: Ports> Active<P> {
 
 impl<P: Ports> Mirror<'_, P> {
     /// Starts the step of the present phase, if it has one and it is not under way.
-    pub(super) async fn start_step(&self, steps: &mut JoinSet<StepEnd>) -> Result<(), EngineError> {
+    pub(super) async fn start_step(&mut self, steps: &mut JoinSet<StepEnd>) -> Result<(), EngineError> {
         let Some(step) = Step::of(self.meta.value.phase).filter(|_| steps.is_empty()) else { return Ok(()) };
+        // What kept it from going on before is to be tried again: nobody shall take it for this attempt's end.
+        if self.meta.value.cutover.as_ref().is_some_and(|cutover| cutover.trouble.is_some()) {
+            let mut value = self.meta.value.clone();
+            clear_trouble(&mut value);
+            self.active.store.update(self.meta, value).await?;
+            self.show();
+        }
         let work = self.steps();
         self.active.audit(&format!("cutover: the {step} begins")).await?;
         tracing::info!(%step, "a step of the cutover begins");
@@ -232,12 +245,7 @@ impl<P: Ports> Mirror<'_, P> {
 
     async fn switched(&mut self) -> Result<(), EngineError> {
         let active = self.active;
-        let clear = |meta: &mut Meta| {
-            if let Some(cutover) = &mut meta.cutover {
-                cutover.trouble = None;
-            }
-        };
-        active.transition_with(self.meta, Event::Switched, None, clear).await?;
+        active.transition_with(self.meta, Event::Switched, None, clear_trouble).await?;
         self.parts.applier.inspect(|core| core.set_intake(Intake::Closed));
         let (subject, hooks) = (subject(&self.meta.value), &active.job.engine.cutover.hooks);
         active.tell(&subject, Occasion::AfterSwitch, hooks.after_switch.as_ref()).await

@@ -281,7 +281,7 @@ impl<'a, P: Ports> Mirror<'a, P> {
     }
 
     /// Starts what the present phase asks for, unless a failed switch waits for the operator's word.
-    async fn go_on(&self, steps: &mut JoinSet<StepEnd>) -> Result<(), EngineError> {
+    async fn go_on(&mut self, steps: &mut JoinSet<StepEnd>) -> Result<(), EngineError> {
         let asks = self.meta.value.cutover.as_ref().is_some_and(|cutover| cutover.trouble.is_some());
         if self.meta.value.phase == Phase::Switching && asks { Ok(()) } else { self.start_step(steps).await }
     }

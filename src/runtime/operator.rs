@@ -9,7 +9,7 @@ use crate::engine::EngineError;
 use crate::engine::entities::{
     Answer, CommandRecord, CommandVerb, DirectoryRecord, EventRecord, LeaseRecord, Live, Meta, Pin, QuarantineRecord,
 };
-use crate::engine::lease::{Acquired, acquire};
+use crate::engine::lease::{Acquired, acquire, holder};
 use crate::engine::retry::Retry;
 use crate::engine::store::{
     COMMAND, DIRECTORY, EVENT, LEASE, LIVE, META, PIN, QUARANTINE, SEGMENT, SHARD, Store, Stored, decode, encode,
@@ -176,6 +176,37 @@ pub async fn reseed<P: Ports>(ports: &Arc<P>, job: &Job, delete_shadow: bool) ->
         .await
     })
     .await
+}
+
+/// Gives back the lease of a holder that is known to be dead, so that nobody waits until it runs out. Refused while its
+/// counter moves. Returns what was given back.
+pub async fn release_lease<P: Ports>(ports: &P, migration: &str) -> Result<LeaseRecord, EngineError> {
+    let clock = ports.clock();
+    let nobody =
+        || EngineError::refused(format!("nobody holds the lease of migration {migration}"), "start `shadowtable run`");
+    let alive = |record: &LeaseRecord| {
+        EngineError::refused(
+            format!("the holder {} on {} is alive: it renews the lease", record.owner, record.host),
+            "stop that process; its standby takes over at once",
+        )
+    };
+    let held = |found: Option<(LeaseRecord, Entry)>| found.filter(|(record, _)| !record.released);
+    let (record, entry) = held(holder(ports, &partition_of(migration)).await?).ok_or_else(nobody)?;
+    // A holder renews four times in its span.
+    clock.sleep(Duration::from_millis(record.duration_millis) / 2).await;
+    let (_, later) = held(holder(ports, &partition_of(migration)).await?).ok_or_else(nobody)?;
+    if later.version != entry.version {
+        return Err(alive(&record));
+    }
+    // What it sent may still land.
+    let released = LeaseRecord { released: true, quiet: false, ..record.clone() };
+    let guard = Guard::Unchanged { version: entry.version, epoch: entry.epoch };
+    let entry = encode(&entry.key, entry.version + 1, entry.epoch, &released)?;
+    match ports.state().put(&entry, guard).await {
+        Ok(()) => Ok(record),
+        Err(error) if error.fault == Fault::Conflict => Err(alive(&record)),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// What taking the lease needs.

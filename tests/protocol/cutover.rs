@@ -315,6 +315,64 @@ fn a_switch_that_half_succeeds_and_hangs_leads_to_no_two_open_tables() {
 }
 
 #[test]
+fn a_restart_in_the_middle_of_a_switch_applies_nothing() {
+    simulate(async {
+        let world = Kind::SameKey.world(16);
+        let before = world.put("a", &[]);
+        let mut running = start(&world, &with_command(&world));
+        running.caught_up().await;
+        world.script(|_, call| match call {
+            Call::Program("switch") => Fate::throttled(),
+            _ => Fate::answered(),
+        });
+        assert!(cutover(&world).await.done);
+        until_phase(&world, "switching").await;
+        running.crash().await;
+        world.put("a", &[]);
+        let mut running = start(&world, &with_command(&world));
+        sleep(LONG).await;
+        assert!(running.is_running());
+        let state = world.state();
+        assert_eq!(version_of(&state.shadow[&key_of(&state, "a")]), before);
+        let reasons: Vec<_> = state.entries_at("QUARANTINE#").map(|entry| entry.body["reason"].clone()).collect();
+        assert_eq!((reasons, state.phase().as_str()), (vec!["late".into()], "switching"));
+    });
+}
+
+#[test]
+fn a_key_that_differs_ends_the_cutover() {
+    simulate(async {
+        let world = Kind::SameKey.world(17);
+        let mut running = start(&world, &with_pointer(&world));
+        running.caught_up().await;
+        world.put("missing", &[]);
+        world.put("deleted", &[]);
+        running.caught_up().await;
+        // Somebody else writes to the shadow.
+        let lost = {
+            let mut state = world.state();
+            let key = key_of(&state, "missing");
+            state.shadow.remove(&key).unwrap()
+        };
+        assert!(cutover(&world).await.done);
+        until_phase(&world, "unfencing").await;
+        until_phase(&world, "tailing").await;
+        {
+            let mut state = world.state();
+            let trouble = state.entry("META").unwrap().body["cutover"]["trouble"].as_str().unwrap().to_owned();
+            assert!(trouble.contains("an item is missing in the shadow"), "{trouble}");
+            assert!(!state.fenced);
+            let key = key_of(&state, "missing");
+            state.shadow.insert(key, lost);
+        }
+        assert!(cutover(&world).await.done);
+        until_phase(&world, "switched").await;
+        assert_switched(&world);
+        assert!(running.is_running());
+    });
+}
+
+#[test]
 fn a_switch_that_is_tried_again_goes_on() {
     simulate(async {
         let world = Kind::SameKey.world(9);
@@ -327,8 +385,13 @@ fn a_switch_that_is_tried_again_goes_on() {
         assert!(cutover(&world).await.done);
         sleep(LONG).await;
         assert_eq!(world.state().phase(), "switching");
-        world.no_more_faults();
+        world.script(|_, call| match call {
+            Call::Program("switch") => Fate::slow(Duration::from_secs(20)),
+            _ => Fate::answered(),
+        });
         assert!(ask(&world, CommandVerb::SwitchAgain).await.done);
+        let trouble = world.state().entry("META").unwrap().body["cutover"]["trouble"].clone();
+        assert!(trouble.is_null(), "what went wrong before is not how this attempt ends: {trouble}");
         until_phase(&world, "switched").await;
         assert_switched(&world);
         assert!(running.is_running());

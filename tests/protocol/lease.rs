@@ -6,9 +6,10 @@ use shadowtable::engine::EngineError;
 use shadowtable::model::Timestamp;
 use shadowtable::protocol::invariant::Invariant;
 use shadowtable::runtime::Readiness;
+use shadowtable::runtime::operator::release_lease;
 use tokio::time::sleep;
 
-use crate::fakes::{Call, Event, Fate, Freeze, State, key_of, version_of};
+use crate::fakes::{Call, Event, FakePorts, Fate, Freeze, State, key_of, version_of};
 use crate::harness::{Kind, Running, assert_exact, job, simulate, start};
 
 /// The defaults that these tests count with.
@@ -245,6 +246,32 @@ fn a_holder_that_was_replaced_while_it_made_the_shadow_stands_by() {
         assert!(old.is_running(), "what it finds then is its successor's work");
         assert_eq!(old.monitor.readiness(), Readiness::Standby);
         assert_exact(&world);
+    });
+}
+
+#[test]
+fn an_operator_takes_the_lease_from_a_dead_holder_and_not_from_a_living_one() {
+    simulate(async {
+        let world = Kind::SameKey.world(10);
+        let mut running = start(&world, &job(&world));
+        running.caught_up().await;
+        let ports = FakePorts::new(&world.process());
+        let refused = release_lease(&ports, "orders").await.unwrap_err().to_string();
+        assert!(refused.contains("is alive"), "{refused}");
+        assert!(running.is_running());
+        running.crash().await;
+        release_lease(&ports, "orders").await.unwrap();
+        let mut successor = start(&world, &job(&world));
+        let asked = world.elapsed();
+        until_active(&successor).await;
+        // Not the lease and the bound on what the dead one sent, but that alone.
+        assert!(world.elapsed().saturating_sub(asked) < BOUND + LEASE / 2);
+        successor.caught_up().await;
+        let first = writes_of(&world.state(), 2).first().copied();
+        assert!(first.is_none_or(|first| first.since(taken_at(&world.state(), 2)) >= BOUND), "{first:?}");
+        assert_exact(&world);
+        let nobody = release_lease(&ports, "unknown").await.unwrap_err().to_string();
+        assert!(nobody.contains("nobody holds"), "{nobody}");
     });
 }
 
