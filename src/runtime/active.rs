@@ -1,7 +1,7 @@
 //! What the lease holder does, by phase.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -11,6 +11,7 @@ use super::monitor::Snapshot;
 use super::status::{LeaseStatus, MirrorStatus};
 use super::{Job, Monitor};
 use crate::engine::EngineError;
+use crate::engine::apply::recent::Recent;
 use crate::engine::entities::{EventRecord, Meta, Paused, Pin, TableIdentity};
 use crate::engine::provision::{Source, check_source, provision_shadow, same_table};
 use crate::engine::store::{EVENT, META, PIN, QUARANTINE, SEGMENT, SHARD, Store, Stored};
@@ -32,6 +33,8 @@ pub(super) struct Active<P> {
     pub(super) meters: Arc<Meters>,
     pub(super) monitor: Arc<Monitor>,
     pub(super) stop: CancellationToken,
+    /// The source keys that changed last, for the next mirror: a cutover that was given up must not forget what differed.
+    pub(super) recent: Mutex<Option<Recent>>,
 }
 
 /// A clean end.

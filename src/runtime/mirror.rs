@@ -17,6 +17,7 @@ use super::watch::watch_tables;
 use crate::engine::EngineError;
 use crate::engine::apply::core::Intake;
 use crate::engine::apply::mapping::Mapping;
+use crate::engine::apply::recent::Recent;
 use crate::engine::apply::{Applier, Quarantine};
 use crate::engine::copy::{Copier, CopyParts};
 use crate::engine::entities::{Live, Meta, Paused, Pin};
@@ -86,6 +87,8 @@ impl<'a, P: Ports> Mirror<'a, P> {
         let mapping = Mapping::new(job.transform.clone(), job.source_key.clone());
         let quarantine = Quarantine::new(job.source_key.clone(), job.target.key_schema());
         let quarantined = quarantine.load(store).await?;
+        let recent = active.recent.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let recent = recent.unwrap_or_else(|| Recent::new(job.engine.apply.recent_keys));
         let (paused, watching) = watch::channel(meta.value.paused);
         let applier = Arc::new(Applier::new(
             Arc::clone(ports),
@@ -93,7 +96,7 @@ impl<'a, P: Ports> Mirror<'a, P> {
             job.engine.apply.clone(),
             mapping,
             quarantine,
-            quarantined,
+            (quarantined, recent),
             Arc::clone(meters),
         ));
         let tail = TailParts {
@@ -160,6 +163,8 @@ impl<'a, P: Ports> Mirror<'a, P> {
             tracing::warn!("writes did not finish within the grace; what is not durable is read again by the next run");
         }
         if ended == Done::Unfences {
+            let recent = self.parts.applier.inspect(|core| core.recent().clone());
+            *self.active.recent.lock().unwrap_or_else(PoisonError::into_inner) = Some(recent);
             return Ok(None);
         }
         let quiet = in_time && self.parts.applier.inspect(|core| core.nothing_can_land(clock.now()));

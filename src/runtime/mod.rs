@@ -15,7 +15,7 @@ mod state_table;
 mod status;
 mod watch;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -117,6 +117,7 @@ pub async fn run<P: Ports>(
             meters: Arc::clone(&meters),
             monitor: Arc::clone(&monitor),
             stop: stop.clone(),
+            recent: Mutex::default(),
         };
         let outcome = hold(active, &lease, settle).await;
         if outcome.is_err() {

@@ -1,9 +1,10 @@
 //! What the applier knows, behind one lock: slots, ledgers and overtaken copies. Pure; time is an argument.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
 use super::mapping::{Mapped, late};
+use super::recent::Recent;
 use crate::model::{Key, Moment, Position, Timestamp};
 use crate::protocol::invariant::Violation;
 use crate::protocol::ledger::{Ledger, Unit};
@@ -68,37 +69,6 @@ pub struct Core {
     recent: Recent,
 }
 
-/// The source keys that changed last, each with the number of its last change.
-#[derive(Debug)]
-struct Recent {
-    changes: u64,
-    keys: HashMap<Key, u64>,
-    limit: usize,
-}
-
-impl Recent {
-    fn new(limit: usize) -> Self {
-        Self { changes: 0, keys: HashMap::new(), limit }
-    }
-
-    fn note(&mut self, source: &Key) {
-        self.changes += 1;
-        self.keys.insert(source.clone(), self.changes);
-        // Twice as many are let in, so that sorting out the oldest costs little for each.
-        if self.keys.len() > self.limit.saturating_mul(2) {
-            let newest = self.newest();
-            self.keys.retain(|_, change| newest.first().is_some_and(|(oldest, _)| *change >= *oldest));
-        }
-    }
-
-    /// As many as the limit allows, oldest first.
-    fn newest(&self) -> Vec<(u64, Key)> {
-        let mut keys: Vec<_> = self.keys.iter().map(|(key, change)| (*change, key.clone())).collect();
-        keys.sort_unstable_by_key(|(change, _)| *change);
-        keys.split_off(keys.len().saturating_sub(self.limit))
-    }
-}
-
 /// What becomes of changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Intake {
@@ -113,8 +83,8 @@ pub enum Intake {
 
 impl Core {
     /// Nothing offered yet. Source keys in collision are read again: a crash may have lost that one was freed. `recent`
-    /// source keys are remembered for a comparison.
-    pub fn new(slots: Slots, overtaken: Overtaken, recent: usize) -> Self {
+    /// goes on remembering which source keys changed last.
+    pub fn new(slots: Slots, overtaken: Overtaken, recent: Recent) -> Self {
         let mut core = Self {
             overtaken,
             ledgers: Vec::new(),
@@ -125,7 +95,7 @@ impl Core {
             dropped: 0,
             intake: Intake::Open,
             late: 0,
-            recent: Recent::new(recent),
+            recent,
             slots,
         };
         let colliding: Vec<_> = core.slots.quarantined().collisions().cloned().collect();
@@ -150,9 +120,9 @@ impl Core {
         self.late
     }
 
-    /// The source keys that changed last, oldest first.
-    pub fn recent(&self) -> Vec<Key> {
-        self.recent.newest().into_iter().map(|(_, key)| key).collect()
+    /// The source keys that changed last.
+    pub fn recent(&self) -> &Recent {
+        &self.recent
     }
 
     /// A new reader.

@@ -9,6 +9,7 @@ pub mod core;
 mod dispatch;
 pub mod mapping;
 mod quarantine;
+pub mod recent;
 mod reread;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,6 +19,7 @@ use tokio::sync::Notify;
 use self::core::{Core, Mark, OpenPage, Progress, Reader};
 use self::mapping::Mapping;
 pub use self::quarantine::Quarantine;
+use self::recent::Recent;
 use super::error::EngineError;
 use super::settings::ApplySettings;
 use super::store::Store;
@@ -59,19 +61,18 @@ pub enum PageOutcome {
 }
 
 impl<P: Ports> Applier<P> {
-    /// An applier over what is in quarantine already.
+    /// An applier over what is in quarantine already, and over what changed last before it.
     pub fn new(
         ports: Arc<P>,
         store: Arc<Store<P>>,
         settings: ApplySettings,
         mapping: Mapping,
         quarantine: Quarantine,
-        quarantined: Quarantined,
+        (quarantined, recent): (Quarantined, Recent),
         meters: Arc<Meters>,
     ) -> Self {
         let rules = Rules { owned: mapping.is_owned(), abandon: settings.abandon };
-        let core =
-            Core::new(Slots::new(rules, quarantined), Overtaken::new(settings.overtaken_limit), settings.recent_keys);
+        let core = Core::new(Slots::new(rules, quarantined), Overtaken::new(settings.overtaken_limit), recent);
         Self {
             ports,
             store,

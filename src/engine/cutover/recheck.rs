@@ -19,7 +19,7 @@ const TOLD: usize = 3;
 impl<P: Ports> Steps<P> {
     /// Fails at the first keys that differ.
     pub(super) async fn recheck(&self) -> Result<String, String> {
-        let mut keys = self.applier.inspect(|core| core.recent()).into_iter();
+        let mut keys = self.applier.inspect(|core| core.recent().keys()).into_iter();
         let (mut compared, mut different, mut flying) = (0_usize, Vec::new(), JoinSet::new());
         loop {
             while flying.len() < AT_ONCE {
