@@ -315,7 +315,7 @@ fn a_switch_that_half_succeeds_and_hangs_leads_to_no_two_open_tables() {
 }
 
 #[test]
-fn a_restart_in_the_middle_of_a_switch_applies_nothing() {
+fn a_restart_in_the_middle_of_a_switch_applies_nothing_and_forgets_nothing() {
     simulate(async {
         let world = Kind::SameKey.world(16);
         let before = world.put("a", &[]);
@@ -332,10 +332,18 @@ fn a_restart_in_the_middle_of_a_switch_applies_nothing() {
         let mut running = start(&world, &with_command(&world));
         sleep(LONG).await;
         assert!(running.is_running());
-        let state = world.state();
-        assert_eq!(version_of(&state.shadow[&key_of(&state, "a")]), before);
-        let reasons: Vec<_> = state.entries_at("QUARANTINE#").map(|entry| entry.body["reason"].clone()).collect();
-        assert_eq!((reasons, state.phase().as_str()), (vec!["late".into()], "switching"));
+        {
+            let state = world.state();
+            assert_eq!(version_of(&state.shadow[&key_of(&state, "a")]), before);
+            let reasons: Vec<_> = state.entries_at("QUARANTINE#").map(|entry| entry.body["reason"].clone()).collect();
+            assert_eq!((reasons, state.phase().as_str()), (vec!["late".into()], "switching"));
+        }
+        // Nor did it forget what it did not apply.
+        world.no_more_faults();
+        assert!(ask(&world, CommandVerb::GiveUp { vouched: true }).await.done);
+        until_phase(&world, "tailing").await;
+        running.caught_up().await;
+        assert_as_before(&world);
     });
 }
 
