@@ -143,11 +143,29 @@ fn closed(gates: &[Gate]) -> String {
 
 /// `unfence`.
 pub(super) fn unfence(settings: &CommandSettings, vouch: bool, yes: bool) -> ExitCode {
-    let question = "Does nothing write to the shadow? What was written there will not reach the source.";
+    let question = "Does nothing write to the shadow, or (while a fence is being undone) is the source open again?";
     if vouch && !yes && !confirmed(question) {
         return ExitCode::from(FAILED);
     }
-    ask(settings, CommandVerb::GiveUp { vouched: vouch })
+    start(&settings.log, async {
+        let answer = async {
+            let ports = for_state(&settings.state).await?;
+            let id = settings.migration.as_str();
+            let phase = operator::overview(&*ports, id).await?.map(|found| found.meta.phase);
+            let verb = match phase {
+                Some(Phase::Unfencing) if vouch => CommandVerb::DeclareUnfenced,
+                _ => CommandVerb::GiveUp { vouched: vouch },
+            };
+            Box::pin(command(&*ports, id, verb)).await
+        };
+        match answer.await {
+            Ok(answer) => {
+                talk(&answer.message);
+                ExitCode::from(if answer.done { DONE } else { PARTIAL })
+            }
+            Err(error) => failed(&error),
+        }
+    })
 }
 
 /// `postpone`.

@@ -234,6 +234,8 @@ pub enum CommandVerb {
         /// The operator vouches for it.
         vouched: bool,
     },
+    /// While a fence is being undone: the operator vouches that it is.
+    DeclareUnfenced,
     /// Put cutovers off, or allow them again.
     Postpone {
         /// Whether they are put off.

@@ -16,7 +16,7 @@ const LONGEST_STEP: Duration = Duration::from_mins(2);
 pub struct Watch {
     /// Every record created before it was offered and is durable.
     pub known_through: Timestamp,
-    /// When the last successful poll was answered.
+    /// When the last successful poll was asked.
     pub last_poll: Option<Timestamp>,
     /// When the present run of successful, empty polls began.
     empty_since: Option<Timestamp>,
@@ -30,13 +30,14 @@ impl Watch {
         Self { known_through, last_poll: None, empty_since: None, undisturbed_since: None }
     }
 
-    /// A poll was answered at `now` with this many records, of which so many were made by requests: the others are items
-    /// that expired.
-    pub fn polled(&mut self, records: usize, by_requests: usize, now: Timestamp) {
-        if self.last_poll.is_some_and(|last| now.since(last) > LONGEST_STEP) {
+    /// A poll that was asked at `asked` was answered at `now` with this many records, of which so many were made by
+    /// requests: the others are items that expired. A run of polls begins with an answer and ends with a question, since
+    /// what happened in between may or may not be in the answer.
+    pub fn polled(&mut self, records: usize, by_requests: usize, asked: Timestamp, now: Timestamp) {
+        if self.last_poll.is_some_and(|last| asked.since(last) > LONGEST_STEP) {
             self.broken_off();
         }
-        self.last_poll = self.last_poll.max(Some(now));
+        self.last_poll = self.last_poll.max(Some(asked));
         self.empty_since = if records > 0 { None } else { self.empty_since.or(Some(now)) };
         self.undisturbed_since = if by_requests > 0 { None } else { self.undisturbed_since.or(Some(now)) };
     }
@@ -139,9 +140,9 @@ mod tests {
     #[test]
     fn an_empty_page_does_not_make_a_shard_caught_up() {
         let mut watch = Watch::new(at(0));
-        watch.polled(0, 0, at(600));
+        watch.polled(0, 0, at(600), at(600));
         assert_eq!(of(reading(watch), 600), 600, "it may be ten minutes behind, between two pages");
-        watch.polled(0, 0, at(605));
+        watch.polled(0, 0, at(605), at(605));
         assert_eq!(of(reading(watch), 605), 0);
         assert_eq!(of(reading(watch), 620), 15, "and grows when polls stop");
     }
@@ -149,20 +150,20 @@ mod tests {
     #[test]
     fn a_failed_poll_begins_the_proof_anew() {
         let mut watch = Watch::new(at(0));
-        watch.polled(0, 0, at(600));
-        watch.polled(0, 0, at(605));
+        watch.polled(0, 0, at(600), at(600));
+        watch.polled(0, 0, at(605), at(605));
         watch.broken_off();
-        watch.polled(0, 0, at(606));
+        watch.polled(0, 0, at(606), at(606));
         assert_eq!(of(reading(watch), 606), 606);
     }
 
     #[test]
     fn two_empty_polls_far_apart_prove_nothing_of_the_time_between() {
         let mut watch = Watch::new(at(0));
-        watch.polled(0, 0, at(600));
-        watch.polled(0, 0, at(605));
+        watch.polled(0, 0, at(600), at(600));
+        watch.polled(0, 0, at(605), at(605));
         watch.settle(SPAN);
-        watch.polled(0, 0, at(4_000));
+        watch.polled(0, 0, at(4_000), at(4_000));
         watch.settle(SPAN);
         assert_eq!(watch.known_through, at(600));
         assert_eq!(of(reading(watch), 4_000), 3_400);
@@ -171,15 +172,15 @@ mod tests {
     #[test]
     fn a_pending_change_counts_by_its_age_even_when_nothing_more_comes() {
         let mut watch = Watch::new(at(0));
-        watch.polled(0, 0, at(600));
-        watch.polled(0, 0, at(605));
+        watch.polled(0, 0, at(600), at(600));
+        watch.polled(0, 0, at(605), at(605));
         assert_eq!(of(View::Reading { watch, oldest_pending: Some(at(500)) }, 605), 105);
     }
 
     #[test]
     fn records_make_it_as_old_as_the_newest_durable_one() {
         let mut watch = Watch::new(at(0));
-        watch.polled(10, 10, at(600));
+        watch.polled(10, 10, at(600), at(600));
         watch.durable(at(590));
         assert_eq!(of(reading(watch), 600), 10);
     }
@@ -194,10 +195,10 @@ mod tests {
     #[test]
     fn an_idle_shard_stays_known_up_to_a_span_ago() {
         let mut watch = Watch::new(at(0));
-        watch.polled(0, 0, at(100));
+        watch.polled(0, 0, at(100), at(100));
         watch.settle(SPAN);
         assert_eq!(watch.known_through, at(0));
-        watch.polled(0, 0, at(130));
+        watch.polled(0, 0, at(130), at(130));
         watch.settle(SPAN);
         assert_eq!(watch.known_through, at(125));
     }
@@ -205,17 +206,27 @@ mod tests {
     #[test]
     fn an_item_that_expires_does_not_disturb_and_a_request_does() {
         let mut watch = Watch::new(at(0));
-        watch.polled(0, 0, at(10));
-        watch.polled(3, 0, at(15));
-        watch.polled(0, 0, at(20));
+        watch.polled(0, 0, at(10), at(10));
+        watch.polled(3, 0, at(15), at(15));
+        watch.polled(0, 0, at(20), at(20));
         assert_eq!(watch.undisturbed(at(0)), Duration::from_secs(10));
         assert_eq!(watch.undisturbed(at(12)), Duration::from_secs(8), "only since then");
-        watch.polled(3, 1, at(25));
+        watch.polled(3, 1, at(25), at(25));
         assert_eq!(watch.undisturbed(at(0)), Duration::ZERO);
-        watch.polled(0, 0, at(30));
-        watch.polled(0, 0, at(31));
+        watch.polled(0, 0, at(30), at(30));
+        watch.polled(0, 0, at(31), at(31));
         assert_eq!(watch.undisturbed(at(0)), Duration::from_secs(1));
         watch.broken_off();
         assert_eq!(watch.undisturbed(at(0)), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_poll_proves_nothing_about_what_came_after_its_question() {
+        let mut watch = Watch::new(at(0));
+        watch.polled(0, 0, at(99), at(99));
+        watch.polled(0, 0, at(100), at(120));
+        assert_eq!(watch.undisturbed(at(101)), Duration::ZERO, "asked before, answered long after");
+        watch.polled(0, 0, at(121), at(140));
+        assert_eq!(watch.undisturbed(at(101)), Duration::from_secs(20));
     }
 }

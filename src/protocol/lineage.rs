@@ -180,6 +180,11 @@ impl Lineage {
         found
     }
 
+    /// Whether the last listing showed a shard that cannot be placed yet.
+    pub fn has_orphans(&self) -> bool {
+        !self.orphans.is_empty()
+    }
+
     /// When the shards were last listed.
     pub fn listed(&self) -> Option<Timestamp> {
         self.listed

@@ -27,7 +27,7 @@ pub enum Phase {
     /// held for the process that proved it.
     Drained,
     /// Set before the application is pointed at the shadow: the switch's intent. The applier is closed; nothing unfences
-    /// by itself any more. A restart switches again.
+    /// by itself any more. A restart switches again, unless the switch failed: then it waits for the operator.
     Switching,
     /// Set when the application uses the shadow. The applier stays closed; a restart watches for late changes.
     Switched,

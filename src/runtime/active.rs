@@ -1,7 +1,7 @@
 //! What the lease holder does, by phase.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -16,6 +16,7 @@ use crate::engine::entities::{EventRecord, Meta, Paused, Pin, TableIdentity};
 use crate::engine::provision::{Source, check_source, provision_shadow, same_table};
 use crate::engine::store::{EVENT, META, PIN, QUARANTINE, SEGMENT, SHARD, Store, Stored};
 use crate::engine::tail::{Pinned, pin};
+use crate::model::Moment;
 use crate::plan::{CopyEstimate, CopyVolume};
 use crate::ports::{Clock, Ports, RecordsPage, TableAdmin};
 use crate::protocol::invariant::{Invariant, Violation};
@@ -35,6 +36,8 @@ pub(super) struct Active<P> {
     pub(super) stop: CancellationToken,
     /// The source keys that changed last, for the next mirror: a cutover that was given up must not forget what differed.
     pub(super) recent: Mutex<Option<Recent>>,
+    /// Requests of a mirror that ended may land until then: the next one waits for it.
+    pub(super) landing: Mutex<Option<Moment>>,
 }
 
 /// A clean end.
@@ -79,7 +82,7 @@ impl<P: Ports> Active<P> {
                     biased;
                     () = stop.cancelled() => {
                         tracing::error!("STOPPED WHILE THE SOURCE MAY BE FENCED: the next run undoes the fence");
-                        return Ok(Outcome { quiet: true });
+                        return Ok(Outcome { quiet: false });
                     }
                     undone = self.undo_fence(&mut meta) => undone,
                 },
@@ -107,6 +110,20 @@ impl<P: Ports> Active<P> {
                 self.stopped_by(&mut meta, &error).await?;
                 return Err(error);
             }
+        }
+    }
+
+    /// Requests of the mirror that ended may land until `moment`.
+    pub(super) fn may_land_until(&self, moment: Moment) {
+        *self.landing.lock().unwrap_or_else(PoisonError::into_inner) = Some(moment);
+    }
+
+    /// Invariant 1, from one mirror to the next: what the last one gave up can land no more.
+    async fn outlast_landing(&self) {
+        let until = self.landing.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(until) = until {
+            let clock = self.ports.clock();
+            clock.sleep(until.since(clock.now())).await;
         }
     }
 
@@ -261,6 +278,7 @@ impl<P: Ports> Active<P> {
             )));
         }
         provision_shadow(&*self.ports, &self.job.target, meta.value.shadow.as_ref()).await?;
+        self.outlast_landing().await;
         Mirror::start(self, meta, pin, live, source.table.item_count).await?.run().await
     }
 

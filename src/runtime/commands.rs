@@ -75,6 +75,7 @@ pub(super) async fn execute<P: Ports>(
         | CommandVerb::SwitchAgain
         | CommandVerb::DeclareSwitched
         | CommandVerb::GiveUp { .. }
+        | CommandVerb::DeclareUnfenced
         | CommandVerb::Postpone { .. }
         | CommandVerb::Finish => Ok((Done::GoesOn, Answer::new(false, "not while nothing is mirrored"))),
     }

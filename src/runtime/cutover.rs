@@ -24,6 +24,9 @@ use crate::protocol::phase::{Event, Phase};
 
 /// How long to wait until a fence that could not be undone is tried again.
 const UNFENCE_AGAIN: Duration = Duration::from_secs(10);
+/// A cutover that was asked for longer ago does not begin: nobody waits for it, and what was vouched for may be over. The
+/// operator's clock may be another one than ours.
+const COMMAND_LIFE: Duration = Duration::from_mins(5);
 /// How often commands are looked for meanwhile.
 const COMMAND_POLL: Duration = Duration::from_millis(500);
 
@@ -93,7 +96,7 @@ impl<P: Ports> Active<P> {
         let until = clock.now().plus(UNFENCE_AGAIN);
         while clock.now() < until {
             for mut command in pending(&self.store).await? {
-                let vouched = command.value.verb == CommandVerb::GiveUp { vouched: true };
+                let vouched = command.value.verb == CommandVerb::DeclareUnfenced;
                 let answer = if vouched {
                     Answer::new(true, "the migration goes on tailing")
                 } else {
@@ -158,6 +161,7 @@ impl<P: Ports> Mirror<'_, P> {
             subject: subject(&self.meta.value),
             fenced: cutover.and_then(|cutover| cutover.fenced),
             left: settings.fenced_limit.saturating_sub(now.since(begun)),
+            abandon: self.active.job.engine.apply.abandon,
         }
     }
 
@@ -190,7 +194,13 @@ impl<P: Ports> Mirror<'_, P> {
                         };
                         active.transition_with(self.meta, step.done(), None, note).await?;
                     }
-                    Step::Recheck => self.intend().await?,
+                    Step::Recheck => {
+                        if let Some(stirred) = self.intend().await? {
+                            active.give_up(self.meta, &stirred).await?;
+                            self.show();
+                            return Ok(true);
+                        }
+                    }
                     Step::Switch => self.switched().await?,
                     Step::Drain | Step::Unfence => active.transition(self.meta, step.done(), None).await?,
                 }
@@ -228,18 +238,20 @@ impl<P: Ports> Mirror<'_, P> {
         self.active.tell(&subject, Occasion::OnFailure, hooks.on_failure.as_ref()).await
     }
 
-    /// Holds the intake, and stores the switch's intent if nothing stirred since the drain.
-    async fn intend(&mut self) -> Result<(), EngineError> {
+    /// Holds the intake, and stores the switch's intent if nothing stirred since the drain. If something did while the
+    /// intake was held, that is returned: such a change is only applied by a mirror that begins anew.
+    async fn intend(&mut self) -> Result<Option<String>, EngineError> {
         let (active, steps) = (self.active, self.steps());
         // What is durable is saved first: a restart must not take it for late.
         self.parts.tail.save().await?;
+        if let Err(reason) = steps.is_undisturbed() {
+            active.transition(self.meta, Event::Stirred, Some(&reason)).await?;
+            return Ok(None);
+        }
         self.parts.applier.inspect(|core| core.set_intake(Intake::Held));
         match steps.is_undisturbed() {
-            Ok(()) => active.transition(self.meta, Event::SwitchIntended, None).await,
-            Err(reason) => {
-                self.parts.applier.inspect(|core| core.set_intake(Intake::Open));
-                active.transition(self.meta, Event::Stirred, Some(&reason)).await
-            }
+            Ok(()) => active.transition(self.meta, Event::SwitchIntended, None).await.map(|()| None),
+            Err(reason) => Ok(Some(reason)),
         }
     }
 
@@ -284,12 +296,16 @@ impl<P: Ports> Mirror<'_, P> {
     /// Does what an operator asks about a cutover; `None` for any other verb.
     pub(super) async fn cutover_command(
         &mut self,
-        verb: &CommandVerb,
+        CommandRecord { verb, at, .. }: &CommandRecord,
         steps: &mut JoinSet<StepEnd>,
     ) -> Result<Option<(Done, Answer)>, EngineError> {
+        let age = self.active.ports.clock().wall().since(*at);
         let (phase, busy) = (self.meta.value.phase, !steps.is_empty());
         let refused = |what: &str| Answer::new(false, format!("the migration is {phase}: {what}"));
         let answer = match verb {
+            CommandVerb::Cutover { .. } if age > COMMAND_LIFE => {
+                Answer::new(false, format!("it was asked for {} s ago; ask again", age.as_secs()))
+            }
             CommandVerb::Cutover { dry_run, by, fenced } => self.begin_cutover(*dry_run, by, *fenced).await?,
             CommandVerb::SwitchAgain | CommandVerb::DeclareSwitched | CommandVerb::GiveUp { .. }
                 if busy && phase == Phase::Switching =>
@@ -306,6 +322,7 @@ impl<P: Ports> Mirror<'_, P> {
                 Answer::new(true, "the migration is switched")
             }
             CommandVerb::SwitchAgain | CommandVerb::DeclareSwitched => refused("there is no switch to decide about"),
+            CommandVerb::DeclareUnfenced => refused("no fence is being undone"),
             CommandVerb::GiveUp { vouched } => match phase {
                 Phase::Switching if !vouched => {
                     refused("the application may be writing to the shadow; vouch that nothing does: --vouch")

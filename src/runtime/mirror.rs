@@ -158,16 +158,26 @@ impl<'a, P: Ports> Mirror<'a, P> {
             () = clock.sleep(self.active.job.engine.lease.grace) => Ok(false),
         };
         let ended = ended?;
-        let in_time = wound_down?;
+        let in_time = match wound_down {
+            // Opening the source comes before everything else.
+            Err(error) if ended == Done::Unfences => {
+                tracing::error!(%error, "winding down failed; the fence is undone nevertheless");
+                false
+            }
+            wound_down => wound_down?,
+        };
         if !in_time {
             tracing::warn!("writes did not finish within the grace; what is not durable is read again by the next run");
         }
+        let quiet = in_time && self.parts.applier.inspect(|core| core.nothing_can_land(clock.now()));
         if ended == Done::Unfences {
+            if !quiet {
+                self.active.may_land_until(clock.now().plus(self.active.job.engine.apply.abandon));
+            }
             let recent = self.parts.applier.inspect(|core| core.recent().clone());
             *self.active.recent.lock().unwrap_or_else(PoisonError::into_inner) = Some(recent);
             return Ok(None);
         }
-        let quiet = in_time && self.parts.applier.inspect(|core| core.nothing_can_land(clock.now()));
         Ok(Some(Outcome { quiet }))
     }
 
@@ -207,7 +217,7 @@ impl<'a, P: Ports> Mirror<'a, P> {
         let mut live_due = clock.now();
         // A step ends with this function: one that is interrupted is begun again by the next run.
         let mut steps = JoinSet::new();
-        self.start_step(&mut steps).await?;
+        self.go_on(&mut steps).await?;
         loop {
             // The lease first, since nothing may be written without it; then stopping, then what failed, then the cutover,
             // then commands.
@@ -269,7 +279,7 @@ impl<'a, P: Ports> Mirror<'a, P> {
     /// Does what operators asked.
     async fn obey(&mut self, steps: &mut JoinSet<StepEnd>) -> Result<Done, EngineError> {
         for mut command in pending(&self.active.store).await? {
-            let (done, answer) = match self.cutover_command(&command.value.verb, steps).await? {
+            let (done, answer) = match self.cutover_command(&command.value, steps).await? {
                 Some(done) => done,
                 None => execute(self.active, self.meta, &self.parts.applier, &command.value).await?,
             };

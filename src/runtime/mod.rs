@@ -118,6 +118,7 @@ pub async fn run<P: Ports>(
             monitor: Arc::clone(&monitor),
             stop: stop.clone(),
             recent: Mutex::default(),
+            landing: Mutex::default(),
         };
         let outcome = hold(active, &lease, settle).await;
         if outcome.is_err() {

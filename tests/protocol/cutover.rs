@@ -179,7 +179,10 @@ fn a_fence_that_cannot_be_undone_is_tried_again_until_it_is_or_an_operator_did_i
             sleep(Duration::from_mins(5)).await;
             assert_eq!(world.state().phase(), "unfencing", "it says so for as long as it is so");
             if by_hand {
-                assert!(ask(&world, CommandVerb::GiveUp { vouched: true }).await.done);
+                // Meant for something else.
+                assert!(!ask(&world, CommandVerb::GiveUp { vouched: true }).await.done);
+                assert_eq!(world.state().phase(), "unfencing");
+                assert!(ask(&world, CommandVerb::DeclareUnfenced).await.done);
             } else {
                 world.no_more_faults();
             }
@@ -343,6 +346,64 @@ fn a_restart_in_the_middle_of_a_switch_applies_nothing_and_forgets_nothing() {
         assert!(ask(&world, CommandVerb::GiveUp { vouched: true }).await.done);
         until_phase(&world, "tailing").await;
         running.caught_up().await;
+        assert_as_before(&world);
+    });
+}
+
+#[test]
+fn what_was_asked_for_before_the_fence_proves_nothing_about_it() {
+    simulate(async {
+        let world = Kind::SameKey.world(18);
+        let mut job = with_pointer(&world);
+        job.engine.cutover.max_lag = Duration::from_mins(1);
+        let mut running = start(&world, &job);
+        running.caught_up().await;
+        // Each answer is as old as its question, and comes long after it.
+        world.script(|_, call| match call {
+            Call::Records => Fate::slow_reply(Duration::from_secs(25)),
+            Call::Program("fence") => Fate::slow(Duration::from_secs(3)),
+            _ => Fate::answered(),
+        });
+        sleep(Duration::from_secs(28)).await;
+        let answer = cutover(&world).await;
+        assert!(answer.done, "{answer:?}");
+        until_phase(&world, "fencing").await;
+        let last = world.put("a", &[]);
+        until_phase(&world, "switched").await;
+        world.no_more_faults();
+        sleep(Duration::from_mins(1)).await;
+        let state = world.state();
+        assert_eq!(version_of(&state.shadow[&key_of(&state, "a")]), last);
+        assert_eq!(state.entries_at("QUARANTINE#").count(), 0);
+        drop(state);
+        assert!(running.is_running());
+    });
+}
+
+#[test]
+fn a_write_that_was_given_up_before_the_unfence_does_not_land_over_a_newer_one() {
+    simulate(async {
+        let world = Kind::SameKey.world(19);
+        let mut running = start(&world, &with_pointer(&world));
+        world.put("a", &[]);
+        running.caught_up().await;
+        assert!(cutover(&world).await.done);
+        until_phase(&world, "fenced").await;
+        let mut first = true;
+        world.script(move |_, call| match call {
+            Call::Write(_) if std::mem::take(&mut first) => Fate::late(Duration::from_secs(8)),
+            Call::Write(_) => Fate::throttled(),
+            _ => Fate::answered(),
+        });
+        // The fence lets one through.
+        world.put("a", &[]);
+        sleep(Duration::from_millis(2_500)).await;
+        assert!(ask(&world, CommandVerb::GiveUp { vouched: false }).await.done);
+        world.no_more_faults();
+        until_phase(&world, "tailing").await;
+        world.put("a", &[]);
+        running.caught_up().await;
+        sleep(Duration::from_secs(20)).await;
         assert_as_before(&world);
     });
 }

@@ -7,6 +7,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::Applier;
+use super::core::Intake;
 use crate::engine::error::EngineError;
 use crate::engine::retry::Retry;
 use crate::model::Moment;
@@ -225,7 +226,8 @@ impl<P: Ports> Applier<P> {
         let size = {
             let mut core = self.core();
             core.recorded(&recording, self.now());
-            core.quarantined()
+            // After the switch's intent they are late changes: ending the process would help nobody.
+            if core.intake() == Intake::Open { core.quarantined() } else { 0 }
         };
         if u64::try_from(size).unwrap_or(u64::MAX) > self.settings.quarantine_limit {
             return Err(EngineError::refused(

@@ -38,6 +38,8 @@ pub struct Steps<P> {
     pub fenced: Option<Timestamp>,
     /// How long the source may stay fenced from now on.
     pub left: Duration,
+    /// How long after a request was given up it may still take effect.
+    pub abandon: Duration,
 }
 
 impl<P: Ports> Steps<P> {
@@ -90,15 +92,22 @@ impl<P: Ports> Steps<P> {
         let since = self.fenced.ok_or("the fence's time is not known")?;
         let began = clock.now();
         self.tail.list_soon();
-        let mut last;
+        // One listing may be inconsistent: another one is asked for when the span is reached.
+        let mut listed_again = None::<Timestamp>;
         loop {
             let (settled, waiting) = self.applier.inspect(|core| (core.is_quiet(clock.now()), core.counts().0.held));
-            last = match self.tail.undisturbed(since) {
+            let last: String = match self.tail.undisturbed(since) {
                 Err(obstacle) => obstacle,
                 Ok(_) if !settled => format!("{waiting} writes are not durable yet, or a request may still land"),
                 Ok(span) if span < quiet => {
                     format!("no change arrived for {:.1} of {:.1} s", span.as_secs_f64(), quiet.as_secs_f64())
                 }
+                Ok(_) if listed_again.is_none() => {
+                    listed_again = Some(clock.service());
+                    self.tail.list_soon();
+                    "the shards are listed once more".into()
+                }
+                Ok(_) if self.tail.listed() <= listed_again => "the shards are listed once more".into(),
                 Ok(span) => {
                     return Ok(format!("no change arrived for {:.1} s, and all are durable", span.as_secs_f64()));
                 }
@@ -138,9 +147,10 @@ impl<P: Ports> Steps<P> {
     async fn point(&self) -> Result<String, String> {
         let (application, clock) = (self.ports.application(), self.ports.clock());
         let (from, to) = (self.ports.source_admin().name(), self.ports.shadow_admin().name());
-        let began = clock.now();
+        let (began, mut abandoned) = (clock.now(), false);
         loop {
             let moved = application.point(from, to).await;
+            abandoned |= moved.as_ref().is_err_and(|error| error.fault == Fault::Abandoned);
             let problem = match moved {
                 Ok(()) => return Ok(format!("the pointer names {to}")),
                 Err(error) if error.fault == Fault::Conflict => match application.pointer().await {
@@ -152,6 +162,13 @@ impl<P: Ports> Steps<P> {
                 Err(error) => error,
             };
             if clock.now().since(began) >= self.settings.program_timeout {
+                if abandoned {
+                    // What was given up may still move it: whoever decides must know the end.
+                    clock.sleep(self.abandon).await;
+                    if application.pointer().await.is_ok_and(|named| named.is_some_and(|named| named == to)) {
+                        return Ok(format!("the pointer names {to}"));
+                    }
+                }
                 return Err(format!("the pointer cannot be moved: {problem}"));
             }
             clock.sleep(POINTER_POLL).await;

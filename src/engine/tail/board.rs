@@ -66,12 +66,18 @@ impl Board {
     }
 
     /// A poll was answered with this many records, of which so many were made by requests.
-    pub(super) fn polled(&mut self, shard: &str, records: usize, by_requests: usize, now: Timestamp) {
+    pub(super) fn polled(
+        &mut self,
+        shard: &str,
+        (records, by_requests): (usize, usize),
+        asked: Timestamp,
+        now: Timestamp,
+    ) {
         if records > 0 {
             self.last_change = Some(now);
         }
         if let Some(reading) = self.reading.get_mut(shard) {
-            reading.watch.polled(records, by_requests, now);
+            reading.watch.polled(records, by_requests, asked, now);
         }
     }
 
@@ -85,6 +91,9 @@ impl Board {
     ) -> Result<Duration, String> {
         if self.lineage.listed().is_none_or(|listed| listed <= since) {
             return Err("the stream's shards were not listed yet since then".into());
+        }
+        if self.lineage.has_orphans() {
+            return Err("a listing showed a shard whose parent is not known".into());
         }
         if let Some(record) = self.lineage.childless().next() {
             return Err(format!("shard {} ended, and what continues it is not listed yet", record.shard));

@@ -29,6 +29,7 @@ impl<P: Ports> Tail<P> {
 
     /// Saves every checkpoint that moved. Children of a finished shard may be read only after this (invariant 4).
     pub async fn save(&self) -> Result<(), EngineError> {
+        let _saving = self.saving.lock().await;
         let due = self.board().due(self.settings.caught_up, |reader| self.applier.progress(reader))?;
         // Should the switch not take place, what came meanwhile is read again and applied. Looked at last: what was due
         // before the intake was held may be stored.

@@ -41,6 +41,8 @@ pub struct Tail<P> {
     /// First pages of shards pinned by this process.
     live: Mutex<HashMap<String, RecordsPage>>,
     paused: watch::Receiver<Paused>,
+    /// Held while checkpoints are stored: each is stored over the version stored before.
+    saving: tokio::sync::Mutex<()>,
     /// A shard's end was seen: its final checkpoint is due.
     turned: Notify,
     /// A shard's final checkpoint was stored: its children may be read.
@@ -105,7 +107,8 @@ impl<P: Ports> Tail<P> {
         let TailParts { pin, live, settings, lease, paused, closed: _ } = from;
         let board = Mutex::new(Board::new(lineage, stored));
         let (live, turned, finished) = (Mutex::new(live), Notify::new(), Notify::new());
-        Ok(Self { ports, applier, store, settings, lease, pin, board, live, paused, turned, finished, meters })
+        let saving = tokio::sync::Mutex::default();
+        Ok(Self { ports, applier, store, settings, lease, pin, board, live, paused, saving, turned, finished, meters })
     }
 
     /// Reads until cancelled, or until something stops it.
@@ -135,6 +138,11 @@ impl<P: Ports> Tail<P> {
     pub fn undisturbed(&self, since: Timestamp) -> Result<Duration, String> {
         let (now, applier) = (self.ports.clock().service(), &self.applier);
         self.board().undisturbed(since, now, |reader| applier.progress(reader))
+    }
+
+    /// When the stream's shards were last listed.
+    pub fn listed(&self) -> Option<Timestamp> {
+        self.board().lineage.listed()
     }
 
     /// Lists the stream's shards soon.

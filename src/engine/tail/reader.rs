@@ -31,7 +31,7 @@ impl<P: Ports> Tail<P> {
             // The pin's own iterator: nothing before it is wanted.
             Some(page) if at == StartAt::Beginning => {
                 let next = page.next.clone();
-                self.offer(&shard, reader, page, None, &mut at).await?;
+                self.offer(&shard, reader, (page, self.pin.at), None, &mut at).await?;
                 next
             }
             _ => Some(self.iterator(&shard, &at).await?),
@@ -39,12 +39,12 @@ impl<P: Ports> Tail<P> {
         let (mut retry, mut begun_again) = (Retry::default(), false);
         while let Some(place) = iterator {
             self.unpaused(&shard).await;
-            let asked = self.ports.clock().now();
+            let (asked, asked_at) = (self.ports.clock().now(), self.ports.clock().service());
             iterator = match self.ports.feed().records(&place).await {
                 Ok(page) => {
                     retry.reset();
                     let (next, empty) = (page.next.clone(), page.changes.is_empty());
-                    self.offer(&shard, reader, page, skip_before, &mut at).await?;
+                    self.offer(&shard, reader, (page, asked_at), skip_before, &mut at).await?;
                     if next.is_some() {
                         self.pause(empty, asked).await;
                     }
@@ -78,17 +78,17 @@ impl<P: Ports> Tail<P> {
         Ok(())
     }
 
-    /// Offers one page. `at` follows the last change offered.
+    /// Offers one page, with when it was asked for. `at` follows the last change offered.
     async fn offer(
         &self,
         shard: &str,
         reader: Reader,
-        page: RecordsPage,
+        (page, asked): (RecordsPage, Timestamp),
         skip_before: Option<Timestamp>,
         at: &mut StartAt,
     ) -> Result<(), EngineError> {
         let by_requests = page.changes.iter().filter(|change| change.kind != ChangeKind::Expire).count();
-        self.board().polled(shard, page.changes.len(), by_requests, self.ports.clock().service());
+        self.board().polled(shard, (page.changes.len(), by_requests), asked, self.ports.clock().service());
         let read_back = self.read_back(&page.changes).await?;
         for mut change in page.changes {
             if skip_before.is_some_and(|before| change.created < before) {
