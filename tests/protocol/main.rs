@@ -35,3 +35,5 @@ mod random;
 mod segments;
 #[cfg(test)]
 mod serial_writes;
+#[cfg(test)]
+mod switch;

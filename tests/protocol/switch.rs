@@ -1,0 +1,228 @@
+//! From the switch's intent on nothing is written to the shadow, and nothing is undone by itself.
+
+use std::time::Duration;
+
+use shadowtable::engine::entities::CommandVerb;
+use shadowtable::ports::Fault;
+use tokio::time::sleep;
+
+use crate::cutover::{
+    LONG, ask, assert_as_before, assert_switched, cutover, live_writes, until_phase, with_command, with_pointer,
+};
+use crate::fakes::{Call, Event, Fate, key_of, version_of};
+use crate::harness::{Kind, simulate, start, until};
+
+#[test]
+fn nothing_is_left_to_be_written_when_the_switch_is_intended() {
+    simulate(async {
+        let world = Kind::SameKey.world(15);
+        let mut running = start(&world, &with_pointer(&world));
+        running.caught_up().await;
+        world.put("a", &[]);
+        running.caught_up().await;
+        world.script(|_, call| match call {
+            Call::Get => Fate::slow_reply(Duration::from_secs(8)),
+            Call::Write(_) => Fate::throttled(),
+            _ => Fate::answered(),
+        });
+        assert!(cutover(&world).await.done);
+        until_phase(&world, "drained").await;
+        let stirring = world.put("b", &[]);
+        sleep(Duration::from_secs(20)).await;
+        assert_eq!(world.state().phase(), "fenced", "it waits for the write, which is not durable");
+        world.no_more_faults();
+        until_phase(&world, "switched").await;
+        assert_switched(&world);
+        let state = world.state();
+        let at = |wanted: &dyn Fn(&Event) -> bool| state.log.iter().position(|(_, _, event)| wanted(event)).unwrap();
+        let written =
+            at(&|event| matches!(event, Event::Shadow { version: Some(version), .. } if *version == stirring));
+        let intended = at(&|event| matches!(event, Event::Stored(entry) if entry.body["phase"] == "switching"));
+        assert!(written < intended);
+        drop(state);
+        assert!(running.is_running());
+    });
+}
+
+#[test]
+fn a_change_that_comes_after_the_switch_is_quarantined_and_not_applied() {
+    simulate(async {
+        let world = Kind::SameKey.world(7);
+        let mut running = start(&world, &with_pointer(&world));
+        let before = world.put("a", &[]);
+        running.caught_up().await;
+        assert!(cutover(&world).await.done);
+        until_phase(&world, "switched").await;
+        world.put("a", &[]);
+        sleep(Duration::from_secs(10)).await;
+        for round in 0..2 {
+            {
+                let state = world.state();
+                assert_eq!(version_of(&state.shadow[&key_of(&state, "a")]), before, "round {round}");
+                let kept: Vec<_> = state.entries_at("QUARANTINE#").map(|entry| entry.body["reason"].clone()).collect();
+                assert_eq!(kept, ["late"], "round {round}");
+            }
+            // A restart changes nothing.
+            running.crash().await;
+            running = start(&world, &with_pointer(&world));
+            sleep(Duration::from_mins(1)).await;
+        }
+        assert!(running.is_running());
+    });
+}
+
+#[test]
+fn a_switch_that_half_succeeds_and_hangs_leads_to_no_two_open_tables() {
+    simulate(async {
+        for (fate, moved) in [(Fate::reply_lost(), true), (Fate::lost(), false)] {
+            let world = Kind::SameKey.world(8);
+            let mut running = start(&world, &with_command(&world));
+            running.caught_up().await;
+            world.script(move |_, call| match call {
+                Call::Program("switch") => fate,
+                _ => Fate::answered(),
+            });
+            assert!(cutover(&world).await.done);
+            until(&world, "an operator is asked", |state| {
+                state.phase() == "switching" && !state.entry("META").unwrap().body["cutover"]["trouble"].is_null()
+            })
+            .await;
+            sleep(LONG).await;
+            assert!(running.is_running(), "it waits for a decision");
+            {
+                let state = world.state();
+                assert_eq!((state.phase().as_str(), state.fenced), ("switching", true));
+            }
+            let unvouched = ask(&world, CommandVerb::GiveUp { vouched: false }).await;
+            assert!(!unvouched.done, "{unvouched:?}");
+            if moved {
+                assert!(ask(&world, CommandVerb::DeclareSwitched).await.done);
+                until_phase(&world, "switched").await;
+                assert_switched(&world);
+            } else {
+                assert!(ask(&world, CommandVerb::GiveUp { vouched: true }).await.done);
+                until_phase(&world, "tailing").await;
+                live_writes(&world, 20).await;
+                running.caught_up().await;
+                assert_as_before(&world);
+            }
+        }
+    });
+}
+
+#[test]
+fn a_restart_in_the_middle_of_a_switch_applies_nothing_and_forgets_nothing() {
+    simulate(async {
+        let world = Kind::SameKey.world(16);
+        let before = world.put("a", &[]);
+        let mut running = start(&world, &with_command(&world));
+        running.caught_up().await;
+        world.script(|_, call| match call {
+            Call::Program("switch") => Fate::throttled(),
+            _ => Fate::answered(),
+        });
+        assert!(cutover(&world).await.done);
+        until_phase(&world, "switching").await;
+        running.crash().await;
+        world.put("a", &[]);
+        let mut running = start(&world, &with_command(&world));
+        sleep(LONG).await;
+        assert!(running.is_running());
+        {
+            let state = world.state();
+            assert_eq!(version_of(&state.shadow[&key_of(&state, "a")]), before);
+            let reasons: Vec<_> = state.entries_at("QUARANTINE#").map(|entry| entry.body["reason"].clone()).collect();
+            assert_eq!((reasons, state.phase().as_str()), (vec!["late".into()], "switching"));
+        }
+        // Nor did it forget what it did not apply.
+        world.no_more_faults();
+        assert!(ask(&world, CommandVerb::GiveUp { vouched: true }).await.done);
+        until_phase(&world, "tailing").await;
+        running.caught_up().await;
+        assert_as_before(&world);
+    });
+}
+
+#[test]
+fn a_switch_that_is_tried_again_goes_on() {
+    simulate(async {
+        let world = Kind::SameKey.world(9);
+        let mut running = start(&world, &with_command(&world));
+        running.caught_up().await;
+        world.script(|_, call| match call {
+            Call::Program("switch") => Fate::throttled(),
+            _ => Fate::answered(),
+        });
+        assert!(cutover(&world).await.done);
+        sleep(LONG).await;
+        assert_eq!(world.state().phase(), "switching");
+        world.script(|_, call| match call {
+            Call::Program("switch") => Fate::slow(Duration::from_secs(20)),
+            _ => Fate::answered(),
+        });
+        assert!(ask(&world, CommandVerb::SwitchAgain).await.done);
+        let trouble = world.state().entry("META").unwrap().body["cutover"]["trouble"].clone();
+        assert!(trouble.is_null(), "what went wrong before is not how this attempt ends: {trouble}");
+        until_phase(&world, "switched").await;
+        assert_switched(&world);
+        assert!(running.is_running());
+    });
+}
+
+#[test]
+fn what_arrived_during_a_switch_that_was_given_up_is_applied() {
+    simulate(async {
+        let world = Kind::SameKey.world(10);
+        let before = world.put("a", &[]);
+        let mut running = start(&world, &with_command(&world));
+        running.caught_up().await;
+        world.script(|_, call| match call {
+            Call::Program("switch") => Fate::throttled(),
+            _ => Fate::answered(),
+        });
+        assert!(cutover(&world).await.done);
+        until_phase(&world, "switching").await;
+        sleep(Duration::from_secs(10)).await;
+        // Somebody whom the fence does not hold.
+        world.put("a", &[]);
+        world.delete("a");
+        world.put("b", &[]);
+        let shard = world.shard_of("a");
+        world.split(&shard, 2);
+        sleep(Duration::from_secs(30)).await;
+        {
+            // The application may be writing to the shadow by now.
+            let state = world.state();
+            assert_eq!(version_of(&state.shadow[&key_of(&state, "a")]), before);
+            assert!(!state.shadow.contains_key(&key_of(&state, "b")));
+            assert!(state.entries_at("QUARANTINE#").all(|entry| entry.body["reason"] == "late"));
+            assert_eq!(state.entries_at("QUARANTINE#").count(), 2);
+        }
+        world.no_more_faults();
+        assert!(ask(&world, CommandVerb::GiveUp { vouched: true }).await.done);
+        until_phase(&world, "tailing").await;
+        running.caught_up().await;
+        assert_as_before(&world);
+        assert_eq!(world.state().entries_at("QUARANTINE#").count(), 0, "it is late no more");
+    });
+}
+
+#[test]
+fn a_pointer_whose_move_was_answered_by_nobody_is_looked_at() {
+    simulate(async {
+        for lost in [Fate::reply_lost(), Fate::lost(), Fate::fault(Fault::Throttled)] {
+            let world = Kind::SameKey.world(11);
+            let mut running = start(&world, &with_pointer(&world));
+            running.caught_up().await;
+            let mut first = true;
+            world.script(move |_, call| match call {
+                Call::Point if std::mem::take(&mut first) => lost,
+                _ => Fate::answered(),
+            });
+            assert!(cutover(&world).await.done);
+            until_phase(&world, "switched").await;
+            assert_switched(&world);
+            assert!(running.is_running());
+        }
+    });
+}
