@@ -14,8 +14,10 @@ use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::service_config::ServiceConfigKey;
 
+use super::credentials::WatchedCredentials;
 use super::skew::DateReader;
 use super::{ServiceSkew, identity};
+use crate::ports::Expiry;
 
 /// The role session's name, as `CloudTrail` shows it.
 const SESSION_NAME: &str = "shadowtable";
@@ -77,6 +79,7 @@ pub struct Connection {
     /// STS is not at the region's own address.
     pub(super) sts_endpoint: Option<String>,
     region: Option<String>,
+    credentials: Option<WatchedCredentials>,
 }
 
 /// Sets what all clients have in common on one SDK crate's configuration: these builders are equal but unrelated types.
@@ -130,6 +133,14 @@ impl Connection {
 
     /// Builds the clients from a ready configuration, for tests and for those who load their own.
     pub fn from_config(config: &SdkConfig, timeouts: &Timeouts, skew: Arc<ServiceSkew>) -> Self {
+        let credentials = config.credentials_provider().map(WatchedCredentials::new);
+        let config = &match credentials.clone() {
+            Some(watched) => {
+                let provider = SharedCredentialsProvider::new(watched);
+                config.clone().into_builder().credentials_provider(provider).build()
+            }
+            None => config.clone(),
+        };
         let dates = DateReader(skew);
         let within = |operation: Duration| {
             TimeoutConfig::builder().connect_timeout(timeouts.connect).operation_timeout(operation).build()
@@ -162,7 +173,13 @@ impl Connection {
             endpoint,
             sts_endpoint,
             region: config.region().map(ToString::to_string),
+            credentials,
         }
+    }
+
+    /// When the credentials in use expire.
+    pub(super) fn expiry(&self) -> Expiry {
+        self.credentials.as_ref().map_or(Expiry::Unknown, WatchedCredentials::expiry)
     }
 
     /// Reaches an emulator on this machine, as nobody: the credentials are invented, and nothing of the user's own

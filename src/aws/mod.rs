@@ -31,6 +31,7 @@ mod body;
 mod canned;
 mod clock;
 mod connection;
+mod credentials;
 mod errors;
 mod feed;
 mod identity;

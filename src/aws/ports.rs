@@ -10,7 +10,7 @@ use super::{
     Connection, ConnectionSettings, PointerSettings, ServiceSkew, SystemClock, Timeouts,
 };
 use crate::model::KeySchema;
-use crate::ports::Ports;
+use crate::ports::{CredentialExpiry, Ports};
 
 /// The tables of one migration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -210,5 +210,12 @@ impl Ports for AwsPorts {
 
     fn clock(&self) -> &SystemClock {
         &self.access.clock
+    }
+
+    fn credentials(&self) -> Vec<CredentialExpiry> {
+        let AwsAccess { source, shadow, state, .. } = &self.access;
+        [("source", source), ("shadow", shadow), ("state", state)]
+            .map(|(connection, way)| CredentialExpiry { connection, expiry: way.expiry() })
+            .into()
     }
 }

@@ -47,6 +47,9 @@ pub struct Meta {
     pub migration: String,
     /// Where it stands.
     pub phase: Phase,
+    /// Since when, on the service's clock.
+    #[serde(default)]
+    pub phase_since: Option<Timestamp>,
     /// Why, where the phase is `needs-reseed`.
     pub reason: Option<String>,
     /// The source's name.

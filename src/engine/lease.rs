@@ -172,6 +172,11 @@ impl<P: Ports> Lease<P> {
         &self.claimant.owner
     }
 
+    /// Since when it is held, on this machine's wall clock.
+    pub fn since(&self) -> Timestamp {
+        self.since
+    }
+
     /// This machine's name.
     pub fn host(&self) -> &str {
         &self.claimant.host

@@ -17,7 +17,7 @@ pub use clock::Clock;
 pub use error::{Fault, PortError, Reaction};
 pub use state::{Entry, Guard, StateKey, StateStore};
 
-use crate::model::{Change, Item, Key, TableDescription, TableLayout, ViewType};
+use crate::model::{Change, Item, Key, TableDescription, TableLayout, Timestamp, ViewType};
 pub use crate::model::{ListedShard, Moment, StartAt, Write};
 
 /// All ports of one migration: the single seam through which clients enter.
@@ -57,6 +57,31 @@ pub trait Ports: Send + Sync + 'static {
     fn application(&self) -> &Self::Application;
     /// Time and chance.
     fn clock(&self) -> &Self::Clock;
+    /// When the credentials in use expire, by connection; none where there are none.
+    fn credentials(&self) -> Vec<CredentialExpiry> {
+        Vec::new()
+    }
+}
+
+/// When the credentials of one connection expire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CredentialExpiry {
+    /// `source`, `shadow` or `state`.
+    pub connection: &'static str,
+    /// When.
+    pub expiry: Expiry,
+}
+
+/// When credentials expire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Expiry {
+    /// Nobody asked for them yet.
+    #[default]
+    Unknown,
+    /// Never.
+    Never,
+    /// Then, on the service's clock.
+    At(Timestamp),
 }
 
 /// Which page of a parallel Scan to read.

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::history::Chronicle;
 use super::mirror::Mirror;
 use super::monitor::Snapshot;
-use super::status::{LeaseStatus, MirrorStatus};
+use super::status::{EventLine, LeaseStatus, MirrorStatus, status};
+use super::watch::not_active;
 use super::{Job, Monitor};
 use crate::engine::EngineError;
 use crate::engine::apply::recent::Recent;
@@ -32,6 +34,7 @@ pub(super) struct Active<P> {
     pub(super) job: Job,
     pub(super) store: Arc<Store<P>>,
     pub(super) meters: Arc<Meters>,
+    pub(super) chronicle: Arc<Chronicle>,
     pub(super) monitor: Arc<Monitor>,
     pub(super) stop: CancellationToken,
     /// The source keys that changed last, for the next mirror: a cutover that was given up must not forget what differed.
@@ -156,6 +159,10 @@ impl<P: Ports> Active<P> {
         for prefix in [META, PIN, SHARD, SEGMENT, QUARANTINE] {
             self.store.claim(prefix).await?;
         }
+        let trail = self.store.load_all::<EventRecord>(EVENT).await?.into_iter().map(|event| event.value);
+        let mut lines: Vec<_> = trail.map(|event| EventLine { at: event.at, what: event.what }).collect();
+        lines.sort_by_key(|line| line.at);
+        self.chronicle.tell(lines);
         self.meta().await
     }
 
@@ -170,9 +177,23 @@ impl<P: Ports> Active<P> {
 
     /// Lets status and metrics see the migration before it is mirrored.
     fn show(&self, meta: &Meta) {
-        let (meta, ports, lease) = (meta.clone(), Arc::clone(&self.ports), Arc::clone(self.store.lease()));
-        self.monitor
-            .active(move || Snapshot::take(&meta, LeaseStatus::of(&lease), MirrorStatus::default(), ports.clock()));
+        let meta = meta.clone();
+        self.show_by(move || (meta.clone(), MirrorStatus::default()));
+    }
+
+    /// Lets status and metrics see what `look` says at the moment when they ask.
+    pub(super) fn show_by(&self, look: impl Fn() -> (Meta, MirrorStatus) + Send + Sync + 'static) {
+        let (ports, lease) = (Arc::clone(&self.ports), Arc::clone(self.store.lease()));
+        let chronicle = Arc::clone(&self.chronicle);
+        self.monitor.active(move || {
+            let (meta, mirror) = look();
+            let memory = chronicle.memory(ports.clock().now());
+            Snapshot {
+                totals: mirror.totals,
+                credentials: ports.credentials(),
+                status: status(&meta, LeaseStatus::of(&lease), mirror, memory, &*ports),
+            }
+        });
     }
 
     /// The migration's entry, made on its first run. Another target or transform than the recorded one is refused.
@@ -183,6 +204,7 @@ impl<P: Ports> Active<P> {
             let meta = Meta {
                 migration: job.migration.clone(),
                 phase: Phase::Planned,
+                phase_since: Some(self.ports.clock().service()),
                 reason: None,
                 source_table: source.to_owned(),
                 source: None,
@@ -277,9 +299,9 @@ impl<P: Ports> Active<P> {
                 source.stream.arn, pin.stream_arn
             )));
         }
-        provision_shadow(&*self.ports, &self.job.target, meta.value.shadow.as_ref()).await?;
+        let shadow = provision_shadow(&*self.ports, &self.job.target, meta.value.shadow.as_ref()).await?;
         self.outlast_landing().await;
-        Mirror::start(self, meta, pin, live, source.table.item_count).await?.run().await
+        Mirror::start(self, meta, pin, live, (source.table.item_count, not_active(&shadow))).await?.run().await
     }
 
     /// The source, if it is still the one that was recorded.
@@ -311,7 +333,12 @@ impl<P: Ports> Active<P> {
     ) -> Result<(), EngineError> {
         let phase =
             next(meta.value.phase, event).map_err(|refused| Violation::new(Invariant::PhaseTransitions, refused))?;
-        let mut value = Meta { phase, reason: reason.map(str::to_owned), ..meta.value.clone() };
+        let mut value = Meta {
+            phase,
+            phase_since: Some(self.ports.clock().service()),
+            reason: reason.map(str::to_owned),
+            ..meta.value.clone()
+        };
         edit(&mut value);
         self.store.update(meta, value).await?;
         tracing::info!(%phase, reason, "the phase changed");
@@ -325,6 +352,9 @@ impl<P: Ports> Active<P> {
         let at = clock.service();
         let event = EventRecord { at, owner: self.store.lease().owner().to_owned(), what: what.to_owned() };
         let expires = at.millis() / 1000 + EVENT_SECONDS;
-        self.store.append(&format!("{EVENT}{}", super::unique_name(clock)), &event, expires).await
+        self.store.append(&format!("{EVENT}{}", super::unique_name(clock)), &event, expires).await?;
+        self.meters.audited();
+        self.chronicle.tell([EventLine { at, what: what.to_owned() }]);
+        Ok(())
     }
 }

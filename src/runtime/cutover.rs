@@ -10,14 +10,15 @@ use tokio::task::JoinSet;
 use super::active::Active;
 use super::commands::{Done, pending};
 use super::mirror::Mirror;
+use super::status::MirrorStatus;
 use super::unique_name;
+use super::watch::not_active;
 use crate::engine::EngineError;
 use crate::engine::apply::core::Intake;
 use crate::engine::cutover::{Occasion, Steps, Subject, run_hook, unfence};
 use crate::engine::entities::{Answer, CommandRecord, CommandVerb, CutoverRecord, Meta, Paused};
 use crate::engine::store::Stored;
-use crate::engine::{Fence, Switch};
-use crate::model::{IndexStatus, TableStatus};
+use crate::engine::{CutoverSettings, Fence, Switch};
 use crate::ports::{Clock, Ports, TableAdmin};
 use crate::protocol::cutover::{Figures, Gate, Step, gates};
 use crate::protocol::phase::{Event, Phase};
@@ -48,6 +49,26 @@ fn subject(meta: &Meta) -> Subject {
 fn clear_trouble(meta: &mut Meta) {
     if let Some(cutover) = &mut meta.cutover {
         cutover.trouble = None;
+    }
+}
+
+impl MirrorStatus {
+    /// The gates of a cutover, where `inactive` is not active in the shadow.
+    pub(super) fn gates(&self, meta: &Meta, settings: &CutoverSettings, inactive: Vec<String>) -> Vec<Gate> {
+        let missing = [("cutover.fence", settings.fence.is_none()), ("cutover.switch", settings.switch.is_none())];
+        let span = |seconds: Option<f64>| seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        let figures = Figures {
+            phase: meta.phase,
+            paused: meta.paused != Paused::None,
+            postponed: meta.postponed,
+            segments_left: usize::try_from(self.copy.segments - self.copy.segments_done).unwrap_or(usize::MAX),
+            lag: span(self.lag_seconds),
+            headroom: span(self.headroom_seconds),
+            quarantined: self.quarantine,
+            inactive,
+            missing: missing.into_iter().filter_map(|(key, missing)| missing.then_some(key)).collect(),
+        };
+        gates(&figures, &settings.limits())
     }
 }
 
@@ -271,26 +292,10 @@ impl<P: Ports> Mirror<'_, P> {
         let admin = active.ports.shadow_admin();
         let inactive = match admin.describe().await {
             Ok(None) => vec!["the shadow does not exist".to_owned()],
-            Ok(Some(table)) => {
-                let whole = (table.status != TableStatus::Active).then(|| format!("the shadow is {:?}", table.status));
-                let indexes = table.index_status.iter().filter(|(_, status)| **status != IndexStatus::Active);
-                whole.into_iter().chain(indexes.map(|(name, status)| format!("{name} is {status:?}"))).collect()
-            }
+            Ok(Some(table)) => not_active(&table),
             Err(error) => vec![format!("not known: {error}")],
         };
-        let missing = [("cutover.fence", settings.fence.is_none()), ("cutover.switch", settings.switch.is_none())];
-        let figures = Figures {
-            phase: meta.phase,
-            paused: meta.paused != Paused::None,
-            postponed: meta.postponed,
-            segments_left: usize::try_from(status.copy.segments - status.copy.segments_done).unwrap_or(usize::MAX),
-            lag: status.lag_seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
-            headroom: status.headroom_seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
-            quarantined: status.quarantine,
-            inactive,
-            missing: missing.into_iter().filter_map(|(key, missing)| missing.then_some(key)).collect(),
-        };
-        Ok(gates(&figures, &settings.limits()))
+        Ok(status.gates(meta, settings, inactive))
     }
 
     /// Does what an operator asks about a cutover; `None` for any other verb.

@@ -11,8 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::active::{Active, Outcome};
 use super::commands::{Done, execute, pending};
 use super::cutover::StepEnd;
-use super::monitor::Snapshot;
-use super::status::{ApplyStatus, CopyStatus, LeaseStatus, MirrorStatus, TailStatus};
+use super::status::{ApplyStatus, CopyStatus, MirrorStatus, TailStatus};
 use super::watch::watch_tables;
 use crate::engine::EngineError;
 use crate::engine::apply::core::Intake;
@@ -55,6 +54,8 @@ pub(super) struct Parts<P> {
     copier: Arc<Copier<P>>,
     pub(super) tail: Arc<Tail<P>>,
     items_expected: u64,
+    /// What of the shadow was not active at the last look.
+    inactive: Arc<Mutex<Vec<String>>>,
 }
 
 impl<P> Clone for Parts<P> {
@@ -64,6 +65,7 @@ impl<P> Clone for Parts<P> {
             copier: Arc::clone(&self.copier),
             tail: Arc::clone(&self.tail),
             items_expected: self.items_expected,
+            inactive: Arc::clone(&self.inactive),
         }
     }
 }
@@ -81,7 +83,7 @@ impl<'a, P: Ports> Mirror<'a, P> {
         meta: &'a mut Stored<Meta>,
         pin: Pin,
         live: HashMap<String, RecordsPage>,
-        items_expected: u64,
+        (items_expected, inactive): (u64, Vec<String>),
     ) -> Result<Self, EngineError> {
         let (ports, store, meters, job) = (&active.ports, &active.store, &active.meters, &active.job);
         let mapping = Mapping::new(job.transform.clone(), job.source_key.clone());
@@ -132,7 +134,7 @@ impl<'a, P: Ports> Mirror<'a, P> {
             meta,
             shown,
             pin,
-            parts: Parts { applier, copier, tail, items_expected },
+            parts: Parts { applier, copier, tail, items_expected, inactive: Arc::new(Mutex::new(inactive)) },
             paused,
             late_told: 0,
         })
@@ -202,10 +204,11 @@ impl<'a, P: Ports> Mirror<'a, P> {
         }
         let (ports, meta, pin) = (Arc::clone(&self.active.ports), self.meta.value.clone(), self.pin.clone());
         let (interval, stop) = (WATCH.min(self.active.job.engine.tail.discover), readers.clone());
+        let inactive = Arc::clone(&self.parts.inactive);
         tasks.spawn(async move {
             tokio::select! {
                 () = stop.cancelled() => Ok(Ended::Stopped),
-                watched = watch_tables(&*ports, &meta, &pin, interval) => watched.map(|()| Ended::Stopped),
+                watched = watch_tables(&*ports, &meta, &pin, interval, &inactive) => watched.map(|()| Ended::Stopped),
             }
         });
     }
@@ -336,11 +339,16 @@ impl<'a, P: Ports> Mirror<'a, P> {
     pub(super) fn show(&self) {
         *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = self.meta.value.clone();
         let (working, shown, ports) = (self.parts.clone(), Arc::clone(&self.shown), Arc::clone(&self.active.ports));
-        let lease = Arc::clone(self.active.store.lease());
-        self.active.monitor.active(move || {
+        let settings = self.active.job.engine.cutover.clone();
+        self.active.show_by(move || {
             let meta = shown.lock().unwrap_or_else(PoisonError::into_inner).clone();
             let mirror = working.status(meta.phase, &*ports);
-            Snapshot::take(&meta, LeaseStatus::of(&lease), mirror, ports.clock())
+            let inactive = working.inactive.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let mut gates = mirror.gates(&meta, &settings, inactive);
+            for gate in gates.iter_mut().filter(|gate| gate.holds) {
+                gate.remedy.clear();
+            }
+            (meta, MirrorStatus { gates, ..mirror })
         });
     }
 }
@@ -365,6 +373,7 @@ impl<P: Ports> Parts<P> {
                 items: copy.items,
                 items_expected: self.items_expected,
                 ratio: if complete { 1.0 } else { ratio(copy.items, self.items_expected) },
+                eta_seconds: None,
             },
             tail: TailStatus {
                 shards_open: tail.open,
@@ -374,6 +383,7 @@ impl<P: Ports> Parts<P> {
             },
             apply: ApplyStatus { pending: counts.held, in_flight: counts.in_flight, bytes: counts.held_bytes },
             quarantine,
+            gates: Vec::new(),
             totals: (counts.coalesced, superseded, discarded),
         }
     }

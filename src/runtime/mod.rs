@@ -8,6 +8,7 @@ mod active;
 pub mod admin;
 mod commands;
 mod cutover;
+mod history;
 mod mirror;
 mod monitor;
 pub mod operator;
@@ -21,9 +22,13 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use self::active::{Active, Outcome};
+use self::history::{Chronicle, SAMPLE};
 pub use self::monitor::{Monitor, Readiness};
 pub use self::state_table::prepare_state_table;
-pub use self::status::{ApplyStatus, CopyStatus, LeaseStatus, MirrorStatus, STATUS_SCHEMA, Status, TailStatus};
+pub use self::history::{LagHistory, Rates};
+pub use self::status::{
+    ApplyStatus, CopyStatus, CredentialStatus, EventLine, LeaseStatus, MirrorStatus, STATUS_SCHEMA, Status, TailStatus,
+};
 use crate::engine::lease::{Acquired, Claimant, Lease, acquire};
 use crate::engine::store::{Store, partition_of};
 use crate::engine::{EngineError, EngineSettings};
@@ -115,6 +120,7 @@ pub async fn run<P: Ports>(
             job: job.clone(),
             store: Arc::new(store),
             meters: Arc::clone(&meters),
+            chronicle: Arc::new(Chronicle::new(Arc::clone(&meters))),
             monitor: Arc::clone(&monitor),
             stop: stop.clone(),
             recent: Mutex::default(),
@@ -157,6 +163,14 @@ pub async fn run<P: Ports>(
 async fn hold<P: Ports>(active: Active<P>, lease: &Lease<P>, settle: Duration) -> Result<Outcome, EngineError> {
     let (ports, stop) = (Arc::clone(&active.ports), active.stop.clone());
     let grace = active.job.engine.lease.grace;
+    let (chronicle, monitor) = (Arc::clone(&active.chronicle), Arc::clone(&active.monitor));
+    let sampling = async {
+        loop {
+            let lag = monitor.status().and_then(|status| status.lag_seconds);
+            chronicle.sample(ports.clock().now(), lag);
+            ports.clock().sleep(SAMPLE).await;
+        }
+    };
     let keeping = lease.keep();
     let working = Box::pin(active.run(settle));
     // What a stop waits for, the step in hand and then winding down, may itself wait for a table that does not answer.
@@ -169,6 +183,7 @@ async fn hold<P: Ports>(active: Active<P>, lease: &Lease<P>, settle: Duration) -
         biased;
         error = keeping => Err(error),
         outcome = working => outcome,
+        () = sampling => Ok(Outcome { quiet: false }),
         () = overdue => {
             tracing::warn!("stopped without an answer from the tables; the next run resumes from the last checkpoints");
             Ok(Outcome { quiet: false })

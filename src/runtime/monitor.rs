@@ -4,29 +4,19 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use metrics::gauge;
 
-use super::status::{LeaseStatus, MirrorStatus, Status, status};
-use crate::engine::entities::Meta;
+use super::status::Status;
 use crate::engine::lease::Standby;
-use crate::ports::Clock;
+use crate::ports::{CredentialExpiry, Expiry};
 use crate::protocol::phase::Phase;
 use crate::telemetry::{Meters, names};
 
 /// A status, and what only metrics show.
 pub(super) struct Snapshot {
-    status: Status,
+    pub(super) status: Status,
     /// Changes coalesced, copies superseded, pages discarded.
-    totals: (u64, u64, u64),
-    /// The service's clock less this machine's, in seconds.
-    clock_skew_seconds: f64,
-}
-
-impl Snapshot {
-    /// What `clock` and the parts of a migration say now.
-    pub(super) fn take(meta: &Meta, lease: LeaseStatus, mirror: MirrorStatus, clock: &impl Clock) -> Self {
-        let (service, wall) = (clock.service(), clock.wall());
-        let clock_skew_seconds = service.since(wall).as_secs_f64() - wall.since(service).as_secs_f64();
-        Self { totals: mirror.totals, status: status(meta, lease, mirror, clock), clock_skew_seconds }
-    }
+    pub(super) totals: (u64, u64, u64),
+    /// When the credentials in use expire.
+    pub(super) credentials: Vec<CredentialExpiry>,
 }
 
 /// Whether this process does what it should.
@@ -117,12 +107,11 @@ impl Monitor {
 
     /// Sets the gauges. To be called whenever metrics are asked for, so that no stuck task can leave them stale.
     pub fn publish(&self, meters: &Meters) {
-        let Some(Snapshot { status, totals: (coalesced, superseded, discarded), clock_skew_seconds }) = self.snapshot()
-        else {
+        let Some(Snapshot { status, totals: (coalesced, superseded, discarded), credentials }) = self.snapshot() else {
             return publish_nothing(self.phase_left());
         };
         meters.totals(coalesced, superseded, discarded);
-        gauge!(names::CLOCK_SKEW).set(clock_skew_seconds);
+        gauge!(names::CLOCK_SKEW).set(status.clock_skew_seconds);
         gauge!(names::LEASE_HELD).set(if status.lease.held { 1.0 } else { 0.0 });
         for phase in Phase::ALL {
             gauge!(names::PHASE, "phase" => phase.as_str()).set(if status.phase == Some(phase) { 1.0 } else { 0.0 });
@@ -133,7 +122,15 @@ impl Monitor {
             (names::POLL_AGE, status.since_poll_seconds),
         ];
         for (name, value) in known {
-            gauge!(name).set(value.unwrap_or(f64::NAN));
+            gauge!(name, "direction" => names::FORWARD).set(value.unwrap_or(f64::NAN));
+        }
+        for CredentialExpiry { connection, expiry } in credentials {
+            let seconds = match expiry {
+                Expiry::Unknown => f64::NAN,
+                Expiry::Never => f64::INFINITY,
+                Expiry::At(at) => at.since(status.at).as_secs_f64() - status.at.since(at).as_secs_f64(),
+            };
+            gauge!(names::CREDENTIALS_EXPIRY, "connection" => connection).set(seconds);
         }
         gauge!(names::COPY_RATIO).set(status.copy.ratio);
         let counts = [
@@ -173,10 +170,13 @@ fn publish_nothing(phase_left: Option<Phase>) {
     for phase in Phase::ALL {
         gauge!(names::PHASE, "phase" => phase.as_str()).set(if phase_left == Some(phase) { 1.0 } else { 0.0 });
     }
+    for name in [names::LAG, names::HEADROOM, names::POLL_AGE] {
+        gauge!(name, "direction" => names::FORWARD).set(f64::NAN);
+    }
+    for connection in ["source", "shadow", "state"] {
+        gauge!(names::CREDENTIALS_EXPIRY, "connection" => connection).set(f64::NAN);
+    }
     let unknown = [
-        names::LAG,
-        names::HEADROOM,
-        names::POLL_AGE,
         names::COPY_RATIO,
         names::QUARANTINE,
         names::PENDING,

@@ -290,7 +290,8 @@ async fn change<P: Ports>(
     event: Event,
     edit: impl FnOnce(&mut Meta),
 ) -> Result<(), EngineError> {
-    let mut value = Meta { phase: next(meta.value.phase, event)?, reason: None, ..meta.value.clone() };
+    let phase_since = Some(store.clock().service());
+    let mut value = Meta { phase: next(meta.value.phase, event)?, phase_since, reason: None, ..meta.value.clone() };
     edit(&mut value);
     let phase = value.phase;
     store.update(&mut meta, value).await?;

@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::entities::{Meta, Paused};
+use super::history::{LagHistory, Rates};
+use crate::engine::entities::{CutoverRecord, Meta, Paused};
 use crate::engine::lease::Lease;
 use crate::model::Timestamp;
-use crate::ports::{Clock, Ports};
+use crate::ports::{Clock, CredentialExpiry, Expiry, Ports};
+use crate::protocol::cutover::Gate;
 use crate::protocol::phase::Phase;
+use crate::telemetry::Totals;
 
 /// The version of the document's form. It goes up when a field changes its meaning or goes; new fields do not count.
 pub const STATUS_SCHEMA: u32 = 1;
@@ -24,6 +27,12 @@ pub struct Status {
     pub migration: String,
     /// Where it stands; `None` while it is not known to this process.
     pub phase: Option<Phase>,
+    /// Since when, on the service's clock.
+    #[serde(default)]
+    pub phase_since: Option<Timestamp>,
+    /// Why, where the phase has a reason.
+    #[serde(default)]
+    pub reason: Option<String>,
     /// The source's name.
     pub source_table: String,
     /// The shadow's name.
@@ -38,8 +47,30 @@ pub struct Status {
     pub since_poll_seconds: Option<f64>,
     /// For how long every shard has been caught up with nothing pending, in seconds; 0 otherwise.
     pub quiet_seconds: f64,
+    /// The service's clock less this machine's, in seconds.
+    #[serde(default)]
+    pub clock_skew_seconds: f64,
+    /// The lag of the last minutes.
+    #[serde(default)]
+    pub lag_history: LagHistory,
+    /// What is done per second, over about the last ten seconds.
+    #[serde(default)]
+    pub rates: Rates,
+    /// What was counted since the process began.
+    #[serde(default)]
+    pub totals: Totals,
     /// What an operator paused.
     pub paused: Paused,
+    /// An operator put cutovers off.
+    #[serde(default)]
+    pub postponed: bool,
+    /// The cutover under way, or the last one.
+    #[serde(default)]
+    pub cutover: Option<CutoverRecord>,
+    /// The conditions of a cutover, in the order in which to mend them; none before the tail runs. Whether the shadow's
+    /// indexes are active was looked up within the last half minute.
+    #[serde(default)]
+    pub gates: Vec<Gate>,
     /// The copy.
     pub copy: CopyStatus,
     /// The tail.
@@ -48,6 +79,30 @@ pub struct Status {
     pub apply: ApplyStatus,
     /// Items that the shadow refuses for good.
     pub quarantine: usize,
+    /// When the credentials in use expire, by connection.
+    #[serde(default)]
+    pub credentials: Vec<CredentialStatus>,
+    /// The last lines of the audit trail, oldest first.
+    #[serde(default)]
+    pub events: Vec<EventLine>,
+}
+
+/// The credentials of one connection.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CredentialStatus {
+    /// `source`, `shadow` or `state`.
+    pub connection: String,
+    /// Until they expire, in seconds, below 0 once they have; `null` where they never do, or are not known yet.
+    pub expire_in_seconds: Option<f64>,
+}
+
+/// A line of the audit trail.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventLine {
+    /// When, on the service's clock.
+    pub at: Timestamp,
+    /// What happened.
+    pub what: String,
 }
 
 /// The parts that only a mirroring process knows.
@@ -69,6 +124,8 @@ pub struct MirrorStatus {
     pub apply: ApplyStatus,
     /// Items that the shadow refuses for good.
     pub quarantine: usize,
+    /// See [`Status::gates`].
+    pub gates: Vec<Gate>,
     /// Totals for metrics: changes coalesced, copies superseded, pages discarded.
     pub totals: (u64, u64, u64),
 }
@@ -84,6 +141,9 @@ pub struct LeaseStatus {
     pub host: String,
     /// The epoch, which goes up at every takeover.
     pub epoch: u64,
+    /// Since when it is held, on the holder's wall clock.
+    #[serde(default)]
+    pub since: Option<Timestamp>,
 }
 
 /// How far the copy is.
@@ -99,6 +159,9 @@ pub struct CopyStatus {
     pub items_expected: u64,
     /// Between 0 and 1; 1 only when the copy is complete.
     pub ratio: f64,
+    /// Until the copy is complete at the present rate, in seconds; `None` where nothing tells.
+    #[serde(default)]
+    pub eta_seconds: Option<f64>,
 }
 
 /// How the tail is.
@@ -133,17 +196,42 @@ impl LeaseStatus {
             owner: lease.owner().to_owned(),
             host: lease.host().to_owned(),
             epoch: lease.epoch(),
+            since: Some(lease.since()),
         }
     }
 }
 
+/// What the process remembers of itself.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Memory {
+    pub(super) lag_history: LagHistory,
+    pub(super) rates: Rates,
+    pub(super) totals: Totals,
+    pub(super) events: Vec<EventLine>,
+}
+
 /// The document, from what is durable and what the process knows.
-pub(super) fn status(meta: &Meta, lease: LeaseStatus, mirror: MirrorStatus, clock: &impl Clock) -> Status {
+pub(super) fn status<P: Ports>(
+    meta: &Meta,
+    lease: LeaseStatus,
+    mirror: MirrorStatus,
+    memory: Memory,
+    ports: &P,
+) -> Status {
+    let (service, wall) = (ports.clock().service(), ports.clock().wall());
+    let left = mirror.copy.items_expected.checked_sub(mirror.copy.items).filter(|_| mirror.copy.ratio < 1.0);
+    let rate = memory.rates.items_copied_per_second;
+    let eta_seconds = left
+        .and_then(|left| u32::try_from(left).ok())
+        .filter(|_| rate > 0.0)
+        .map(|left| (f64::from(left) / rate).round());
     Status {
         schema: STATUS_SCHEMA,
-        at: clock.service(),
+        at: service,
         migration: meta.migration.clone(),
         phase: Some(meta.phase),
+        phase_since: meta.phase_since,
+        reason: meta.reason.clone(),
         source_table: meta.source_table.clone(),
         shadow_table: meta.shadow_table.clone(),
         lease,
@@ -151,10 +239,27 @@ pub(super) fn status(meta: &Meta, lease: LeaseStatus, mirror: MirrorStatus, cloc
         headroom_seconds: mirror.headroom_seconds,
         since_poll_seconds: mirror.since_poll_seconds,
         quiet_seconds: mirror.quiet_seconds,
+        clock_skew_seconds: service.since(wall).as_secs_f64() - wall.since(service).as_secs_f64(),
+        lag_history: memory.lag_history,
+        rates: memory.rates,
+        totals: memory.totals,
         paused: meta.paused,
-        copy: mirror.copy,
+        postponed: meta.postponed,
+        cutover: meta.cutover.clone(),
+        gates: mirror.gates,
+        copy: CopyStatus { eta_seconds, ..mirror.copy },
         tail: mirror.tail,
         apply: mirror.apply,
         quarantine: mirror.quarantine,
+        credentials: ports.credentials().iter().map(|credentials| expiry(credentials, service)).collect(),
+        events: memory.events,
     }
+}
+
+fn expiry(credentials: &CredentialExpiry, now: Timestamp) -> CredentialStatus {
+    let expire_in_seconds = match credentials.expiry {
+        Expiry::At(at) => Some(at.since(now).as_secs_f64() - now.since(at).as_secs_f64()),
+        Expiry::Never | Expiry::Unknown => None,
+    };
+    CredentialStatus { connection: credentials.connection.to_owned(), expire_in_seconds }
 }

@@ -1,25 +1,29 @@
 //! Sees when somebody changes the tables under a running migration.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::engine::EngineError;
 use crate::engine::entities::{Meta, Pin, TableIdentity};
+use crate::model::{IndexStatus, TableDescription, TableStatus};
 use crate::ports::{Clock, Ports, Reaction, TableAdmin};
 
 /// `DescribeTable` is eventually consistent: so many answers in a row must agree that something is wrong.
 const AGREEMENT: u32 = 3;
 
-/// Looks at source and shadow every `interval` until something is definitely wrong with them.
+/// Looks at source and shadow every `interval` until something is definitely wrong with them. Notes what of the shadow is
+/// not active.
 pub(super) async fn watch_tables<P: Ports>(
     ports: &P,
     meta: &Meta,
     pin: &Pin,
     interval: Duration,
+    inactive: &Mutex<Vec<String>>,
 ) -> Result<(), EngineError> {
     let mut wrong = 0;
     loop {
         ports.clock().sleep(interval).await;
-        match look(ports, meta, pin).await? {
+        match look(ports, meta, pin, inactive).await? {
             None => wrong = 0,
             Some(problem) => {
                 wrong += 1;
@@ -32,7 +36,19 @@ pub(super) async fn watch_tables<P: Ports>(
     }
 }
 
-async fn look<P: Ports>(ports: &P, meta: &Meta, pin: &Pin) -> Result<Option<String>, EngineError> {
+/// What of the shadow is not active, in words.
+pub(super) fn not_active(shadow: &TableDescription) -> Vec<String> {
+    let whole = (shadow.status != TableStatus::Active).then(|| format!("the shadow is {:?}", shadow.status));
+    let indexes = shadow.index_status.iter().filter(|(_, status)| **status != IndexStatus::Active);
+    whole.into_iter().chain(indexes.map(|(name, status)| format!("{name} is {status:?}"))).collect()
+}
+
+async fn look<P: Ports>(
+    ports: &P,
+    meta: &Meta,
+    pin: &Pin,
+    inactive: &Mutex<Vec<String>>,
+) -> Result<Option<String>, EngineError> {
     for (role, admin, recorded) in
         [("source", ports.source_admin(), &meta.source), ("shadow", ports.shadow_admin(), &meta.shadow)]
     {
@@ -45,6 +61,9 @@ async fn look<P: Ports>(ports: &P, meta: &Meta, pin: &Pin) -> Result<Option<Stri
         };
         if recorded.as_ref().is_some_and(|recorded| *recorded != TableIdentity::of(&table)) {
             return Ok(Some(format!("the {role} table {name} was deleted and created again")));
+        }
+        if role == "shadow" {
+            *inactive.lock().unwrap_or_else(PoisonError::into_inner) = not_active(&table);
         }
         let stream = table.stream.as_ref().map(|stream| stream.arn.as_str());
         match (role, stream) {

@@ -1,9 +1,12 @@
 //! Handles to the metrics that the engine counts, so that a hot path pays one atomic addition.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use metrics::{Counter, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use serde::{Deserialize, Serialize};
 
 use super::names::{self, Kind};
 use crate::model::ChangeKind;
@@ -14,11 +17,11 @@ use crate::protocol::slots::Batch;
 
 /// The engine's counters. Made once the recorder is installed; all exist at zero from then on.
 pub struct Meters {
-    changes: BTreeMap<ChangeKind, Counter>,
+    changes: BTreeMap<ChangeKind, Tally>,
     /// Items on durable pages.
-    pub items_copied: Counter,
-    puts: Counter,
-    deletes: Counter,
+    pub items_copied: Tally,
+    puts: Tally,
+    deletes: Tally,
     /// Writes that came back.
     pub writes_unprocessed: Counter,
     read_units: Fractions,
@@ -27,22 +30,60 @@ pub struct Meters {
     coalesced: Counter,
     superseded: Counter,
     pages_discarded: Counter,
-    late: Counter,
+    late: Tally,
+    audited: Counter,
+    throttles: Mutex<BTreeMap<String, u64>>,
+}
+
+/// What was counted since the process began.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Totals {
+    /// Items on durable pages.
+    pub items_copied: u64,
+    /// Stream records offered.
+    pub changes: u64,
+    /// Writes that the shadow took.
+    pub writes: u64,
+    /// Requests refused for lack of capacity, by resource.
+    pub throttles: BTreeMap<String, u64>,
+    /// Changes that arrived at the source after the switch's intent.
+    pub late_changes: u64,
+}
+
+/// A counter that can be read here too: a recorder's cannot.
+pub struct Tally {
+    counter: Counter,
+    total: AtomicU64,
+}
+
+impl Tally {
+    fn new(counter: Counter) -> Self {
+        Self { counter, total: AtomicU64::new(0) }
+    }
+
+    /// Counts.
+    pub fn increment(&self, by: u64) {
+        self.counter.increment(by);
+        self.total.fetch_add(by, Relaxed);
+    }
+
+    fn total(&self) -> u64 {
+        self.total.load(Relaxed)
+    }
 }
 
 /// Capacity units are fractions; counters are whole. The rest is carried over.
 struct Fractions {
     counter: Counter,
-    thousandths: std::sync::atomic::AtomicU64,
+    thousandths: AtomicU64,
 }
 
 impl Fractions {
     fn new(counter: Counter) -> Self {
-        Self { counter, thousandths: std::sync::atomic::AtomicU64::new(0) }
+        Self { counter, thousandths: AtomicU64::new(0) }
     }
 
     fn add(&self, units: f64) {
-        use std::sync::atomic::Ordering::Relaxed;
         // Units are small and positive; a duration's milliseconds carry them without a lossy cast.
         let added = Duration::try_from_secs_f64(units).map_or(0, |units| u64::try_from(units.as_millis()).unwrap_or(0));
         let before = self.thousandths.fetch_add(added, Relaxed);
@@ -64,20 +105,23 @@ impl Default for Meters {
         }
         gauge!(names::BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
         gauge!(names::LEASE_HELD).set(0.0);
-        let changes = ChangeKind::ALL.map(|kind| (kind, counter!(names::CHANGES, "kind" => kind.as_str())));
+        let changes =
+            ChangeKind::ALL.map(|kind| (kind, Tally::new(counter!(names::CHANGES, "kind" => kind.as_str()))));
         Self {
             changes: changes.into(),
-            items_copied: counter!(names::ITEMS_COPIED),
-            puts: counter!(names::WRITES, "kind" => "put"),
-            deletes: counter!(names::WRITES, "kind" => "delete"),
+            items_copied: Tally::new(counter!(names::ITEMS_COPIED)),
+            puts: Tally::new(counter!(names::WRITES, "kind" => "put")),
+            deletes: Tally::new(counter!(names::WRITES, "kind" => "delete")),
             writes_unprocessed: counter!(names::UNPROCESSED),
             read_units: Fractions::new(counter!(names::READ_UNITS)),
             write_units: Fractions::new(counter!(names::WRITE_UNITS)),
-            latency: histogram!(names::APPLY_LATENCY),
+            latency: histogram!(names::APPLY_LATENCY, "direction" => names::FORWARD),
             coalesced: counter!(names::COALESCED),
             superseded: counter!(names::SUPERSEDED),
             pages_discarded: counter!(names::PAGES_REREAD),
-            late: counter!(names::LATE),
+            late: Tally::new(counter!(names::LATE)),
+            audited: counter!(names::AUDIT_ENTRIES),
+            throttles: Mutex::default(),
         }
     }
 }
@@ -87,6 +131,7 @@ impl Meters {
     pub fn expect_resources<'a>(&self, resources: impl IntoIterator<Item = &'a str>) {
         for resource in resources {
             counter!(names::THROTTLES, "resource" => resource.to_owned()).increment(0);
+            self.throttles().entry(resource.to_owned()).or_default();
         }
     }
 
@@ -124,6 +169,7 @@ impl Meters {
     pub fn failed(&self, error: &PortError) {
         if error.fault == Fault::Throttled {
             counter!(names::THROTTLES, "resource" => error.resource.clone()).increment(1);
+            *self.throttles().entry(error.resource.clone()).or_default() += 1;
         }
         counter!(names::RETRIES, "fault" => error.fault.as_str()).increment(1);
     }
@@ -131,6 +177,26 @@ impl Meters {
     /// A rule was seen broken.
     pub fn violated(&self, violation: &Violation) {
         counter!(names::VIOLATIONS, "id" => violation.invariant.id()).increment(1);
+    }
+
+    /// A line was added to the audit trail.
+    pub fn audited(&self) {
+        self.audited.increment(1);
+    }
+
+    /// What was counted so far.
+    pub fn counted(&self) -> Totals {
+        Totals {
+            items_copied: self.items_copied.total(),
+            changes: self.changes.values().map(Tally::total).sum(),
+            writes: self.puts.total() + self.deletes.total(),
+            throttles: self.throttles().clone(),
+            late_changes: self.late.total(),
+        }
+    }
+
+    fn throttles(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, u64>> {
+        self.throttles.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Totals that are kept elsewhere.

@@ -6,5 +6,5 @@ pub mod names;
 mod recorder;
 
 pub use logs::{LogFormat, LogSettings, init_logs};
-pub use meters::Meters;
+pub use meters::{Meters, Tally, Totals};
 pub use recorder::install_recorder;

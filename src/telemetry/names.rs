@@ -87,6 +87,13 @@ metrics_table! {
     LEASE_HELD = "shadowtable_lease_held", Gauge, Count, "1 while this process holds the lease.";
     /// Violations.
     VIOLATIONS = "shadowtable_invariant_violations_total", Counter, Count, "Rules of the protocol seen broken, by number. Anything but 0 is a defect.";
+    /// Credentials.
+    CREDENTIALS_EXPIRY = "shadowtable_credentials_expiry_seconds", Gauge, Seconds, "Until the credentials of a connection expire; +Inf where they never do.";
+    /// Audit trail.
+    AUDIT_ENTRIES = "shadowtable_audit_entries_total", Counter, Count, "Entries that this process wrote to the audit trail.";
     /// Skew.
     CLOCK_SKEW = "shadowtable_clock_skew_seconds", Gauge, Seconds, "The service's clock less this machine's, as of the last reply.";
 }
+
+/// The label `direction` of what is replicated from the source to the shadow.
+pub const FORWARD: &str = "forward";
