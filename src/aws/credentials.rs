@@ -55,9 +55,8 @@ mod tests {
     use crate::model::Timestamp;
 
     fn watched(expires: Option<Timestamp>) -> WatchedCredentials {
-        let at = expires.map(|at| {
-            std::time::UNIX_EPOCH + std::time::Duration::from_millis(u64::try_from(at.millis()).unwrap())
-        });
+        let at = expires
+            .map(|at| std::time::UNIX_EPOCH + std::time::Duration::from_millis(u64::try_from(at.millis()).unwrap()));
         WatchedCredentials::new(SharedCredentialsProvider::new(Credentials::new("id", "secret", None, at, "test")))
     }
 

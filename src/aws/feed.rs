@@ -86,9 +86,9 @@ impl ChangeFeed for AwsChangeFeed {
             .set_sequence_number(after)
             .send()
             .await
-            .map_err(|error| port_error(OPERATION, shard, &error))?;
+            .map_err(|error| port_error(OPERATION, stream_arn, &error))?;
         let iterator =
-            output.shard_iterator.ok_or_else(|| odd_reply(OPERATION, shard, &"the reply has no iterator"))?;
+            output.shard_iterator.ok_or_else(|| odd_reply(OPERATION, stream_arn, &"the reply has no iterator"))?;
         Ok(ShardIterator(iterator))
     }
 

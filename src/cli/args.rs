@@ -193,6 +193,9 @@ pub struct StatusArgs {
     /// JSON instead of text
     #[arg(long)]
     pub json: bool,
+    /// Look again and again: a screen on a terminal, a line now and then elsewhere
+    #[arg(long)]
+    pub watch: bool,
 }
 
 /// What `pause` stops.

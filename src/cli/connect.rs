@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::output::talk;
-use crate::aws::{AwsAccess, AwsPorts, AwsSettings, Connection, IdentityCheck, TableNames, Timeouts, check_identity};
+use crate::aws::{AwsAccess, AwsPorts, AwsSettings, IdentityCheck, TableNames, Timeouts, check_identity};
 use crate::config::{Settings, TableSettings};
 use crate::engine::EngineError;
 use crate::engine::provision::find_source;
 use crate::model::{KeyAttribute, KeySchema, KeyType, TableDescription, TableLayout};
+use crate::ports::{Fault, TableAdmin as _};
 use crate::protocol::transform::Transform;
 use crate::runtime::Job;
 
@@ -27,7 +28,7 @@ pub(super) async fn for_migration(settings: &Settings, enable_stream: bool) -> R
     let access =
         access(&settings.source, &settings.shadow, &settings.state, settings.engine.apply.request_timeout).await?;
     let access = access.with_pointer(settings.pointer.clone());
-    identify(&[("source", &access.source), ("shadow", &access.shadow), ("state", &access.state)]).await?;
+    identify(&access).await?;
     let source = find_source(access.clock(), access.source_admin()).await?;
     let target = target(settings, &source);
     let (source_key, shadow_key) = (source.layout.key_schema(), target.key_schema());
@@ -53,7 +54,9 @@ pub(super) async fn for_migration(settings: &Settings, enable_stream: bool) -> R
 /// Ports of which only the state table and the clock are meant to be used.
 pub(super) async fn for_state(state: &TableSettings) -> Result<Arc<AwsPorts>, EngineError> {
     let access = access(state, state, state, READ).await?;
-    identify(&[("state", &access.state)]).await?;
+    if let IdentityCheck::Refused(error) = check_identity(&access.state).await {
+        return Err(error.into());
+    }
     let nobody = KeySchema { partition: KeyAttribute { name: "pk".into(), kind: KeyType::S }, sort: None };
     Ok(Arc::new(access.into_ports(nobody.clone(), nobody)))
 }
@@ -87,15 +90,25 @@ async fn access(
     })
 }
 
-/// Wrong or missing credentials end it here; where nobody can tell, the next request will.
-async fn identify(connections: &[(&str, &Connection)]) -> Result<(), EngineError> {
-    for (role, connection) in connections {
+/// Wrong or missing credentials end it here: STS says so, or, where it cannot be asked, `DynamoDB` itself.
+async fn identify(access: &AwsAccess) -> Result<(), EngineError> {
+    let ways = [
+        ("source", &access.source, access.source_admin()),
+        ("shadow", &access.shadow, access.shadow_admin()),
+        ("state", &access.state, access.state_admin()),
+    ];
+    for (role, connection, admin) in ways {
         match check_identity(connection).await {
             IdentityCheck::Confirmed(identity) => {
                 tracing::info!(role, account = identity.account, arn = identity.arn, "the credentials are good");
             }
             IdentityCheck::Unreachable(why) => {
-                tracing::warn!(role, why, "the credentials could not be checked with STS");
+                tracing::debug!(role, why, "the credentials could not be checked with STS");
+                if let Err(error) = admin.describe().await
+                    && error.fault == Fault::Credentials
+                {
+                    return Err(error.into());
+                }
             }
             IdentityCheck::Refused(error) => return Err(error.into()),
         }

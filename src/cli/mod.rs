@@ -13,6 +13,7 @@ mod manual;
 mod output;
 mod run;
 mod signals;
+mod status;
 mod table;
 mod version;
 
@@ -50,7 +51,7 @@ pub fn main_with<A: Into<OsString> + Clone>(args: impl IntoIterator<Item = A>) -
         Command::Config { verb } => return check::run(*verb, &cli.global),
         Command::Run(args) => load().for_migration().map(|settings| run::run(&settings, args)),
         Command::List(args) => load().for_state_only().map(|settings| look::list(&settings, args.json)),
-        Command::Status(args) => load().for_command().map(|settings| look::status(&settings, args.json)),
+        Command::Status(args) => load().for_command().map(|settings| status::status(&settings, args)),
         Command::Pause { what } => load().for_command().map(|settings| command::pause(&settings, Some(*what))),
         Command::Resume => load().for_command().map(|settings| command::pause(&settings, None)),
         Command::Abort(args) => load().for_command().map(|settings| command::abort(&settings, args.yes)),

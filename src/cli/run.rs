@@ -41,7 +41,12 @@ async fn migrate(settings: &Settings, enable_stream: bool) -> Result<ExitCode, E
     })?;
     let (stop, closing) = (CancellationToken::new(), CancellationToken::new());
     let mut beside = JoinSet::new();
-    let served = Admin { monitor: Arc::clone(&monitor), meters: Arc::clone(&meters), prometheus };
+    let served = Admin {
+        monitor: Arc::clone(&monitor),
+        meters: Arc::clone(&meters),
+        prometheus,
+        allowed_hosts: settings.admin.allowed_hosts.clone(),
+    };
     beside.spawn(admin::serve(listener, served, closing.clone()));
     beside.spawn(obey_signals(
         stop.clone(),

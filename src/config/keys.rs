@@ -174,7 +174,20 @@ fn admin(reader: &mut Reader) -> AdminSettings {
     AdminSettings {
         listen: listen.unwrap_or(default.listen),
         linger: reader.seconds("admin.linger_seconds", 0.0..=600.0).unwrap_or(default.linger),
+        allowed_hosts: reader
+            .text("admin.allowed_hosts", "host names without ports, separated by commas", host_names)
+            .unwrap_or(default.allowed_hosts),
     }
+}
+
+/// Names of hosts, by the rules of DNS.
+fn host_names(text: &str) -> Option<Vec<String>> {
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    };
+    let names: Vec<_> = text.split(',').map(|name| name.trim().to_owned()).collect();
+    names.iter().all(|name| name.len() <= 253 && name.split('.').all(is_label)).then_some(names)
 }
 
 fn log(reader: &mut Reader) -> LogSettings {
@@ -322,6 +335,14 @@ mod tests {
             "http://a b",
         ] {
             assert!(endpoint_url(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn hosts() {
+        assert_eq!(host_names("shadowtable, metrics.example.com").unwrap(), ["shadowtable", "metrics.example.com"]);
+        for bad in ["", "a,,b", "a b", "http://a", "a:9464", "*.example.com", "a..b"] {
+            assert!(host_names(bad).is_none(), "{bad}");
         }
     }
 

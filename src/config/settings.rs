@@ -121,11 +121,17 @@ pub struct AdminSettings {
     pub listen: SocketAddr,
     /// How long it is served on after something ended the process that somebody should see: lost history, a defect.
     pub linger: Duration,
+    /// Host names that requests may call it by, besides IP addresses and `localhost`.
+    pub allowed_hosts: Vec<String>,
 }
 
 impl Default for AdminSettings {
     /// The loopback interface, since the port knows no authentication.
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 9464)), linger: Duration::from_secs(30) }
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 9464)),
+            linger: Duration::from_secs(30),
+            allowed_hosts: Vec::new(),
+        }
     }
 }

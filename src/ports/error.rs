@@ -101,9 +101,9 @@ impl PortError {
     pub fn hint(&self) -> Option<String> {
         let Self { operation, resource, .. } = self;
         match self.fault {
-            Fault::Denied => Some(format!("allow dynamodb:{operation} on {resource} for the principal that runs shadowtable, then run again")),
+            Fault::Denied => Some(format!("allow dynamodb:{operation} on {resource} for the principal that asked, then try again")),
             Fault::Credentials => Some(
-                "renew the credentials (for SSO: `aws sso login`; otherwise check AWS_PROFILE, AWS_ACCESS_KEY_ID and AWS_SESSION_TOKEN), then run again".into(),
+                "renew the credentials (for SSO: `aws sso login`; otherwise check AWS_PROFILE, AWS_ACCESS_KEY_ID and AWS_SESSION_TOKEN), then try again".into(),
             ),
             Fault::Missing => Some(format!("check that {resource} exists in the configured region and endpoint")),
             Fault::Throttled => Some(format!("raise the capacity of {resource} or lower the configured budgets")),

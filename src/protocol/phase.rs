@@ -157,6 +157,11 @@ impl Phase {
         )
     }
 
+    /// Whether nothing follows.
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Finished | Self::Aborted)
+    }
+
     /// Whether the applier takes no more changes: the application may be writing to the shadow.
     pub const fn is_closed(self) -> bool {
         matches!(self, Self::Switching | Self::Switched | Self::Finished)
@@ -259,7 +264,7 @@ mod tests {
     #[test]
     fn reseed_and_abort_lead_out_of_every_phase_in_which_nothing_is_fenced() {
         for phase in Phase::ALL {
-            let allowed = !phase.may_be_fenced() && !matches!(phase, Phase::Aborted | Phase::Finished);
+            let allowed = !phase.may_be_fenced() && !phase.is_final();
             assert_eq!(next(phase, Event::Reseed).is_ok(), allowed, "{phase}");
             assert_eq!(next(phase, Event::Abort).is_ok(), allowed, "{phase}");
         }

@@ -236,7 +236,7 @@ impl<P: Ports> Active<P> {
             .filter(|(_, recorded, configured)| recorded != configured)
             .map(|(what, recorded, configured)| format!("  {what}: recorded {recorded}, configured {configured}"))
             .collect();
-        if changed.is_empty() || matches!(recorded.phase, Phase::Aborted | Phase::Finished) {
+        if changed.is_empty() || recorded.phase.is_final() {
             return Ok(meta);
         }
         Err(EngineError::refused(

@@ -1,11 +1,13 @@
 //! Does what operators ask of the active process.
 
+use std::time::Duration;
+
 use super::active::Active;
 use crate::engine::EngineError;
 use crate::engine::apply::Applier;
 use crate::engine::entities::{Answer, CommandRecord, CommandVerb, Meta, Paused, QuarantineRecord};
 use crate::engine::store::{COMMAND, QUARANTINE, Store, Stored};
-use crate::ports::Ports;
+use crate::ports::{Clock, Ports};
 use crate::protocol::phase::Event;
 
 /// Whether the process goes on.
@@ -19,10 +21,25 @@ pub(super) enum Done {
     Unfences,
 }
 
-/// Commands without an answer, oldest first.
-pub(super) async fn pending<P: Ports>(store: &Store<P>) -> Result<Vec<Stored<CommandRecord>>, EngineError> {
-    let mut commands = store.load_all::<CommandRecord>(COMMAND).await?;
-    commands.retain(|command| command.value.answer.is_none());
+/// What was asked for longer ago is not done: nobody waits for it, and what was vouched for may be over. The operator's
+/// clock may be another one than ours.
+const COMMAND_LIFE: Duration = Duration::from_mins(5);
+
+/// Commands to be done, oldest first. Those that nobody waits for any more are deleted.
+pub(super) async fn pending<P: Ports>(
+    store: &Store<P>,
+    clock: &impl Clock,
+) -> Result<Vec<Stored<CommandRecord>>, EngineError> {
+    let mut commands = Vec::new();
+    for command in store.load_all::<CommandRecord>(COMMAND).await? {
+        let age = clock.wall().since(command.value.at);
+        if age > COMMAND_LIFE {
+            tracing::warn!(verb = ?command.value.verb, age_seconds = age.as_secs(), "a command that nobody waits for is dropped");
+            store.delete(&command.sort).await?;
+        } else if command.value.answer.is_none() {
+            commands.push(command);
+        }
+    }
     Ok(commands)
 }
 

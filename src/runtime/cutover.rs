@@ -25,9 +25,6 @@ use crate::protocol::phase::{Event, Phase};
 
 /// How long to wait until a fence that could not be undone is tried again.
 const UNFENCE_AGAIN: Duration = Duration::from_secs(10);
-/// A cutover that was asked for longer ago does not begin: nobody waits for it, and what was vouched for may be over. The
-/// operator's clock may be another one than ours.
-const COMMAND_LIFE: Duration = Duration::from_mins(5);
 /// How often commands are looked for meanwhile.
 const COMMAND_POLL: Duration = Duration::from_millis(500);
 
@@ -116,7 +113,7 @@ impl<P: Ports> Active<P> {
         let clock = self.ports.clock();
         let until = clock.now().plus(UNFENCE_AGAIN);
         while clock.now() < until {
-            for mut command in pending(&self.store).await? {
+            for mut command in pending(&self.store, clock).await? {
                 let vouched = command.value.verb == CommandVerb::DeclareUnfenced;
                 let answer = if vouched {
                     Answer::new(true, "the migration goes on tailing")
@@ -301,16 +298,12 @@ impl<P: Ports> Mirror<'_, P> {
     /// Does what an operator asks about a cutover; `None` for any other verb.
     pub(super) async fn cutover_command(
         &mut self,
-        CommandRecord { verb, at, .. }: &CommandRecord,
+        verb: &CommandVerb,
         steps: &mut JoinSet<StepEnd>,
     ) -> Result<Option<(Done, Answer)>, EngineError> {
-        let age = self.active.ports.clock().wall().since(*at);
         let (phase, busy) = (self.meta.value.phase, !steps.is_empty());
         let refused = |what: &str| Answer::new(false, format!("the migration is {phase}: {what}"));
         let answer = match verb {
-            CommandVerb::Cutover { .. } if age > COMMAND_LIFE => {
-                Answer::new(false, format!("it was asked for {} s ago; ask again", age.as_secs()))
-            }
             CommandVerb::Cutover { dry_run, by, fenced } => self.begin_cutover(*dry_run, by, *fenced).await?,
             CommandVerb::SwitchAgain | CommandVerb::DeclareSwitched | CommandVerb::GiveUp { .. }
                 if busy && phase == Phase::Switching =>

@@ -167,7 +167,8 @@ mod tests {
     #[test]
     fn a_step_keeps_its_highest_lag() {
         let mut history = History::default();
-        for (second, lag) in [(0, Some(1.0)), (2, Some(7.04)), (4, Some(2.0)), (10, None), (12, None), (20, Some(3.0))] {
+        for (second, lag) in [(0, Some(1.0)), (2, Some(7.04)), (4, Some(2.0)), (10, None), (12, None), (20, Some(3.0))]
+        {
             history.note(at(second), lag, Totals::default());
         }
         assert_eq!(history.lag().seconds, [Some(7.0), None, Some(3.0)]);

@@ -281,8 +281,8 @@ impl<'a, P: Ports> Mirror<'a, P> {
 
     /// Does what operators asked.
     async fn obey(&mut self, steps: &mut JoinSet<StepEnd>) -> Result<Done, EngineError> {
-        for mut command in pending(&self.active.store).await? {
-            let (done, answer) = match self.cutover_command(&command.value, steps).await? {
+        for mut command in pending(&self.active.store, self.active.ports.clock()).await? {
+            let (done, answer) = match self.cutover_command(&command.value.verb, steps).await? {
                 Some(done) => done,
                 None => execute(self.active, self.meta, &self.parts.applier, &command.value).await?,
             };

@@ -23,9 +23,9 @@ use tokio_util::sync::CancellationToken;
 
 use self::active::{Active, Outcome};
 use self::history::{Chronicle, SAMPLE};
+pub use self::history::{LagHistory, Rates};
 pub use self::monitor::{Monitor, Readiness};
 pub use self::state_table::prepare_state_table;
-pub use self::history::{LagHistory, Rates};
 pub use self::status::{
     ApplyStatus, CopyStatus, CredentialStatus, EventLine, LeaseStatus, MirrorStatus, STATUS_SCHEMA, Status, TailStatus,
 };

@@ -176,13 +176,7 @@ fn publish_nothing(phase_left: Option<Phase>) {
     for connection in ["source", "shadow", "state"] {
         gauge!(names::CREDENTIALS_EXPIRY, "connection" => connection).set(f64::NAN);
     }
-    let unknown = [
-        names::COPY_RATIO,
-        names::QUARANTINE,
-        names::PENDING,
-        names::HELD_BYTES,
-        names::CLOCK_SKEW,
-    ];
+    let unknown = [names::COPY_RATIO, names::QUARANTINE, names::PENDING, names::HELD_BYTES, names::CLOCK_SKEW];
     for name in unknown {
         gauge!(name).set(f64::NAN);
     }

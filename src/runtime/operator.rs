@@ -33,6 +33,8 @@ pub struct Overview {
     pub meta: Meta,
     /// Who holds, or last held, the lease.
     pub lease: Option<LeaseRecord>,
+    /// Its counter, which moves while the holder is alive.
+    pub lease_counter: u64,
     /// Where the tail began.
     pub pin: Option<Pin>,
     /// What the holder said last, and when.
@@ -62,7 +64,7 @@ pub async fn migrations<P: Ports>(ports: &P) -> Result<Vec<String>, EngineError>
 /// One migration, or `None` when the state table does not know it.
 pub async fn overview<P: Ports>(ports: &P, migration: &str) -> Result<Option<Overview>, EngineError> {
     let Some(meta) = get(ports, migration, META).await? else { return Ok(None) };
-    let lease = get(ports, migration, LEASE).await?.map(|entry| decode(&entry)).transpose()?;
+    let lease = lease_of(ports, migration).await?;
     let pin = get(ports, migration, PIN).await?.map(|entry| decode(&entry)).transpose()?;
     let live = match get(ports, migration, LIVE).await? {
         Some(entry) => {
@@ -71,7 +73,8 @@ pub async fn overview<P: Ports>(ports: &P, migration: &str) -> Result<Option<Ove
         }
         None => None,
     };
-    Ok(Some(Overview { meta: decode(&meta)?, lease, pin, live }))
+    let (lease, lease_counter) = lease.map_or((None, 0), |(lease, counter)| (Some(lease), counter));
+    Ok(Some(Overview { meta: decode(&meta)?, lease, lease_counter, pin, live }))
 }
 
 /// Everything in quarantine.
@@ -307,14 +310,21 @@ async fn change<P: Ports>(
 
 /// Times the lease's counter, like a standby.
 #[derive(Default)]
-struct Holder {
+pub struct Holder {
     seen: Option<(u64, Moment)>,
     moved: bool,
     duration: Duration,
 }
 
 impl Holder {
-    fn is_alive(&mut self, lease: Option<(LeaseRecord, u64)>, now: Moment) -> bool {
+    /// Whether it was never looked at.
+    pub fn is_new(&self) -> bool {
+        self.seen.is_none()
+    }
+
+    /// Whether somebody holds the lease: its counter, the second of the pair, moved or has not stood still for the whole
+    /// lease yet.
+    pub fn is_alive(&mut self, lease: Option<(LeaseRecord, u64)>, now: Moment) -> bool {
         let Some((record, version)) = lease.filter(|(record, _)| !record.released) else { return false };
         self.duration = Duration::from_millis(record.duration_millis);
         match self.seen {

@@ -105,8 +105,7 @@ impl Default for Meters {
         }
         gauge!(names::BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
         gauge!(names::LEASE_HELD).set(0.0);
-        let changes =
-            ChangeKind::ALL.map(|kind| (kind, Tally::new(counter!(names::CHANGES, "kind" => kind.as_str()))));
+        let changes = ChangeKind::ALL.map(|kind| (kind, Tally::new(counter!(names::CHANGES, "kind" => kind.as_str()))));
         Self {
             changes: changes.into(),
             items_copied: Tally::new(counter!(names::ITEMS_COPIED)),

@@ -43,8 +43,12 @@ impl Pipeline {
         let (monitor, meters) = (Arc::new(Monitor::default()), Arc::new(Meters::default()));
         let (listener, admin) = bind(settings.admin.listen).await?;
         let mut beside = JoinSet::new();
-        let served =
-            Admin { monitor: Arc::clone(&monitor), meters: Arc::clone(&meters), prometheus: prometheus.clone() };
+        let served = Admin {
+            monitor: Arc::clone(&monitor),
+            meters: Arc::clone(&meters),
+            prometheus: prometheus.clone(),
+            allowed_hosts: settings.admin.allowed_hosts.clone(),
+        };
         beside.spawn(admin::serve(listener, served, CancellationToken::new()));
         let running = Box::pin(runtime::run(
             ports,

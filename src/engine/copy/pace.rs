@@ -56,7 +56,11 @@ impl Pace {
                 (!wait.is_zero()).then_some(wait)
             };
             match wait {
-                Some(wait) => clock.sleep(wait).await,
+                // A reply may give back most of what its page was charged.
+                Some(wait) => tokio::select! {
+                    () = clock.sleep(wait) => {}
+                    () = answered => {}
+                },
                 None => answered.await,
             }
         }

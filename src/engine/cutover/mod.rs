@@ -14,7 +14,7 @@ use super::apply::Applier;
 use super::settings::{CutoverSettings, Fence, Switch};
 use super::tail::Tail;
 use crate::model::Timestamp;
-use crate::ports::{Application, Clock, Fault, Ports, TableAdmin};
+use crate::ports::{Application, Clock, Fault, Ports, Reaction, TableAdmin};
 use crate::protocol::cutover::Step;
 
 /// How often the drain looks.
@@ -161,6 +161,9 @@ impl<P: Ports> Steps<P> {
                 },
                 Err(error) => error,
             };
+            if problem.fault.reaction() == Reaction::Stop {
+                return Err(format!("the pointer cannot be moved: {problem}"));
+            }
             if clock.now().since(began) >= self.settings.program_timeout {
                 if abandoned {
                     // What was given up may still move it: whoever decides must know the end.

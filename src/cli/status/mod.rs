@@ -1,0 +1,52 @@
+//! `status`: what the state table says of one migration, once or until told to stop.
+//!
+//! It works from any machine that reaches the state table: the active process stores its figures there every two
+//! seconds. `seen` is one look, `text` and `screen` show it, `watch` looks again and again.
+
+mod screen;
+mod seen;
+mod text;
+mod watch;
+
+use std::process::ExitCode;
+
+use self::seen::{Holding, Seen};
+use super::connect::{complain, for_state};
+use super::look::pretty;
+use super::output::data;
+use super::{FAILED, StatusArgs, start};
+use crate::aws::AwsPorts;
+use crate::config::CommandSettings;
+use crate::engine::EngineError;
+use crate::ports::{Clock, Ports};
+use crate::runtime::operator::{Overview, overview};
+
+/// Runs the verb.
+pub(super) fn status(settings: &CommandSettings, args: &StatusArgs) -> ExitCode {
+    start(&settings.log, async {
+        let told = async {
+            let ports = for_state(&settings.state).await?;
+            if args.watch {
+                return Box::pin(watch::watch(&ports, settings, args.json)).await;
+            }
+            let found = look(&ports, settings).await?;
+            let now = ports.clock().service();
+            let seen = Seen { holding: Holding::at_one_look(&found, now), found, now };
+            Ok(data(&if args.json { pretty(&seen.document()) } else { text::lines(&seen) }))
+        };
+        told.await.unwrap_or_else(|error| {
+            complain(&error);
+            ExitCode::from(FAILED)
+        })
+    })
+}
+
+async fn look(ports: &AwsPorts, settings: &CommandSettings) -> Result<Overview, EngineError> {
+    let id = settings.migration.as_str();
+    overview(ports, id).await?.ok_or_else(|| {
+        EngineError::refused(
+            format!("the state table {} knows no migration {id}", settings.state.table),
+            "see `shadowtable list`; `shadowtable run` begins one",
+        )
+    })
+}

@@ -1,0 +1,251 @@
+//! One look as a screen. Pure: it draws what it is given.
+
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::style::{Color, Modifier, Style};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Cell, LineGauge, Paragraph, Row, Sparkline, SparklineBar, Table, Wrap};
+
+use super::seen::{Holding, Seen};
+use super::text::{copy, known, shards};
+use crate::cli::table::span;
+use crate::protocol::cutover::Gate;
+use crate::protocol::phase::Phase;
+use crate::runtime::{EventLine, Status};
+
+/// The phases of a migration that goes well.
+const STRIP: [Phase; 10] = [
+    Phase::Planned,
+    Phase::Provisioned,
+    Phase::Copying,
+    Phase::Tailing,
+    Phase::Fencing,
+    Phase::Fenced,
+    Phase::Drained,
+    Phase::Switching,
+    Phase::Switched,
+    Phase::Finished,
+];
+/// Lag above which it is looked at, and above which it is bad, in seconds: the default gate, and the alert.
+const LAG_SECONDS: (f64, f64) = (10.0, 300.0);
+/// Headroom below which it is looked at, and below which it is bad, in seconds: the default gate, and the alert.
+const HEADROOM_SECONDS: (f64, f64) = (12.0 * 3600.0, 6.0 * 3600.0);
+
+/// How something is marked.
+#[derive(Clone, Copy)]
+enum Mood {
+    Plain,
+    Good,
+    Watch,
+    Bad,
+}
+
+struct Pen {
+    colour: bool,
+}
+
+impl Pen {
+    fn style(&self, mood: Mood) -> Style {
+        match (mood, self.colour) {
+            (Mood::Plain, _) | (Mood::Good, false) => Style::new(),
+            (Mood::Good, true) => Style::new().fg(Color::Green),
+            (Mood::Watch, true) => Style::new().fg(Color::Yellow),
+            (Mood::Bad, true) => Style::new().fg(Color::Red).add_modifier(Modifier::BOLD),
+            (Mood::Watch, false) => Style::new().add_modifier(Modifier::BOLD),
+            (Mood::Bad, false) => Style::new().add_modifier(Modifier::REVERSED),
+        }
+    }
+
+    fn quiet(&self) -> Style {
+        Style::new().add_modifier(Modifier::DIM)
+    }
+}
+
+/// Draws one look. `trouble`: why the last one failed.
+pub(super) fn draw(frame: &mut Frame<'_>, seen: &Seen, trouble: Option<&str>, colour: bool) {
+    let pen = Pen { colour };
+    let alarm = seen.alarm();
+    let events = seen.figures().map_or(&[][..], |status| status.events.as_slice());
+    let gates = seen.figures().map_or(&[][..], |status| status.gates.as_slice());
+    let areas = Layout::vertical([
+        Constraint::Length(2),
+        Constraint::Length(1),
+        Constraint::Length(if alarm.is_some() { 2 } else { 0 }),
+        Constraint::Length(5),
+        Constraint::Length(2),
+        Constraint::Length(height(gates.len().max(9) + 1)),
+        Constraint::Min(3),
+        Constraint::Length(1),
+    ])
+    .spacing(1);
+    let [head, strip, alarm_area, first, copying, middle, trail, foot] = areas.areas(frame.area());
+    draw_head(frame, head, seen, &pen);
+    frame.render_widget(Paragraph::new(phases(seen.found.meta.phase, &pen)), strip);
+    if let Some(alarm) = alarm {
+        frame.render_widget(Paragraph::new(alarm).style(pen.style(Mood::Bad)).wrap(Wrap { trim: true }), alarm_area);
+    }
+    let Some(status) = seen.figures() else {
+        frame.render_widget(Paragraph::new("no figures yet: the active process stores them once it mirrors"), first);
+        draw_foot(frame, foot, trouble, &pen);
+        return;
+    };
+    draw_first(frame, first, seen, status, &pen);
+    draw_copy(frame, copying, status, &pen);
+    let [left, right] = Layout::horizontal([Constraint::Length(46), Constraint::Min(20)]).spacing(2).areas(middle);
+    frame.render_widget(work(status), left);
+    frame.render_widget(gates_table(gates, &pen), right);
+    draw_trail(frame, trail, events, &pen);
+    draw_foot(frame, foot, trouble, &pen);
+}
+
+fn height(rows: usize) -> u16 {
+    u16::try_from(rows).unwrap_or(u16::MAX)
+}
+
+fn draw_head(frame: &mut Frame<'_>, area: Rect, seen: &Seen, pen: &Pen) {
+    let meta = &seen.found.meta;
+    let alive = matches!(seen.holding, Holding::Held { .. });
+    let age = match (seen.age_seconds(), seen.fresh()) {
+        (None, _) => Span::raw(""),
+        (Some(age), Some(_)) => Span::styled(format!("  {} ago", span(age)), pen.quiet()),
+        (Some(age), None) => Span::styled(format!("  FIGURES ARE {} OLD", span(age)), pen.style(Mood::Bad)),
+    };
+    let title = Line::from(vec![
+        Span::styled(meta.migration.clone(), Style::new().add_modifier(Modifier::BOLD)),
+        Span::raw(format!("  {} → {}", meta.source_table, meta.shadow_table)),
+        age,
+    ]);
+    let mood = if alive || meta.phase.is_final() { Mood::Plain } else { Mood::Bad };
+    let holder =
+        Line::from(vec![Span::styled("run by ", pen.quiet()), Span::styled(seen.holding.text(), pen.style(mood))]);
+    frame.render_widget(Paragraph::new(vec![title, holder]), area);
+}
+
+/// The phases in their order; one that is none of them stands behind.
+fn phases(now: Phase, pen: &Pen) -> Line<'static> {
+    let at = STRIP.iter().position(|phase| *phase == now);
+    let mut spans = Vec::new();
+    for (index, phase) in STRIP.iter().enumerate() {
+        if index > 0 {
+            spans.push(Span::styled(" › ", pen.quiet()));
+        }
+        let here = at == Some(index);
+        let style = if here { Style::new().add_modifier(Modifier::REVERSED) } else { pen.quiet() };
+        spans.push(Span::styled(if here { format!("[{phase}]") } else { phase.to_string() }, style));
+    }
+    if at.is_none() {
+        spans.push(Span::styled(format!("  [{now}]"), pen.style(Mood::Bad)));
+    }
+    Line::from(spans)
+}
+
+fn draw_first(frame: &mut Frame<'_>, area: Rect, seen: &Seen, status: &Status, pen: &Pen) {
+    let [figures, line] = Layout::horizontal([Constraint::Length(30), Constraint::Min(10)]).spacing(2).areas(area);
+    let lag = match status.lag_seconds {
+        Some(lag) if lag > LAG_SECONDS.1 => Mood::Bad,
+        Some(lag) if lag > LAG_SECONDS.0 => Mood::Watch,
+        Some(_) => Mood::Good,
+        None => Mood::Plain,
+    };
+    let headroom = match status.headroom_seconds {
+        Some(headroom) if headroom < HEADROOM_SECONDS.1 => Mood::Bad,
+        Some(headroom) if headroom < HEADROOM_SECONDS.0 => Mood::Watch,
+        _ => Mood::Plain,
+    };
+    let since = seen.found.meta.phase_since.map(|since| seen.now.since(since).as_secs_f64());
+    let row = |name: &'static str, text: String, mood| {
+        Line::from(vec![Span::styled(format!("{name:<11}"), pen.quiet()), Span::styled(text, pen.style(mood))])
+    };
+    let quarantined = if status.quarantine > 0 { Mood::Watch } else { Mood::Plain };
+    let rows = vec![
+        row("lag", known(status.lag_seconds), lag),
+        row("headroom", known(status.headroom_seconds), headroom),
+        row("last poll", known(status.since_poll_seconds), Mood::Plain),
+        row("phase for", known(since), Mood::Plain),
+        row("quarantine", format!("{} items", status.quarantine), quarantined),
+    ];
+    frame.render_widget(Paragraph::new(rows), figures);
+    let history = &status.lag_history;
+    let highest = history.seconds.iter().flatten().copied().fold(0.0, f64::max);
+    let [caption, chart] = Layout::vertical([Constraint::Length(1), Constraint::Min(1)]).areas(line);
+    let minutes = history.step_seconds * u64::try_from(history.seconds.len()).unwrap_or(0) / 60;
+    let text = format!("lag over the last {minutes} min, highest {}", span(highest));
+    frame.render_widget(Paragraph::new(text).style(pen.quiet()), caption);
+    // One column a step: the newest stand at the right, and what does not fit is the oldest.
+    let room = usize::from(chart.width);
+    let skipped = history.seconds.len().saturating_sub(room);
+    let bars = history.seconds.iter().skip(skipped).map(|lag| SparklineBar::from(lag.map(tenths)));
+    let sparkline = Sparkline::default().data(bars).max(tenths(highest).max(10)).style(pen.style(lag));
+    frame.render_widget(sparkline, chart);
+}
+
+/// A sparkline takes whole numbers.
+fn tenths(seconds: f64) -> u64 {
+    u64::try_from(std::time::Duration::try_from_secs_f64(seconds).unwrap_or_default().as_millis() / 100)
+        .unwrap_or(u64::MAX)
+}
+
+fn draw_copy(frame: &mut Frame<'_>, area: Rect, status: &Status, pen: &Pen) {
+    let gauge =
+        LineGauge::default().ratio(status.copy.ratio.clamp(0.0, 1.0)).label("copy").filled_style(pen.style(Mood::Good));
+    let [bar, text] = Layout::vertical([Constraint::Length(1), Constraint::Length(1)]).areas(area);
+    frame.render_widget(gauge, bar);
+    frame.render_widget(Paragraph::new(copy(status)), text);
+}
+
+fn work(status: &Status) -> Table<'static> {
+    let rates = &status.rates;
+    let throttled: u64 = status.totals.throttles.values().sum();
+    let expiry = status.credentials.iter().filter_map(|one| Some((one.expire_in_seconds?, one)));
+    let first = expiry.min_by(|(one, _), (other, _)| one.total_cmp(other));
+    let credentials = first.map_or_else(
+        || "do not expire".to_owned(),
+        |(seconds, one)| {
+            if seconds > 0.0 {
+                format!("{} ({})", span(seconds), one.connection)
+            } else {
+                format!("EXPIRED ({})", one.connection)
+            }
+        },
+    );
+    let rows = [
+        ("changes", format!("{:.1}/s", rates.changes_per_second)),
+        ("writes", format!("{:.1}/s", rates.writes_per_second)),
+        ("throttles", format!("{:.1}/s, {throttled} in all", rates.throttles_per_second)),
+        ("pending", format!("{} writes, {} in flight", status.apply.pending, status.apply.in_flight)),
+        ("memory", format!("{} KiB of images", status.apply.bytes / 1024)),
+        ("shards", shards(status)),
+        ("paused", status.paused.as_str().to_owned()),
+        ("clock skew", format!("{:.1} s", status.clock_skew_seconds)),
+        ("credentials", credentials),
+    ];
+    let rows = rows.into_iter().map(|(name, value)| Row::new([Cell::new(name), Cell::new(value)]));
+    Table::new(rows, [Constraint::Length(12), Constraint::Min(10)])
+}
+
+fn gates_table(gates: &[Gate], pen: &Pen) -> Table<'static> {
+    let rows = gates.iter().map(|gate| {
+        let (sign, mood) = if gate.holds { ("✓", Mood::Good) } else { ("✗", Mood::Bad) };
+        let said = if gate.holds { gate.figure.clone() } else { format!("{}: {}", gate.figure, gate.remedy) };
+        Row::new([Cell::new(sign).style(pen.style(mood)), Cell::new(gate.name.clone()), Cell::new(said)])
+    });
+    let head = Row::new(["", "gate", ""]).style(pen.quiet());
+    Table::new(rows, [Constraint::Length(1), Constraint::Length(16), Constraint::Min(10)]).header(head)
+}
+
+fn draw_trail(frame: &mut Frame<'_>, area: Rect, events: &[EventLine], pen: &Pen) {
+    let room = usize::from(area.height.saturating_sub(1));
+    let mut rows = vec![Line::styled("audit trail", pen.quiet())];
+    rows.extend(events.iter().rev().take(room).map(|event| {
+        Line::from(vec![Span::styled(format!("{}  ", event.at), pen.quiet()), Span::raw(event.what.clone())])
+    }));
+    frame.render_widget(Paragraph::new(rows), area);
+}
+
+fn draw_foot(frame: &mut Frame<'_>, area: Rect, trouble: Option<&str>, pen: &Pen) {
+    let foot = match trouble {
+        Some(trouble) => Line::styled(format!("the state table does not answer: {trouble}"), pen.style(Mood::Bad)),
+        None => Line::styled("q quits", pen.quiet()),
+    };
+    frame.render_widget(Paragraph::new(foot), area);
+}
