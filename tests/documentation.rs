@@ -89,7 +89,10 @@ mod tests {
         let (mut seen, mut wrong) = (BTreeSet::new(), Vec::new());
         for (name, text) in documents() {
             for command in commands(&text) {
-                if let Err(error) = Cli::try_parse_from(command.split_whitespace()) {
+                // Help and versions come as errors with code 0.
+                if let Err(error) = Cli::try_parse_from(command.split_whitespace())
+                    && error.exit_code() != 0
+                {
                     let told = error.to_string();
                     wrong.push(format!("{name}: {command}: {}", told.lines().next().unwrap_or_default()));
                 }
@@ -100,12 +103,14 @@ mod tests {
         let expected = [
             "abort",
             "audit",
+            "completions",
             "config",
             "cutover",
             "demo",
             "finish",
             "lease",
             "list",
+            "man",
             "pause",
             "postpone",
             "quarantine",
@@ -136,7 +141,8 @@ mod tests {
         let loaded = config::load(&Flags::default(), &BTreeMap::new());
         let known: BTreeSet<&str> = loaded.known_keys().collect();
         let sections: BTreeSet<&str> = known.iter().filter_map(|key| Some(key.split_once('.')?.0)).collect();
-        for (name, text) in documents() {
+        // The fields of the status document are named like keys.
+        for (name, text) in documents().into_iter().filter(|(name, _)| name != "docs/operations/status.md") {
             for span in spans(&text) {
                 let key = span.split([' ', '=']).next().unwrap_or(span);
                 let Some((section, rest)) = key.split_once('.') else { continue };

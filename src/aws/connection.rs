@@ -74,6 +74,8 @@ pub struct Connection {
     pub(super) streams: aws_sdk_dynamodbstreams::Client,
     /// Who we are.
     pub(super) sts: aws_sdk_sts::Client,
+    /// Parameters that name tables.
+    pub(super) ssm: aws_sdk_ssm::Client,
     /// DynamoDB is not at the region's own address.
     pub(super) endpoint: Option<String>,
     /// STS is not at the region's own address.
@@ -155,6 +157,8 @@ impl Connection {
         };
         let streams = aws_sdk_dynamodbstreams::config::Builder::from(config);
         let sts = aws_sdk_sts::config::Builder::from(config);
+        let ssm = aws_sdk_ssm::config::Builder::from(config);
+        let ssm_endpoint = endpoint_of(config, "SSM");
         Self {
             reads: dynamodb(timeouts.read),
             writes: dynamodb(timeouts.write),
@@ -169,6 +173,12 @@ impl Connection {
                 identity::limits(timeouts.connect),
                 dates,
                 http_client_for(config, sts_endpoint.as_deref())
+            )),
+            ssm: aws_sdk_ssm::Client::from_conf(tuned!(
+                ssm,
+                within(timeouts.read),
+                dates,
+                http_client_for(config, ssm_endpoint.as_deref())
             )),
             endpoint,
             sts_endpoint,

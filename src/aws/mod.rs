@@ -51,7 +51,7 @@ pub use clock::SystemClock;
 pub use connection::{ConnectError, Connection, ConnectionSettings, Timeouts};
 pub use feed::AwsChangeFeed;
 pub use identity::{Identity, IdentityCheck, check_identity};
-pub use pointer::{AwsApplication, PointerSettings};
+pub use pointer::{AwsApplication, PointerItem, PointerSettings};
 pub use ports::{AwsAccess, AwsPorts, AwsSettings, TableNames};
 pub use reader::AwsTableReader;
 pub use skew::ServiceSkew;

@@ -1,18 +1,29 @@
-//! The application's side of a cutover: its pointer is an item, its programs are processes.
+//! The application's side of a cutover: its pointer is an item or a parameter, its programs are processes.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
+use aws_sdk_ssm::operation::get_parameter::GetParameterError;
+
 use super::Connection;
 use super::errors::{odd_reply, port_error};
 use crate::model::AttributeValue;
-use crate::ports::{Application, PortError, Program, ProgramFailure};
+use crate::ports::{Application, Fault, PortError, Program, ProgramFailure};
 use crate::programs;
 
-/// The attribute that names the table which the application uses.
+/// What names the table that the application uses. It is reached like the source.
 #[derive(Clone, Debug, PartialEq)]
-pub struct PointerSettings {
-    /// The table that holds the item. Reached like the source.
+pub enum PointerSettings {
+    /// An attribute of an item.
+    Item(PointerItem),
+    /// A parameter of Systems Manager, by its name or ARN: a string.
+    Parameter(String),
+}
+
+/// An attribute of an item.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PointerItem {
+    /// The table that holds the item.
     pub table: String,
     /// The item's primary key.
     pub key: HashMap<String, AttributeValue>,
@@ -23,18 +34,69 @@ pub struct PointerSettings {
 /// The application, as far as a cutover touches it.
 #[derive(Clone, Debug)]
 pub struct AwsApplication {
-    client: aws_sdk_dynamodb::Client,
+    items: aws_sdk_dynamodb::Client,
+    parameters: aws_sdk_ssm::Client,
     pointer: Option<PointerSettings>,
 }
 
 impl AwsApplication {
     /// With the pointer that is configured, if any.
     pub fn new(connection: &Connection, pointer: Option<PointerSettings>) -> Self {
-        Self { client: connection.writes.clone(), pointer }
+        Self { items: connection.writes.clone(), parameters: connection.ssm.clone(), pointer }
     }
 
     fn settings(&self) -> Result<&PointerSettings, PortError> {
         self.pointer.as_ref().ok_or_else(|| odd_reply("UpdateItem", "the pointer", &"no pointer is configured"))
+    }
+
+    async fn item(&self, PointerItem { table, key, attribute }: &PointerItem) -> Result<Option<String>, PortError> {
+        let request = self.items.get_item().table_name(table).set_key(Some(key.clone())).consistent_read(true);
+        let output = request.send().await.map_err(|error| port_error("GetItem", table, &error))?;
+        match output.item.and_then(|mut item| item.remove(attribute)) {
+            None => Ok(None),
+            Some(AttributeValue::S(named)) => Ok(Some(named)),
+            Some(_) => Err(odd_reply("GetItem", table, &"the pointer is not a string")),
+        }
+    }
+
+    async fn point_item(&self, item: &PointerItem, from: &str, to: &str) -> Result<(), PortError> {
+        let PointerItem { table, key, attribute } = item;
+        let request = self
+            .items
+            .update_item()
+            .table_name(table)
+            .set_key(Some(key.clone()))
+            .update_expression("SET #pointer = :to")
+            .condition_expression("#pointer = :from")
+            .expression_attribute_names("#pointer", attribute)
+            .expression_attribute_values(":to", AttributeValue::S(to.to_owned()))
+            .expression_attribute_values(":from", AttributeValue::S(from.to_owned()));
+        request.send().await.map(|_| ()).map_err(|error| port_error("UpdateItem", table, &error))
+    }
+
+    async fn parameter(&self, name: &str) -> Result<Option<String>, PortError> {
+        const OPERATION: &str = "GetParameter";
+        match self.parameters.get_parameter().name(name).send().await {
+            Ok(output) => Ok(output.parameter.and_then(|parameter| parameter.value)),
+            Err(error) if error.as_service_error().is_some_and(GetParameterError::is_parameter_not_found) => Ok(None),
+            Err(error) => Err(port_error(OPERATION, name, &error)),
+        }
+    }
+
+    /// The service knows no condition for a parameter: it is read, and written if it names `from`. Whoever else moves it
+    /// in between is overwritten.
+    async fn point_parameter(&self, name: &str, from: &str, to: &str) -> Result<(), PortError> {
+        const OPERATION: &str = "PutParameter";
+        if self.parameter(name).await?.as_deref() != Some(from) {
+            return Err(PortError {
+                fault: Fault::Conflict,
+                operation: OPERATION,
+                resource: name.to_owned(),
+                message: format!("the parameter does not name {from}"),
+            });
+        }
+        let request = self.parameters.put_parameter().name(name).value(to).overwrite(true);
+        request.send().await.map(|_| ()).map_err(|error| port_error(OPERATION, name, &error))
     }
 }
 
@@ -49,28 +111,16 @@ impl Application for AwsApplication {
     }
 
     async fn pointer(&self) -> Result<Option<String>, PortError> {
-        let PointerSettings { table, key, attribute } = self.settings()?;
-        let request = self.client.get_item().table_name(table).set_key(Some(key.clone())).consistent_read(true);
-        let output = request.send().await.map_err(|error| port_error("GetItem", table, &error))?;
-        match output.item.and_then(|mut item| item.remove(attribute)) {
-            None => Ok(None),
-            Some(AttributeValue::S(named)) => Ok(Some(named)),
-            Some(_) => Err(odd_reply("GetItem", table, &"the pointer is not a string")),
+        match self.settings()? {
+            PointerSettings::Item(item) => self.item(item).await,
+            PointerSettings::Parameter(name) => self.parameter(name).await,
         }
     }
 
     async fn point(&self, from: &str, to: &str) -> Result<(), PortError> {
-        let PointerSettings { table, key, attribute } = self.settings()?;
-        let request = self
-            .client
-            .update_item()
-            .table_name(table)
-            .set_key(Some(key.clone()))
-            .update_expression("SET #pointer = :to")
-            .condition_expression("#pointer = :from")
-            .expression_attribute_names("#pointer", attribute)
-            .expression_attribute_values(":to", AttributeValue::S(to.to_owned()))
-            .expression_attribute_values(":from", AttributeValue::S(from.to_owned()));
-        request.send().await.map(|_| ()).map_err(|error| port_error("UpdateItem", table, &error))
+        match self.settings()? {
+            PointerSettings::Item(item) => self.point_item(item, from, to).await,
+            PointerSettings::Parameter(name) => self.point_parameter(name, from, to).await,
+        }
     }
 }

@@ -166,6 +166,15 @@ pub enum Command {
         #[command(subcommand)]
         verb: ConfigVerb,
     },
+    /// Print a completion script for a shell
+    #[command(long_about = manual::COMPLETIONS.about, after_long_help = manual::COMPLETIONS.after)]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    #[command(long_about = manual::MAN.about, after_long_help = manual::MAN.after)]
+    Man,
     /// Migrate a made-up table on an embedded DynamoDB
     #[command(long_about = manual::DEMO.about, after_long_help = manual::DEMO.after)]
     Demo(DemoArgs),

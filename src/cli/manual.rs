@@ -85,11 +85,15 @@ Show the migration's phase, the copy's progress, lag, headroom, quarantine and w
 Lag is the age of the oldest change not yet durable in the shadow; headroom is how long until the stream drops records \
 that were not read. The figures are those that the running process stored last.
 
+--watch looks again and again. On a terminal it draws a screen (q quits); elsewhere it writes a line every five seconds, \
+with --json a document. docs/operations/status.md describes the document.
+
 Changes nothing. Needs [migration] and [state] of the configuration.",
     after: "\
 Examples:
   shadowtable -c shadowtable.toml status
   shadowtable --migration task-approvals-2026-11 status --json
+  shadowtable -c shadowtable.toml status --watch
 
 Exit codes: 0 shown; 1 failed, or there is no such migration.",
 };
@@ -110,7 +114,7 @@ is no way back after the switch yet.
 Changes: what the programs of [cutover] do, or the pointer; the state table. Give it from any machine with credentials \
 for the state table. While it goes on, what happens is told; ending this command does not end the cutover.
 
-Programs see SHADOWTABLE_OCCASION (before-fence, fence, unfence, switch, after-switch, on-failure), \
+Programs see SHADOWTABLE_OCCASION (on-ready, before-fence, fence, unfence, switch, after-switch, on-failure), \
 SHADOWTABLE_MIGRATION_ID, SHADOWTABLE_CUTOVER_ID, SHADOWTABLE_SOURCE, SHADOWTABLE_SHADOW (table names) and \
 SHADOWTABLE_REASON (why, on-failure). Each may be run more than once: after a restart, a step is begun again.",
     after: "\
@@ -356,6 +360,26 @@ Example:
   shadowtable config example > shadowtable.toml
 
 Exit codes: 0 printed; 1 failed.",
+};
+
+pub(super) const COMPLETIONS: Page = Page {
+    about: "Print a completion script for a shell.",
+    after: "\
+Examples:
+  shadowtable completions bash > /etc/bash_completion.d/shadowtable
+  shadowtable completions zsh > ~/.zfunc/_shadowtable
+
+Exit codes: 0 printed.",
+};
+
+pub(super) const MAN: Page = Page {
+    about: "Print the manual page, of all verbs, in the form that man reads.",
+    after: "\
+Examples:
+  shadowtable man > /usr/local/share/man/man1/shadowtable.1
+  shadowtable man | man -l -
+
+Exit codes: 0 printed.",
 };
 
 pub(super) const DEMO: Page = Page {

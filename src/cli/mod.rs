@@ -11,6 +11,7 @@ mod demo;
 mod look;
 mod manual;
 mod output;
+mod pages;
 mod run;
 mod signals;
 mod status;
@@ -49,6 +50,8 @@ pub fn main_with<A: Into<OsString> + Clone>(args: impl IntoIterator<Item = A>) -
     let load = || config::load(&cli.global.flags(), &config::environment());
     let done = match &cli.command {
         Command::Config { verb } => return check::run(*verb, &cli.global),
+        Command::Completions { shell } => return pages::completions(*shell),
+        Command::Man => return pages::man(),
         Command::Run(args) => load().for_migration().map(|settings| run::run(&settings, args)),
         Command::List(args) => load().for_state_only().map(|settings| look::list(&settings, args.json)),
         Command::Status(args) => load().for_command().map(|settings| status::status(&settings, args)),

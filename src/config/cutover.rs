@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::reader::Reader;
-use crate::aws::PointerSettings;
+use crate::aws::{PointerItem, PointerSettings};
 use crate::engine::{CutoverSettings, Fence, Hooks, Switch};
 use crate::model::AttributeValue;
 use crate::ports::Program;
@@ -13,6 +13,7 @@ const FENCE_COMMAND: &str = "cutover.fence_command";
 const UNFENCE_COMMAND: &str = "cutover.unfence_command";
 const SWITCH: &str = "cutover.switch";
 const SWITCH_COMMAND: &str = "cutover.switch_command";
+const SSM_PARAMETER: &str = "cutover.ssm_parameter";
 const POINTER_TABLE: &str = "cutover.pointer_table";
 const POINTER_KEY: &str = "cutover.pointer_key";
 const POINTER_ATTRIBUTE: &str = "cutover.pointer_attribute";
@@ -29,6 +30,7 @@ enum FenceWord {
 enum SwitchWord {
     Command,
     Pointer,
+    SsmParameter,
 }
 
 /// Asks for every key of both sections.
@@ -37,6 +39,7 @@ pub(super) fn read(reader: &mut Reader) -> (CutoverSettings, Option<PointerSetti
     let fence = fence(reader);
     let (switch, pointer) = switch(reader);
     let hooks = Hooks {
+        on_ready: program(reader, "hooks.on_ready"),
         before_fence: program(reader, "hooks.before_fence"),
         after_switch: program(reader, "hooks.after_switch"),
         on_failure: program(reader, "hooks.on_failure"),
@@ -77,9 +80,10 @@ fn fence(reader: &mut Reader) -> Option<Fence> {
 }
 
 fn switch(reader: &mut Reader) -> (Option<Switch>, Option<PointerSettings>) {
-    let word = reader.text(SWITCH, "command or pointer", |text| match text {
+    let word = reader.text(SWITCH, "pointer, ssm-parameter or command", |text| match text {
         "command" => Some(SwitchWord::Command),
         "pointer" => Some(SwitchWord::Pointer),
+        "ssm-parameter" => Some(SwitchWord::SsmParameter),
         _ => None,
     });
     let program = program(reader, SWITCH_COMMAND);
@@ -88,8 +92,14 @@ fn switch(reader: &mut Reader) -> (Option<Switch>, Option<PointerSettings>) {
         reader.text(POINTER_KEY, "a primary key in DynamoDB's JSON, such as {\"name\": {\"S\": \"orders\"}}", key);
     let attribute =
         reader.text(POINTER_ATTRIBUTE, "the name of an attribute", |text| (!text.is_empty()).then(|| text.to_owned()));
+    let parameter = reader.text(SSM_PARAMETER, "the name or ARN of a parameter, such as /orders/table", parameter_name);
     match word {
         None => (None, None),
+        Some(SwitchWord::SsmParameter) => {
+            lacks(reader, SWITCH, SSM_PARAMETER, parameter.is_none());
+            let Some(parameter) = parameter else { return (None, None) };
+            (Some(Switch::SsmParameter), Some(PointerSettings::Parameter(parameter)))
+        }
         Some(SwitchWord::Command) => {
             lacks(reader, SWITCH, SWITCH_COMMAND, program.is_none());
             (program.map(Switch::Command), None)
@@ -103,7 +113,7 @@ fn switch(reader: &mut Reader) -> (Option<Switch>, Option<PointerSettings>) {
                 lacks(reader, SWITCH, name, missing);
             }
             let (Some(table), Some(key), Some(attribute)) = (table, key, attribute) else { return (None, None) };
-            (Some(Switch::Pointer), Some(PointerSettings { table, key, attribute }))
+            (Some(Switch::Pointer), Some(PointerSettings::Item(PointerItem { table, key, attribute })))
         }
     }
 }
@@ -121,6 +131,12 @@ fn program(reader: &mut Reader, key: &'static str) -> Option<Program> {
         let argv = shlex::split(text).filter(|argv| argv.first().is_some_and(|program| !program.is_empty()))?;
         Some(Program { argv })
     })
+}
+
+/// Systems Manager's rule for names: 1 to 1,011 of these characters; an ARN has colons too.
+fn parameter_name(text: &str) -> Option<String> {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-/:".contains(&byte);
+    ((1..=1_011).contains(&text.len()) && text.bytes().all(fits)).then(|| text.to_owned())
 }
 
 /// A primary key in `DynamoDB`'s JSON: one or two attributes of type S, N or B.

@@ -174,10 +174,12 @@ switch_command = "switch"
 pointer_table = "settings"
 pointer_key = '{"name": {"S": "table"}}'
 pointer_attribute = "value"
+ssm_parameter = "/orders/table"
 "#;
 
 /// A value for each key that is not its default.
-const OTHER_VALUES: [(&str, &str); 58] = [
+const OTHER_VALUES: [(&str, &str); 61] = [
+    ("admin.allowed_hosts", "shadowtable"),
     ("admin.linger_seconds", "0"),
     ("admin.listen", "[::1]:1"),
     ("apply.abandon_seconds", "0"),
@@ -203,12 +205,14 @@ const OTHER_VALUES: [(&str, &str); 58] = [
     ("cutover.program_timeout_seconds", "0.1"),
     ("cutover.quiet_seconds", "0.1"),
     ("cutover.recheck_keys", "0"),
+    ("cutover.ssm_parameter", "/other"),
     ("cutover.switch", "command"),
     ("cutover.switch_command", "other"),
     ("cutover.unfence_command", "other --now 'a b'"),
     ("hooks.after_switch", "other"),
     ("hooks.before_fence", "other"),
     ("hooks.on_failure", "other"),
+    ("hooks.on_ready", "other"),
     ("lease.checkpoint_seconds", "0.05"),
     ("lease.duration_seconds", "600"),
     ("lease.grace_seconds", "0.1"),
@@ -243,8 +247,12 @@ fn every_key_has_its_effect_by_flag_and_by_variable() {
     let known = load_text(COMPLETE.as_bytes(), &Flags::default(), &[]);
     assert_eq!(known.known_keys().collect::<Vec<_>>(), OTHER_VALUES.map(|(key, _)| key));
     for (key, value) in OTHER_VALUES {
-        // A program that switches and a pointer exclude each other.
-        let switch = if key == "cutover.switch_command" { "command" } else { "pointer" };
+        // Ways to switch exclude each other.
+        let switch = match key {
+            "cutover.switch_command" => "command",
+            "cutover.ssm_parameter" => "ssm-parameter",
+            _ => "pointer",
+        };
         let file = format!("{COMPLETE}[cutover]\nswitch = \"{switch}\"\n{CUTOVER}");
         let load = |flags: &Flags, environment: &[(&str, &str)]| {
             load_text(file.as_bytes(), flags, environment).for_migration().unwrap()

@@ -74,6 +74,9 @@ pub struct Meta {
     /// An operator put cutovers off.
     #[serde(default)]
     pub postponed: bool,
+    /// The hook on-ready was run.
+    #[serde(default)]
+    pub told_ready: bool,
     /// Goes up with every `reseed`.
     pub generation: u32,
     /// When the migration was first run.

@@ -203,6 +203,8 @@ pub enum Switch {
     Command(Program),
     /// An item that the application reads names the table.
     Pointer,
+    /// A parameter of Systems Manager names the table.
+    SsmParameter,
 }
 
 impl Switch {
@@ -211,6 +213,7 @@ impl Switch {
         match self {
             Self::Command(_) => "command",
             Self::Pointer => "pointer",
+            Self::SsmParameter => "ssm-parameter",
         }
     }
 }
@@ -218,6 +221,8 @@ impl Switch {
 /// Programs that are told of what happens.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Hooks {
+    /// When all gates of a cutover hold for the first time. Its failure is logged.
+    pub on_ready: Option<Program>,
     /// Before the fence. Its failure ends the cutover.
     pub before_fence: Option<Program>,
     /// After the switch. Its failure is logged.

@@ -101,7 +101,7 @@ impl PortError {
     pub fn hint(&self) -> Option<String> {
         let Self { operation, resource, .. } = self;
         match self.fault {
-            Fault::Denied => Some(format!("allow dynamodb:{operation} on {resource} for the principal that asked, then try again")),
+            Fault::Denied => Some(format!("allow {}:{operation} on {resource} for the principal that asked, then try again", service(operation))),
             Fault::Credentials => Some(
                 "renew the credentials (for SSO: `aws sso login`; otherwise check AWS_PROFILE, AWS_ACCESS_KEY_ID and AWS_SESSION_TOKEN), then try again".into(),
             ),
@@ -111,5 +111,14 @@ impl PortError {
             Fault::Busy => Some(format!("wait until {resource} is ACTIVE, then run again")),
             Fault::Rejected | Fault::Conflict | Fault::IteratorExpired | Fault::Trimmed | Fault::Unknown => None,
         }
+    }
+}
+
+/// The service of an operation, as permissions name it.
+fn service(operation: &str) -> &'static str {
+    match operation {
+        "GetParameter" | "PutParameter" => "ssm",
+        "GetCallerIdentity" | "AssumeRole" => "sts",
+        _ => "dynamodb",
     }
 }

@@ -216,6 +216,7 @@ impl<P: Ports> Active<P> {
                 paused: Paused::None,
                 cutover: None,
                 postponed: false,
+                told_ready: false,
                 generation: 1,
                 created: self.ports.clock().service(),
             };

@@ -19,7 +19,7 @@ use crate::engine::cutover::{Occasion, Steps, Subject, run_hook, unfence};
 use crate::engine::entities::{Answer, CommandRecord, CommandVerb, CutoverRecord, Meta, Paused};
 use crate::engine::store::Stored;
 use crate::engine::{CutoverSettings, Fence, Switch};
-use crate::ports::{Clock, Ports, TableAdmin};
+use crate::ports::{Clock, Ports, ProgramFailure, TableAdmin};
 use crate::protocol::cutover::{Figures, Gate, Step, gates};
 use crate::protocol::phase::{Event, Phase};
 
@@ -140,8 +140,14 @@ impl<P: Ports> Active<P> {
     ) -> Result<(), EngineError> {
         match run_hook(&*self.ports, &self.job.engine.cutover, subject, occasion, hook).await {
             None => Ok(()),
-            Some(Ok(_)) => self.audit(&format!("the hook {occasion} ended well")).await,
-            Some(Err(failure)) => {
+            Some(ended) => self.hook_ended(occasion, ended).await,
+        }
+    }
+
+    async fn hook_ended(&self, occasion: Occasion, ended: Result<String, ProgramFailure>) -> Result<(), EngineError> {
+        match ended {
+            Ok(_) => self.audit(&format!("the hook {occasion} ended well")).await,
+            Err(failure) => {
                 tracing::error!(%failure, %occasion, "a hook failed");
                 self.audit(&format!("the hook {occasion} failed: {failure}")).await
             }
@@ -279,6 +285,32 @@ impl<P: Ports> Mirror<'_, P> {
         self.parts.applier.inspect(|core| core.set_intake(Intake::Closed));
         let (subject, hooks) = (subject(&self.meta.value), &active.job.engine.cutover.hooks);
         active.tell(&subject, Occasion::AfterSwitch, hooks.after_switch.as_ref()).await
+    }
+
+    /// Runs the hook on-ready when all gates hold for the first time.
+    pub(super) fn tell_ready(&self, told: &mut JoinSet<Result<String, ProgramFailure>>) {
+        let hook = self.active.job.engine.cutover.hooks.on_ready.as_ref();
+        let ready = || {
+            let gates = self.active.monitor.status().map(|status| status.gates).unwrap_or_default();
+            !gates.is_empty() && gates.iter().all(|gate| gate.holds)
+        };
+        if hook.is_none() || self.meta.value.told_ready || !told.is_empty() || !ready() {
+            return;
+        }
+        tracing::info!("all gates of a cutover hold");
+        let (ports, settings) = (self.active.ports.clone(), self.active.job.engine.cutover.clone());
+        let subject = subject(&self.meta.value);
+        told.spawn(async move {
+            let hook = settings.hooks.on_ready.as_ref();
+            run_hook(&*ports, &settings, &subject, Occasion::OnReady, hook).await.unwrap_or_else(|| Ok(String::new()))
+        });
+    }
+
+    /// The hook on-ready ended. It is not run again for this shadow.
+    pub(super) async fn told_ready(&mut self, ended: Result<String, ProgramFailure>) -> Result<(), EngineError> {
+        let value = Meta { told_ready: true, ..self.meta.value.clone() };
+        self.active.store.update(self.meta, value).await?;
+        self.active.hook_ended(Occasion::OnReady, ended).await
     }
 
     /// The gates, as of now.

@@ -219,7 +219,7 @@ impl<'a, P: Ports> Mirror<'a, P> {
         let (stop, lost) = (self.active.stop.clone(), self.active.store.lease().lost().clone());
         let mut live_due = clock.now();
         // A step ends with this function: one that is interrupted is begun again by the next run.
-        let mut steps = JoinSet::new();
+        let (mut steps, mut told) = (JoinSet::new(), JoinSet::new());
         self.go_on(&mut steps).await?;
         loop {
             // The lease first, since nothing may be written without it; then stopping, then what failed, then the cutover,
@@ -250,6 +250,10 @@ impl<'a, P: Ports> Mirror<'a, P> {
                     }
                     self.go_on(&mut steps).await?;
                 }
+                Some(ended) = told.join_next(), if !told.is_empty() => {
+                    let ended = ended.map_err(|error| EngineError::Task(error.to_string()))?;
+                    self.told_ready(ended).await?;
+                }
                 () = clock.sleep(COMMAND_POLL) => {
                     let live = clock.now() >= live_due;
                     // Both wait for a state table that is out of reach; stopping does not wait with them.
@@ -262,6 +266,7 @@ impl<'a, P: Ports> Mirror<'a, P> {
                         return Ok(done);
                     }
                     if live {
+                        self.tell_ready(&mut told);
                         live_due = clock.now().plus(LIVE_REFRESH);
                     }
                 }

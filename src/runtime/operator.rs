@@ -174,6 +174,7 @@ pub async fn reseed<P: Ports>(ports: &Arc<P>, job: &Job, delete_shadow: bool) ->
             meta.target_hash = job.target_hash();
             meta.transform_hash = job.transform_hash();
             meta.segments = job.engine.copy.segments;
+            meta.told_ready = false;
             meta.generation += 1;
         })
         .await

@@ -15,6 +15,7 @@ pub(crate) mod transforms;
 pub(crate) mod upsets;
 pub(crate) mod values;
 pub(crate) mod verbs;
+pub(crate) mod watching;
 
 use crate::support::layout::{Keys, Kind, Layout, Projection};
 
@@ -100,6 +101,11 @@ macro_rules! for_each_case {
                 a_full_pause_writes_nothing
                 an_aborted_migration_writes_no_more
                 a_reseed_starts_again_on_an_empty_shadow;
+            watching:
+                the_status_document_is_what_its_page_says
+                a_status_is_watched_from_outside_until_nobody_works
+                the_hook_on_ready_is_told_once
+                the_admin_port_answers_to_known_names_and_within_bounds;
         }
     };
 }

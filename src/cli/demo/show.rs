@@ -18,7 +18,9 @@ use super::pipeline::Pipeline;
 use super::progress::{Display, Scene};
 use super::report::{IndexAnswer, Report, Spans};
 use super::stall::Stall;
-use crate::aws::{AwsAccess, AwsPorts, AwsTableAdmin, PointerSettings, ServiceSkew, SystemClock, TableNames};
+use crate::aws::{
+    AwsAccess, AwsPorts, AwsTableAdmin, PointerItem, PointerSettings, ServiceSkew, SystemClock, TableNames,
+};
 use crate::cli::DemoArgs;
 use crate::cli::connect::{host, seed};
 use crate::cli::signals::obey_signals;
@@ -114,8 +116,11 @@ fn connect(embedded: &Embedded, settings: &DemoSettings) -> (Arc<AwsPorts>, Appl
     let tables = TableNames { source: SOURCE.to_owned(), shadow: SHADOW.to_owned(), state: STATE.to_owned() };
     let clock = SystemClock::new(skew, seed());
     let access = AwsAccess::from_connections(connection.clone(), connection.clone(), connection, tables, clock);
-    let pointer =
-        PointerSettings { table: SETTINGS.to_owned(), key: pointer_key(), attribute: POINTER_ATTRIBUTE.to_owned() };
+    let pointer = PointerSettings::Item(PointerItem {
+        table: SETTINGS.to_owned(),
+        key: pointer_key(),
+        attribute: POINTER_ATTRIBUTE.to_owned(),
+    });
     let access = access.with_pointer(Some(pointer));
     let ports = access.into_ports(source_layout().key_schema(), target_layout().key_schema());
     (Arc::new(ports), application)

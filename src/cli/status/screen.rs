@@ -55,11 +55,9 @@ impl Pen {
             (Mood::Bad, false) => Style::new().add_modifier(Modifier::REVERSED),
         }
     }
-
-    fn quiet(&self) -> Style {
-        Style::new().add_modifier(Modifier::DIM)
-    }
 }
+
+const QUIET: Style = Style::new().add_modifier(Modifier::DIM);
 
 /// Draws one look. `trouble`: why the last one failed.
 pub(super) fn draw(frame: &mut Frame<'_>, seen: &Seen, trouble: Option<&str>, colour: bool) {
@@ -94,7 +92,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, seen: &Seen, trouble: Option<&str>, co
     let [left, right] = Layout::horizontal([Constraint::Length(46), Constraint::Min(20)]).spacing(2).areas(middle);
     frame.render_widget(work(status), left);
     frame.render_widget(gates_table(gates, &pen), right);
-    draw_trail(frame, trail, events, &pen);
+    draw_trail(frame, trail, events);
     draw_foot(frame, foot, trouble, &pen);
 }
 
@@ -107,7 +105,7 @@ fn draw_head(frame: &mut Frame<'_>, area: Rect, seen: &Seen, pen: &Pen) {
     let alive = matches!(seen.holding, Holding::Held { .. });
     let age = match (seen.age_seconds(), seen.fresh()) {
         (None, _) => Span::raw(""),
-        (Some(age), Some(_)) => Span::styled(format!("  {} ago", span(age)), pen.quiet()),
+        (Some(age), Some(_)) => Span::styled(format!("  {} ago", span(age)), QUIET),
         (Some(age), None) => Span::styled(format!("  FIGURES ARE {} OLD", span(age)), pen.style(Mood::Bad)),
     };
     let title = Line::from(vec![
@@ -116,8 +114,7 @@ fn draw_head(frame: &mut Frame<'_>, area: Rect, seen: &Seen, pen: &Pen) {
         age,
     ]);
     let mood = if alive || meta.phase.is_final() { Mood::Plain } else { Mood::Bad };
-    let holder =
-        Line::from(vec![Span::styled("run by ", pen.quiet()), Span::styled(seen.holding.text(), pen.style(mood))]);
+    let holder = Line::from(vec![Span::styled("run by ", QUIET), Span::styled(seen.holding.text(), pen.style(mood))]);
     frame.render_widget(Paragraph::new(vec![title, holder]), area);
 }
 
@@ -127,10 +124,10 @@ fn phases(now: Phase, pen: &Pen) -> Line<'static> {
     let mut spans = Vec::new();
     for (index, phase) in STRIP.iter().enumerate() {
         if index > 0 {
-            spans.push(Span::styled(" › ", pen.quiet()));
+            spans.push(Span::styled(" › ", QUIET));
         }
         let here = at == Some(index);
-        let style = if here { Style::new().add_modifier(Modifier::REVERSED) } else { pen.quiet() };
+        let style = if here { Style::new().add_modifier(Modifier::REVERSED) } else { QUIET };
         spans.push(Span::styled(if here { format!("[{phase}]") } else { phase.to_string() }, style));
     }
     if at.is_none() {
@@ -154,7 +151,7 @@ fn draw_first(frame: &mut Frame<'_>, area: Rect, seen: &Seen, status: &Status, p
     };
     let since = seen.found.meta.phase_since.map(|since| seen.now.since(since).as_secs_f64());
     let row = |name: &'static str, text: String, mood| {
-        Line::from(vec![Span::styled(format!("{name:<11}"), pen.quiet()), Span::styled(text, pen.style(mood))])
+        Line::from(vec![Span::styled(format!("{name:<11}"), QUIET), Span::styled(text, pen.style(mood))])
     };
     let quarantined = if status.quarantine > 0 { Mood::Watch } else { Mood::Plain };
     let rows = vec![
@@ -170,7 +167,7 @@ fn draw_first(frame: &mut Frame<'_>, area: Rect, seen: &Seen, status: &Status, p
     let [caption, chart] = Layout::vertical([Constraint::Length(1), Constraint::Min(1)]).areas(line);
     let minutes = history.step_seconds * u64::try_from(history.seconds.len()).unwrap_or(0) / 60;
     let text = format!("lag over the last {minutes} min, highest {}", span(highest));
-    frame.render_widget(Paragraph::new(text).style(pen.quiet()), caption);
+    frame.render_widget(Paragraph::new(text).style(QUIET), caption);
     // One column a step: the newest stand at the right, and what does not fit is the oldest.
     let room = usize::from(chart.width);
     let skipped = history.seconds.len().saturating_sub(room);
@@ -186,8 +183,12 @@ fn tenths(seconds: f64) -> u64 {
 }
 
 fn draw_copy(frame: &mut Frame<'_>, area: Rect, status: &Status, pen: &Pen) {
-    let gauge =
-        LineGauge::default().ratio(status.copy.ratio.clamp(0.0, 1.0)).label("copy").filled_style(pen.style(Mood::Good));
+    let gauge = LineGauge::default()
+        .ratio(status.copy.ratio.clamp(0.0, 1.0))
+        .label("copy")
+        .filled_symbol("━")
+        .unfilled_symbol("┄")
+        .filled_style(pen.style(Mood::Good));
     let [bar, text] = Layout::vertical([Constraint::Length(1), Constraint::Length(1)]).areas(area);
     frame.render_widget(gauge, bar);
     frame.render_widget(Paragraph::new(copy(status)), text);
@@ -229,23 +230,196 @@ fn gates_table(gates: &[Gate], pen: &Pen) -> Table<'static> {
         let said = if gate.holds { gate.figure.clone() } else { format!("{}: {}", gate.figure, gate.remedy) };
         Row::new([Cell::new(sign).style(pen.style(mood)), Cell::new(gate.name.clone()), Cell::new(said)])
     });
-    let head = Row::new(["", "gate", ""]).style(pen.quiet());
+    let head = Row::new(["", "gate", ""]).style(QUIET);
     Table::new(rows, [Constraint::Length(1), Constraint::Length(16), Constraint::Min(10)]).header(head)
 }
 
-fn draw_trail(frame: &mut Frame<'_>, area: Rect, events: &[EventLine], pen: &Pen) {
+fn draw_trail(frame: &mut Frame<'_>, area: Rect, events: &[EventLine]) {
     let room = usize::from(area.height.saturating_sub(1));
-    let mut rows = vec![Line::styled("audit trail", pen.quiet())];
-    rows.extend(events.iter().rev().take(room).map(|event| {
-        Line::from(vec![Span::styled(format!("{}  ", event.at), pen.quiet()), Span::raw(event.what.clone())])
-    }));
+    let mut rows = vec![Line::styled("audit trail", QUIET)];
+    rows.extend(
+        events.iter().rev().take(room).map(|event| {
+            Line::from(vec![Span::styled(format!("{}  ", event.at), QUIET), Span::raw(event.what.clone())])
+        }),
+    );
     frame.render_widget(Paragraph::new(rows), area);
 }
 
 fn draw_foot(frame: &mut Frame<'_>, area: Rect, trouble: Option<&str>, pen: &Pen) {
     let foot = match trouble {
         Some(trouble) => Line::styled(format!("the state table does not answer: {trouble}"), pen.style(Mood::Bad)),
-        None => Line::styled("q quits", pen.quiet()),
+        None => Line::styled("q quits", QUIET),
     };
     frame.render_widget(Paragraph::new(foot), area);
+}
+
+#[cfg(test)]
+mod tests {
+    use ratatui::Terminal;
+    use ratatui::backend::TestBackend;
+
+    use super::super::seen::Seen;
+    use super::super::text::{lines, one_line};
+    use super::*;
+    use crate::engine::entities::{CutoverRecord, LeaseRecord, Meta, Paused};
+    use crate::model::Timestamp;
+    use crate::runtime::operator::Overview;
+    use crate::runtime::{
+        ApplyStatus, CopyStatus, CredentialStatus, LagHistory, LeaseStatus, Rates, STATUS_SCHEMA, TailStatus,
+    };
+
+    const NOW: i64 = 1_795_000_000;
+
+    fn at(ago: i64) -> Timestamp {
+        Timestamp::from_seconds(NOW - ago)
+    }
+
+    fn meta(phase: Phase) -> Meta {
+        Meta {
+            migration: "orders-2026".into(),
+            phase,
+            phase_since: Some(at(754)),
+            reason: None,
+            source_table: "Orders".into(),
+            source: None,
+            shadow_table: "Orders-v2".into(),
+            shadow: None,
+            target_hash: String::new(),
+            transform_hash: String::new(),
+            segments: 16,
+            paused: Paused::None,
+            cutover: None,
+            postponed: false,
+            told_ready: false,
+            generation: 1,
+            created: at(5_000),
+        }
+    }
+
+    fn status(meta: &Meta) -> Status {
+        let gate = |name: &str, holds, figure: &str, remedy: &str| Gate {
+            name: name.into(),
+            holds,
+            figure: figure.into(),
+            remedy: remedy.into(),
+        };
+        let lease =
+            LeaseStatus { held: true, owner: "01A".into(), host: "worker-1".into(), epoch: 3, since: Some(at(900)) };
+        let seconds = (0..30).map(|step| (step != 7).then(|| f64::from(step % 10) + 0.5)).collect();
+        Status {
+            schema: STATUS_SCHEMA,
+            at: at(1),
+            migration: meta.migration.clone(),
+            phase: Some(meta.phase),
+            phase_since: meta.phase_since,
+            reason: None,
+            source_table: meta.source_table.clone(),
+            shadow_table: meta.shadow_table.clone(),
+            lease,
+            lag_seconds: Some(9.5),
+            headroom_seconds: Some(86_123.0),
+            since_poll_seconds: Some(0.2),
+            quiet_seconds: 0.0,
+            clock_skew_seconds: -0.3,
+            lag_history: LagHistory { step_seconds: 10, seconds },
+            rates: Rates {
+                items_copied_per_second: 1_250.0,
+                changes_per_second: 41.5,
+                writes_per_second: 1_280.0,
+                throttles_per_second: 0.5,
+            },
+            totals: crate::telemetry::Totals {
+                throttles: [("Orders-v2".to_owned(), 17)].into(),
+                ..crate::telemetry::Totals::default()
+            },
+            paused: Paused::None,
+            postponed: false,
+            cutover: None,
+            gates: vec![
+                gate("copy complete", false, "9 segments left", "wait until the copy is complete"),
+                gate("lag", true, "9.5 s of 10.0 s at most", ""),
+            ],
+            copy: CopyStatus {
+                segments: 16,
+                segments_done: 7,
+                items: 1_400_000,
+                items_expected: 3_000_000,
+                ratio: 0.466,
+                eta_seconds: Some(1_280.0),
+            },
+            tail: TailStatus { shards_open: 4, shards_waiting: 1, shards_finished: 9, caught_up: false },
+            apply: ApplyStatus { pending: 210, in_flight: 100, bytes: 345_678 },
+            quarantine: 2,
+            credentials: vec![CredentialStatus { connection: "shadow".into(), expire_in_seconds: Some(1_900.0) }],
+            events: vec![
+                EventLine { at: at(2_000), what: "the migration was planned".into() },
+                EventLine { at: at(754), what: "the phase is copying".into() },
+            ],
+        }
+    }
+
+    fn seen(phase: Phase, holding: Holding) -> Seen {
+        let meta = meta(phase);
+        let status = status(&meta);
+        let lease = LeaseRecord {
+            owner: "01A".into(),
+            host: "worker-1".into(),
+            duration_millis: 15_000,
+            abandon_millis: 10_000,
+            released: false,
+            quiet: false,
+            since: at(900),
+        };
+        let live = Some((status.at, status));
+        Seen { found: Overview { meta, lease: Some(lease), lease_counter: 4, pin: None, live }, holding, now: at(0) }
+    }
+
+    fn held() -> Holding {
+        Holding::Held { owner: "01A".into(), host: "worker-1".into(), seconds: 900.0 }
+    }
+
+    fn screen(seen: &Seen, trouble: Option<&str>) -> String {
+        let mut terminal = Terminal::new(TestBackend::new(118, 36)).unwrap();
+        terminal.draw(|frame| draw(frame, seen, trouble, false)).unwrap();
+        terminal.backend().to_string()
+    }
+
+    #[test]
+    fn a_copy_under_way() {
+        insta::assert_snapshot!(screen(&seen(Phase::Copying, held()), None));
+    }
+
+    #[test]
+    fn a_cutover_that_waits_for_a_decision_and_a_state_table_that_does_not_answer() {
+        let mut seen = seen(Phase::Switching, held());
+        seen.found.meta.cutover = Some(CutoverRecord {
+            id: "01B".into(),
+            by: "laptop".into(),
+            begun: at(60),
+            fenced: Some(at(50)),
+            trouble: Some("the switch failed: exit status: 1".into()),
+        });
+        insta::assert_snapshot!(screen(&seen, Some("Query on shadowtable-state failed")));
+        insta::assert_snapshot!(one_line(&seen));
+    }
+
+    #[test]
+    fn nobody_works() {
+        let silent = Holding::Silent { owner: "01A".into(), host: "worker-1".into(), seconds: 90.0 };
+        let mut seen = seen(Phase::Tailing, silent);
+        if let Some((when, _)) = &mut seen.found.live {
+            *when = at(90);
+        }
+        insta::assert_snapshot!(screen(&seen, None));
+        insta::assert_snapshot!(lines(&seen));
+        insta::assert_snapshot!(one_line(&seen));
+    }
+
+    #[test]
+    fn a_small_terminal_does_not_break_it() {
+        for (width, height) in [(1, 1), (20, 5), (80, 24), (300, 100)] {
+            let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+            terminal.draw(|frame| draw(frame, &seen(Phase::Copying, held()), None, true)).unwrap();
+        }
+    }
 }

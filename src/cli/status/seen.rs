@@ -102,9 +102,10 @@ impl Seen {
         self.found.live.as_ref().map(|(at, _)| self.now.since(*at).as_secs_f64())
     }
 
-    /// The holder's figures, unless they are old.
+    /// The holder's figures, unless they are old or nobody refreshes them.
     pub(super) fn fresh(&self) -> Option<&Status> {
-        self.figures().filter(|_| self.age_seconds().is_some_and(|age| age <= FRESH_SECONDS))
+        let held = matches!(self.holding, Holding::Held { .. });
+        self.figures().filter(|_| held && self.age_seconds().is_some_and(|age| age <= FRESH_SECONDS))
     }
 
     /// What shall be seen first, if anything.

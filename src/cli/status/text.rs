@@ -91,10 +91,10 @@ fn figures(status: &Status) -> Vec<(&'static str, String)> {
 /// `status --watch` where there is no terminal: everything that moves, in one line.
 pub(super) fn one_line(seen: &Seen) -> String {
     let meta = &seen.found.meta;
-    let Some(status) = seen.fresh() else {
-        return format!("{}  {}  run by {}\n", seen.now, meta.phase, seen.holding.text());
-    };
     let alarm = seen.alarm().map_or_else(String::new, |alarm| format!("  {alarm}"));
+    let Some(status) = seen.fresh() else {
+        return format!("{}  {}  run by {}{alarm}\n", seen.now, meta.phase, seen.holding.text());
+    };
     format!(
         "{}  {}  lag {}  headroom {}  copy {:.1} %  {:.0} changes/s  {:.0} writes/s  {:.1} throttles/s  {} in quarantine{alarm}\n",
         seen.now,

@@ -86,7 +86,7 @@ async fn lines(looker: &mut Looker<'_>, first: Seen, as_json: bool) -> Result<Ex
             _ = interrupt.recv() => return Ok(ExitCode::from(DONE)),
             _ = terminate.recv() => return Ok(ExitCode::from(DONE)),
             () = tokio::time::sleep(LINE) => match looker.look().await {
-                Ok(looked) => seen = Some(looked),
+                Ok(next) => seen = Some(next),
                 Err(error) => talk(&format!("error: {error}; trying again")),
             }
         }
@@ -126,7 +126,7 @@ async fn on_screen(looker: &mut Looker<'_>, first: Seen, terminal: &mut DefaultT
                 None => break FAILED,
             },
             _ = due.tick() => match looker.look().await {
-                Ok(looked) => (seen, trouble) = (looked, None),
+                Ok(next) => (seen, trouble) = (next, None),
                 Err(error) => trouble = Some(format!("{error}; trying again")),
             }
         }

@@ -139,7 +139,7 @@ impl<P: Ports> Steps<P> {
                     Err(failure) => Err(format!("the switch's program {program}: {failure}")),
                 }
             }
-            Some(Switch::Pointer) => self.point().await,
+            Some(Switch::Pointer | Switch::SsmParameter) => self.point().await,
         }
     }
 

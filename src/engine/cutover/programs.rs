@@ -27,6 +27,8 @@ pub struct Subject {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Occasion {
     /// A hook.
+    OnReady,
+    /// A hook.
     BeforeFence,
     /// Stop writes to the source.
     Fence,
@@ -44,6 +46,7 @@ impl Occasion {
     /// The word that the program sees.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::OnReady => "on-ready",
             Self::BeforeFence => "before-fence",
             Self::Fence => "fence",
             Self::Unfence => "unfence",
