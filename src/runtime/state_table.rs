@@ -6,8 +6,9 @@ use std::time::Duration;
 use crate::engine::EngineError;
 use crate::engine::provision::describe;
 use crate::engine::retry::Retry;
+use crate::engine::store::DIRECTORY;
 use crate::model::{Billing, KeyType, TableLayout, TableStatus};
-use crate::ports::{Clock, CreateOptions, Fault, Ports, Reaction, TableAdmin};
+use crate::ports::{Clock, CreateOptions, Fault, Ports, Reaction, StateStore, TableAdmin};
 
 /// How often a table in the making is looked at.
 const POLL: Duration = Duration::from_millis(300);
@@ -64,10 +65,23 @@ pub async fn prepare_state_table<P: Ports>(ports: &P) -> Result<(), EngineError>
             }
         }
     }
-    if created { configure(ports).await } else { Ok(()) }
+    // A process that ended between creating the table and setting it up left no migration in it.
+    if created || is_unused(ports).await? { configure(ports, created).await } else { Ok(()) }
 }
 
-async fn configure<P: Ports>(ports: &P) -> Result<(), EngineError> {
+async fn is_unused<P: Ports>(ports: &P) -> Result<bool, EngineError> {
+    let mut retry = Retry::default();
+    loop {
+        match ports.state().list(DIRECTORY, "").await {
+            Ok(entries) => return Ok(entries.is_empty()),
+            Err(error) if error.fault.reaction() == Reaction::BackOff => retry.wait(ports.clock()).await,
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Sets what can only be set on an active table. Who may not do that to a table that somebody else made is only told.
+async fn configure<P: Ports>(ports: &P, ours: bool) -> Result<(), EngineError> {
     let admin = ports.state_admin();
     let mut retry = Retry::default();
     loop {
@@ -76,6 +90,10 @@ async fn configure<P: Ports>(ports: &P) -> Result<(), EngineError> {
                 for setting in missing {
                     tracing::warn!(table = admin.name(), "the endpoint does not offer {setting} for the state table");
                 }
+                return Ok(());
+            }
+            Err(error) if error.fault == Fault::Denied && !ours => {
+                tracing::warn!(%error, "time to live and point-in-time recovery of the state table are not looked after");
                 return Ok(());
             }
             Err(error) if error.fault.reaction() == Reaction::BackOff || error.fault == Fault::Busy => {
