@@ -10,7 +10,12 @@ mod cases;
 #[cfg(test)]
 #[path = "support/endpoint/embedded.rs"]
 mod embedded;
+#[cfg(all(test, feature = "prometheus"))]
+mod prometheus;
 #[cfg(test)]
 mod support;
+#[cfg(all(test, feature = "prometheus"))]
+#[path = "support/watched.rs"]
+mod watched;
 
 for_each_case!(crate::embedded::start);

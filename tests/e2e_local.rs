@@ -10,5 +10,8 @@ mod cases;
 mod local;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+#[path = "support/watched.rs"]
+mod watched;
 
 for_each_case!(crate::local::start);

@@ -182,6 +182,9 @@ pub(crate) fn the_admin_port_answers_to_known_names_and_within_bounds(ctx: &Ctx)
     let idle: Vec<_> = (0..40).map(|_| TcpStream::connect(address).unwrap()).collect();
     assert!(ask("localhost", "/healthz").starts_with("HTTP/1.1 200 "));
     drop(idle);
+    // Prometheus 3 refuses a scrape without a content type that it knows.
+    let scrape = ask("localhost", "/metrics").to_lowercase();
+    assert!(scrape.contains("content-type: text/plain; version=0.0.4; charset=utf-8"), "{scrape}");
     let page = ask("localhost", "/");
     assert!(page.contains("text/html") && page.contains("script-src 'sha256-"), "{page}");
     migration.finish(process);

@@ -6,12 +6,12 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use crate::support::clock;
 use crate::support::endpoint::{Endpoint, Place, REGIONS};
+use crate::watched::Watched;
 
 const FOLDER_VARIABLE: &str = "DYNAMODB_LOCAL_DIR";
 
@@ -20,11 +20,8 @@ run it with
     DYNAMODB_LOCAL_DIR=$(.ci/dynamodb-local) cargo test --features dynamodb-local --test e2e_local
 (.ci/dynamodb-local fetches it from Maven Central; it needs Java 17 or later, and Maven)";
 
-/// Stops the server when this process is gone, however it went: then the pipe closes, and `read` returns.
-const WATCH: &str = r#""$@" </dev/null & server=$!; read -r _; kill "$server"; wait "$server""#;
-
 struct Server {
-    watcher: Child,
+    _java: Watched,
     address: SocketAddr,
 }
 
@@ -65,18 +62,22 @@ impl Server {
         // Another process may take the port in between; then ours ends, and another port is tried.
         for _ in 0..5 {
             let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-            let watcher = Command::new("sh")
-                .args(["-c", WATCH, "dynamodb-local"])
-                .args(["java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx1g", "-cp"])
-                .arg(jars.join("*"))
-                .args(["software.amazon.dynamodb.services.local.main.ServerRunner", "-inMemory", "-port"])
-                .arg(address.port().to_string())
-                .stdin(Stdio::piped())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .spawn()
-                .unwrap_or_else(|error| panic!("cannot start sh: {error}"));
-            let server = Self { watcher, address };
+            let jars = jars.join("*");
+            let java = Watched::start(
+                "java",
+                [
+                    "-XX:+UseSerialGC".as_ref(),
+                    "-XX:TieredStopAtLevel=1".as_ref(),
+                    "-Xmx1g".as_ref(),
+                    "-cp".as_ref(),
+                    jars.as_os_str(),
+                    "software.amazon.dynamodb.services.local.main.ServerRunner".as_ref(),
+                    "-inMemory".as_ref(),
+                    "-port".as_ref(),
+                    address.port().to_string().as_ref(),
+                ],
+            );
+            let server = Self { _java: java, address };
             let start = clock::now();
             while start.elapsed() < Duration::from_secs(30) {
                 if server.answers() {
@@ -96,13 +97,6 @@ impl Server {
         write!(stream, "GET / HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address).is_ok()
             && stream.read_exact(&mut head).is_ok()
             && head == *b"HTTP/1.1 400"
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.watcher.stdin.take());
-        let _ = self.watcher.wait();
     }
 }
 
