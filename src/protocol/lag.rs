@@ -42,6 +42,23 @@ impl Watch {
         self.undisturbed_since = if by_requests > 0 { None } else { self.undisturbed_since.or(Some(now)) };
     }
 
+    /// The shard's last page, with so many records, of which so many were made by requests. It is no poll: what continues
+    /// the shard may have had records before it was asked for.
+    pub fn last_page(&mut self, records: usize, by_requests: usize) {
+        if records > 0 {
+            self.empty_since = None;
+        }
+        if by_requests > 0 {
+            self.undisturbed_since = None;
+        }
+    }
+
+    /// Up to when everything was read that was there, nothing of it pending: the last poll of a caught-up shard, the
+    /// known-through time of another.
+    pub fn read_through(&self, span: Duration) -> Timestamp {
+        self.last_poll.filter(|_| self.is_caught_up(span)).unwrap_or(self.known_through)
+    }
+
     /// A poll failed, or polling was paused: what was seen before proves nothing any more.
     pub fn broken_off(&mut self) {
         self.empty_since = None;
@@ -91,8 +108,8 @@ pub enum View {
     },
     /// It is finished and no child of it is known yet.
     Leaf {
-        /// When it was finished.
-        finished: Timestamp,
+        /// Up to when it was read: its children may have had records from then on, however late its end was seen.
+        read_through: Timestamp,
     },
 }
 
@@ -105,14 +122,11 @@ pub fn lag(shards: impl IntoIterator<Item = View>, caught_up: Duration, pinned: 
     for shard in shards {
         let since = match shard {
             View::Reading { watch, oldest_pending } => {
-                let read = match watch.last_poll {
-                    Some(last) if watch.is_caught_up(caught_up) => last,
-                    _ => watch.known_through,
-                };
+                let read = watch.read_through(caught_up);
                 oldest_pending.map_or(read, |pending| pending.min(read))
             }
             View::Waiting { known_through } => known_through,
-            View::Leaf { finished } => finished,
+            View::Leaf { read_through } => read_through,
         };
         oldest = Some(oldest.map_or(since, |oldest| oldest.min(since)));
     }
@@ -188,8 +202,23 @@ mod tests {
     #[test]
     fn shards_that_nobody_reads_grow() {
         assert_eq!(of(View::Waiting { known_through: at(100) }, 160), 60);
-        assert_eq!(of(View::Leaf { finished: at(100) }, 160), 60);
+        assert_eq!(of(View::Leaf { read_through: at(100) }, 160), 60);
         assert_eq!(lag([], SPAN, at(0), at(60)).as_secs(), 60);
+    }
+
+    #[test]
+    fn a_shards_last_page_does_not_hide_what_its_children_hold() {
+        let mut watch = Watch::new(at(0));
+        watch.polled(0, 0, at(600), at(600));
+        watch.polled(0, 0, at(605), at(605));
+        watch.last_page(0, 0);
+        assert_eq!(
+            watch.read_through(SPAN),
+            at(605),
+            "it was open when it was asked then, and may have ended right after"
+        );
+        watch.last_page(3, 3);
+        assert_eq!(watch.read_through(SPAN), at(0), "records on the last page: it was behind");
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub(crate) mod copying;
 pub(crate) mod cutover;
 pub(crate) mod fixtures;
 pub(crate) mod kills;
+pub(crate) mod lag;
 pub(crate) mod quarantine;
 pub(crate) mod refusals;
 pub(crate) mod runners;
@@ -101,6 +102,17 @@ macro_rules! for_each_case {
                 a_full_pause_writes_nothing
                 an_aborted_migration_writes_no_more
                 a_reseed_starts_again_on_an_empty_shadow;
+            lag:
+                lag_grows_while_a_shards_reader_hangs
+                lag_grows_while_the_endpoint_is_down
+                lag_grows_while_credentials_are_expired
+                lag_grows_while_the_applier_is_throttled
+                lag_grows_while_replies_to_writes_are_lost_or_fail
+                lag_is_true_while_every_answer_is_slow
+                lag_grows_while_a_child_shard_is_not_discovered
+                lag_is_true_over_a_split_under_writes
+                lag_is_true_when_a_paused_process_goes_on
+                lag_is_true_ten_minutes_behind_and_between_two_pages;
             watching:
                 the_status_document_is_what_its_page_says
                 a_status_is_watched_from_outside_until_nobody_works

@@ -4,6 +4,7 @@
 //! as few others as it can, so that a target that needs one of them takes that one by `#[path]`.
 
 pub(crate) mod admin;
+pub(crate) mod chaos;
 pub(crate) mod checker;
 pub(crate) mod clock;
 pub(crate) mod context;

@@ -23,6 +23,7 @@ pub(super) struct Board {
     /// Where each shard's record lies, and what was stored last.
     pub(super) stored: BTreeMap<String, Stored<ShardRecord>>,
     reading: BTreeMap<String, Reading>,
+    /// Up to when finished shards were read.
     finished: BTreeMap<String, Timestamp>,
     last_change: Option<Timestamp>,
 }
@@ -78,6 +79,16 @@ impl Board {
         }
         if let Some(reading) = self.reading.get_mut(shard) {
             reading.watch.polled(records, by_requests, asked, now);
+        }
+    }
+
+    /// The last page of a shard came, with this many records, of which so many were made by requests.
+    pub(super) fn last_page(&mut self, shard: &str, (records, by_requests): (usize, usize), now: Timestamp) {
+        if records > 0 {
+            self.last_change = Some(now);
+        }
+        if let Some(reading) = self.reading.get_mut(shard) {
+            reading.watch.last_page(records, by_requests);
         }
     }
 
@@ -166,13 +177,13 @@ impl Board {
     }
 
     /// A record was stored. Returns whether its shard is finished now.
-    pub(super) fn saved(&mut self, stored: Stored<ShardRecord>, now: Timestamp) -> bool {
+    pub(super) fn saved(&mut self, stored: Stored<ShardRecord>, caught_up: Duration) -> bool {
         let (shard, finished) = (stored.value.shard.clone(), stored.value.stage == ShardStage::Finished);
         self.lineage.stored(stored.value.clone());
         self.stored.insert(shard.clone(), stored);
         if finished {
-            self.reading.remove(&shard);
-            self.finished.insert(shard, now);
+            let reading = self.reading.remove(&shard);
+            self.finished.extend(reading.map(|reading| (shard, reading.watch.read_through(caught_up))));
         }
         finished
     }
@@ -216,8 +227,9 @@ impl Board {
         }
         for record in self.lineage.childless() {
             all_caught_up = false;
-            let finished = self.finished.get(&record.shard).copied().unwrap_or(record.known_through);
-            views.push(View::Leaf { finished });
+            known_through = known_through.min(record.known_through);
+            let read_through = self.finished.get(&record.shard).copied().unwrap_or(record.known_through);
+            views.push(View::Leaf { read_through });
         }
         let open = self.reading.len();
         TailFigures {

@@ -38,7 +38,7 @@ impl<P: Ports> Tail<P> {
         }
         for (mut stored, record) in due {
             self.store.update(&mut stored, record).await?;
-            let finished = self.board().saved(stored, self.ports.clock().service());
+            let finished = self.board().saved(stored, self.settings.caught_up);
             if finished {
                 self.finished.notify_one();
             }

@@ -63,7 +63,7 @@ impl<P: Ports> Tail<P> {
         for record in found {
             tracing::info!(shard = record.shard, parent = record.parent, "a new shard");
             let stored = self.store.create(&format!("{SHARD}{}", record.shard), &record).await?;
-            self.board().saved(stored, self.ports.clock().service());
+            self.board().saved(stored, self.settings.caught_up);
         }
         let forgettable = self.board().lineage.forgettable(&listing, self.ports.clock().service());
         for shard in forgettable {

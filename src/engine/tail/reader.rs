@@ -88,7 +88,11 @@ impl<P: Ports> Tail<P> {
         at: &mut StartAt,
     ) -> Result<(), EngineError> {
         let by_requests = page.changes.iter().filter(|change| change.kind != ChangeKind::Expire).count();
-        self.board().polled(shard, (page.changes.len(), by_requests), asked, self.ports.clock().service());
+        let (seen, now) = ((page.changes.len(), by_requests), self.ports.clock().service());
+        match page.next {
+            Some(_) => self.board().polled(shard, seen, asked, now),
+            None => self.board().last_page(shard, seen, now),
+        }
         let read_back = self.read_back(&page.changes).await?;
         for mut change in page.changes {
             if skip_before.is_some_and(|before| change.created < before) {
