@@ -264,7 +264,7 @@ mod tests {
         let spans = spans(text).into_iter().filter(|span| span.contains(' '));
         blocks
             .chain(spans)
-            .map(|line| line.split([';', '#', '>', '|']).next().unwrap_or(line).trim())
+            .map(|line| line.split([';', '#', '>', '|', '&']).next().unwrap_or(line).trim())
             .filter_map(|line| match line.strip_prefix("cargo run --release -- ") {
                 Some(rest) => Some(format!("shadowtable {rest}")),
                 None => line.starts_with("shadowtable ").then(|| line.to_owned()),

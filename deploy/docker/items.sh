@@ -2,6 +2,9 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2034 # used by those who source it
 
+# Version 1 of the AWS CLI reads this one.
+export AWS_DEFAULT_REGION="${AWS_DEFAULT_REGION:-${AWS_REGION:-}}"
+
 # In the source at the start: approvals 1 to this.
 ITEMS=1000
 SOURCE=TaskApprovals

@@ -1,8 +1,10 @@
 """One migration on moto: tables, principals and processes of its own, so that many can run side by side."""
 
 import os
+import re
 import subprocess
 import time
+from dataclasses import replace
 
 from policies import EXAMPLE, SHADOW, SOURCE, STATE, WORDS, statements, table_of, widened
 from proxy import ACCOUNT, REGION, Principal
@@ -45,17 +47,27 @@ checkpoint_seconds = 0.3
 grace_seconds = 3
 [cutover]
 fence = "manual"
-switch = "pointer"
-pointer_table = "{prefix}settings"
-pointer_key = '{{"name": {{"S": "task-approvals-table"}}}}'
-pointer_attribute = "value"
 quiet_seconds = 1
 drain_timeout_seconds = 20
-program_timeout_seconds = 3
+{switch}
 [admin]
 listen = "127.0.0.1:0"
 linger_seconds = 0
 """
+
+# The programs' time-out is left at its minute: a switch that is tried again for so long does not fail at once.
+SWITCHES = {
+    "pointer": """
+switch = "pointer"
+pointer_table = "{name}"
+pointer_key = '{{"name": {{"S": "task-approvals-table"}}}}'
+pointer_attribute = "value"
+""",
+    "parameter": """
+switch = "ssm-parameter"
+ssm_parameter = "{name}"
+""",
+}
 
 LAYOUT = """
 AttributeDefinitions: [{attributes}]
@@ -93,9 +105,10 @@ def make_table(tables, name, keys, stream=False):
 class Migration:
     """A migration with tables, principals and processes of its own."""
 
-    def __init__(self, world, name, *, stream=True, shared=False, pointer=SOURCE, elsewhere=False):
+    def __init__(self, world, name, *, stream=True, shared=False, switch="pointer", named=SOURCE, elsewhere=False):
         """`stream`: the source has one. `shared`: two items of the source claim one place of the shadow.
-        `pointer`: the table that it names. `elsewhere`: source and pointer are in another account."""
+        `switch`: by a `pointer` or a `parameter`. `named`: the table that it names. `elsewhere`: source and what names
+        it are in another account."""
         self.world, self.name, self.prefix = world, name, f"{name}."
         self.folder = world.folder / name
         self.folder.mkdir()
@@ -103,19 +116,25 @@ class Migration:
         self.source, self.shadow, self.state = (self.prefix + table for table in (SOURCE, SHADOW, STATE))
         self.tables = world.tables
         self.source_tables = world.tables_elsewhere if elsewhere else world.tables
+        self.parameters = world.parameters_elsewhere if elsewhere else world.parameters
         self.source_account = ELSEWHERE if elsewhere else ACCOUNT
         self.source_role = f"arn:aws:iam::{ELSEWHERE}:role/{self.prefix}source"
         config = CONFIG.format(
             migration=MIGRATION, prefix=self.prefix, url=world.proxy.url, region=REGION,
             source_role=f'role_arn = "{self.source_role}"' if elsewhere else "",
+            switch=SWITCHES[switch].format(name=self.real(switch)),
         )
         (self.folder / "shadowtable.toml").write_text(config)
         self.shadow_keys = ["task_id"] if shared else ["task_id", "approval_id"]
         (self.folder / "layout.yaml").write_text(layout(self.shadow_keys))
         make_table(self.source_tables, self.source, ["approval_id"], stream)
-        make_table(self.source_tables, self.real("pointer"), ["name"])
-        named = {"name": {"S": "task-approvals-table"}, "value": {"S": self.prefix + pointer}}
-        self.source_tables.put_item(TableName=self.real("pointer"), Item=named)
+        self.switch, self.named = switch, self.prefix + named
+        if switch == "parameter":
+            self.parameters.put_parameter(Name=self.real(switch), Value=self.named, Type="String")
+        else:
+            make_table(self.source_tables, self.real(switch), ["name"])
+            item = {"name": {"S": "task-approvals-table"}, "value": {"S": self.named}}
+            self.source_tables.put_item(TableName=self.real(switch), Item=item)
         for number in range(12):
             self.put(number, task=number)
 
@@ -163,13 +182,18 @@ class Migration:
         return found["Count"]
 
     def pointer(self):
+        """The table that the application uses."""
+        if self.switch == "parameter":
+            return self.parameters.get_parameter(Name=self.real("parameter"))["Parameter"]["Value"]
         key = {"name": {"S": "task-approvals-table"}}
         return self.source_tables.get_item(TableName=self.real("pointer"), Key=key)["Item"]["value"]["S"]
 
     def real(self, table):
-        """The name of the `source`, of its `stream`…"""
-        word = "source" if table == "stream" else table
-        return self.prefix + next(name for name, known in WORDS.items() if known == word)
+        """The name of the `source`, of the `parameter`… Of the `stream`, as much as is known beforehand."""
+        if table == "stream":
+            return f"{self.source}/stream"
+        name = self.prefix + next(name for name, known in WORDS.items() if known == table)
+        return f"/{name}" if table == "parameter" else name
 
     def phase(self):
         entry = self.entry("META")
@@ -185,9 +209,9 @@ class Migration:
         for policy in policies:
             for sid, action, resource in statements(policy):
                 if (sid, action) not in without:
-                    theirs = table_of(resource) in ("source", "stream", "pointer")
+                    theirs = table_of(resource) in ("source", "stream", "pointer", "parameter")
                     resource = resource.replace(EXAMPLE, self.source_account if theirs else ACCOUNT)
-                    yield action, resource.replace(":table/", f":table/{self.prefix}")
+                    yield action, re.sub(":(table|parameter)/", rf"\g<0>{self.prefix}", resource)
 
     def principal(self, role, *policies, without=()):
         """A user with these policies. Returns its access key."""
@@ -197,6 +221,13 @@ class Migration:
         keys = self.world.user(f"{self.prefix}{role}", widened(grants))
         self.world.proxy.record.principals[keys[0]] = Principal(self.name, role, ACCOUNT, grants)
         return keys
+
+    def grant(self, keys, *policies):
+        """Lets a user do what these policies allow, whatever it was refused before."""
+        principal = self.world.proxy.record.principals[keys[0]]
+        grants = tuple(self.grants(*policies))
+        self.world.allow(self.prefix + principal.role, widened(grants))
+        self.world.proxy.record.principals[keys[0]] = replace(principal, grants=grants)
 
     def principal_with_role(self, role, policy):
         """A user whose part of the policy that is about the other account belongs to a role there."""
@@ -231,13 +262,13 @@ class Migration:
         asked = self.requests(role)[after:]
         return {call.partition for call in asked if table_of(call.resource, self.prefix) == "state"} - {None}
 
+    def denied(self):
+        """The requests that were denied."""
+        return [call for call in self.world.proxy.record.of(self.name) if call.denied_by]
+
     def denials(self):
         """The set of (action, table, denied by)."""
-        return {
-            (call.action, table_of(call.resource, self.prefix), call.denied_by)
-            for call in self.world.proxy.record.of(self.name)
-            if call.denied_by
-        }
+        return {(call.action, table_of(call.resource, self.prefix), call.denied_by) for call in self.denied()}
 
     # --- Processes --------------------------------------------------------------------------------------------------
 

@@ -15,7 +15,8 @@ POLICIES = dict(zip(NAMES, (RUN, OPERATOR, READ_ONLY, RESEED)))
 # The account in the examples.
 EXAMPLE = "111111111111"
 SOURCE, SHADOW, STATE, POINTER = "TaskApprovals", "TaskApprovals-v2", "shadowtable-state", "settings"
-WORDS = {SOURCE: "source", SHADOW: "shadow", STATE: "state", POINTER: "pointer"}
+PARAMETER = "task-approvals/table"
+WORDS = {SOURCE: "source", SHADOW: "shadow", STATE: "state", POINTER: "pointer", PARAMETER: "parameter"}
 # One table, the streams of one table, or one parameter.
 ARN = rf"arn:aws:(dynamodb|ssm):eu-central-1:{EXAMPLE}:(table|parameter)/[\w./-]+(/stream/\*)?"
 # A managed policy's, without white space.
@@ -32,11 +33,16 @@ def statements(policy):
 
 def table_of(arn, prefix=""):
     """`source`, `stream`, `shadow`, `state`, `pointer`, `parameter` or `role`."""
-    for other in ("parameter", "role"):
-        if f":{other}/" in arn:
-            return other
-    name = arn.split(":table/")[1].removeprefix(prefix)
+    kind, _, name = arn.split(":", 5)[5].partition("/")
+    if kind == "role":
+        return kind
+    name = name.removeprefix(prefix)
     return "stream" if "/stream/" in name else WORDS.get(name, name)
+
+
+def permissions(policy):
+    """A policy as (Sid, action, table)."""
+    return [(sid, action, table_of(resource)) for sid, action, resource in statements(policy)]
 
 
 def widened(grants):
@@ -76,16 +82,20 @@ def undocumented():
     """Where the page's tables and the policies differ."""
     for name, policy in POLICIES.items():
         granted = {
-            (sid if sid.startswith("Optional") else "", table_of(resource), action)
-            for sid, action, resource in statements(policy)
+            (sid if sid.startswith("Optional") else "", table, action) for sid, action, table in permissions(policy)
         }
-        documented = set(rows(name))
+        documented = set(consequences(name))
         for row in sorted(granted ^ documented):
             yield f"{name}: {' '.join(row)} is {'not documented' if row in granted else 'documented only'}"
 
 
+def consequences(name):
+    """What the page says of a policy's permissions that are missing, by (optional Sid or nothing, table, action)."""
+    return {tuple(row): told for *row, told in rows(name)}
+
+
 def rows(name):
-    """The page's rows of a policy as (optional Sid or nothing, table, action)."""
+    """The page's rows of a policy as (optional Sid or nothing, table, action, what happens without it)."""
     for section in re.split(r"^## ", PAGE.read_text(), flags=re.MULTILINE)[1:]:
         heading, *lines = section.splitlines()
         if f"`{name}.json`" not in heading:
@@ -93,11 +103,11 @@ def rows(name):
         for line in lines:
             cells = [cell.strip().strip("`") for cell in line.strip("|").split(" | ")]
             if len(cells) == 4 and ":" in cells[1]:
-                yield "", cells[0], cells[1]
+                yield "", cells[0], cells[1], cells[3]
             elif len(cells) == 5 and ":" in cells[2] and cells[0].startswith("Optional"):
-                yield cells[0], cells[1], cells[2]
+                yield cells[0], cells[1], cells[2], cells[4]
             elif len(cells) == 5 and ":" in cells[2] and cells[0] == f"{name}.json":
-                yield "", cells[1], cells[2]
+                yield "", cells[1], cells[2], cells[4]
 
 
 def documented_verbs():

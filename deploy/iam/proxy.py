@@ -6,10 +6,10 @@ Does three things that moto does not:
 * It looks at resources. moto's IAM compares actions only, so a policy that allows an action on one table allows it on
   all. Where a principal's policy allows the action, but not on this resource, the proxy denies it; everything else is
   moto's decision.
-* It puts moto's refusals, which are XML whatever the service, into the words that DynamoDB uses.
+* It puts moto's refusals, which are XML whatever the service, into the words that DynamoDB and Systems Manager use.
 
-And two that nobody else can: a key in `Record.expired` is answered as one whose session token has expired, and what
-is in `Record.revoked` is denied from then on.
+And three that nobody else can: a key in `Record.expired` is answered as one whose session token has expired, one in
+`Record.without_sts` finds no STS here, and what is in `Record.revoked` is denied from then on.
 """
 
 import contextlib
@@ -20,6 +20,7 @@ import json
 import re
 import sys
 import threading
+import time
 import urllib.parse
 from dataclasses import dataclass, field
 
@@ -28,7 +29,7 @@ REGION = "eu-central-1"
 ACCOUNT = "123456789012"
 
 CORAL = "com.amazon.coral.service#"
-# moto's code: DynamoDB's code, DynamoDB's message (None: made from the request).
+# moto's code: the service's code, the service's message (None: made from the request).
 REFUSALS = {
     "AccessDenied": ("AccessDeniedException", None),
     "InvalidClientTokenId": (
@@ -69,6 +70,7 @@ class Call:
     resource: str
     partition: str | None  # of the state table's entry
     denied_by: str | None  # moto, proxy, or nobody
+    at: float = field(default_factory=time.monotonic)
 
 
 @dataclass
@@ -78,6 +80,7 @@ class Record:
     principals: dict[str, Principal] = field(default_factory=dict)  # by access key
     roles: dict[str, Principal] = field(default_factory=dict)  # by ARN
     expired: set[str] = field(default_factory=set)  # access keys
+    without_sts: set[str] = field(default_factory=set)  # access keys
     revoked: set[tuple[str, str, str]] = field(default_factory=set)  # (scenario, action, resource)
     calls: list[Call] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -137,7 +140,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         action = f"{service}:{operation}"
         resource = resource_of(service, operation, body, principal.account if principal else ACCOUNT)
         denied_by = None
-        if key in record.expired:
+        if service == "sts" and key in record.without_sts:
+            reply = 404, b"", {}
+        elif key in record.expired:
             reply = refusal(service, "ExpiredTokenException", "The security token included in the request is expired")
         elif principal and is_proxys_to_deny(record, principal, action, resource):
             reply = refusal(service, "AccessDeniedException", denial(principal, action, resource))
@@ -201,8 +206,9 @@ def refusal(service, code, message):
             f"<Code>{code}</Code><Message>{message}</Message></Error><RequestId>proxy</RequestId></ErrorResponse>"
         )
         return 403, text.encode(), {"Content-Type": "text/xml"}
-    text = json.dumps({"__type": CORAL + code, "Message": message})
-    return 400, text.encode(), {"Content-Type": "application/x-amz-json-1.0"}
+    name, version = (code, "1.1") if service == "ssm" else (CORAL + code, "1.0")
+    text = json.dumps({"__type": name, "Message": message})
+    return 400, text.encode(), {"Content-Type": f"application/x-amz-json-{version}"}
 
 
 def is_proxys_to_deny(record, principal, action, resource):

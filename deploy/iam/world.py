@@ -61,9 +61,10 @@ class World:
             f"{self.moto_url}/moto-api/reset-auth", data=b"0", headers={"Content-Type": "text/plain"}
         )
         urllib.request.urlopen(enforce, timeout=10).close()
-        self.iam, self.tables = self.client("iam", admin), self.client("dynamodb", admin)
+        self.iam, self.tables, self.parameters = (self.client(name, admin) for name in ("iam", "dynamodb", "ssm"))
         self.iam_elsewhere = self.client("iam", self.elsewhere)
         self.tables_elsewhere = self.client("dynamodb", self.elsewhere)
+        self.parameters_elsewhere = self.client("ssm", self.elsewhere)
 
     def wait_for_moto(self):
         for _ in range(150):
@@ -98,9 +99,13 @@ class World:
     def user(self, name, allowed):
         """A new user and its access key."""
         self.iam.create_user(UserName=name)
-        self.iam.put_user_policy(UserName=name, PolicyName="policy", PolicyDocument=document(allowed))
+        self.allow(name, allowed)
         made = self.iam.create_access_key(UserName=name)["AccessKey"]
         return made["AccessKeyId"], made["SecretAccessKey"]
+
+    def allow(self, name, allowed):
+        """Sets what a user may do."""
+        self.iam.put_user_policy(UserName=name, PolicyName="policy", PolicyDocument=document(allowed))
 
     @staticmethod
     def role(iam, name, allowed, trusted="*"):

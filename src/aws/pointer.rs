@@ -16,7 +16,7 @@ use crate::programs;
 pub enum PointerSettings {
     /// An attribute of an item.
     Item(PointerItem),
-    /// A parameter of Systems Manager, by its name or ARN: a string.
+    /// A parameter of Systems Manager, by its name: of type `String`.
     Parameter(String),
 }
 

@@ -92,7 +92,7 @@ fn switch(reader: &mut Reader) -> (Option<Switch>, Option<PointerSettings>) {
         reader.text(POINTER_KEY, "a primary key in DynamoDB's JSON, such as {\"name\": {\"S\": \"orders\"}}", key);
     let attribute =
         reader.text(POINTER_ATTRIBUTE, "the name of an attribute", |text| (!text.is_empty()).then(|| text.to_owned()));
-    let parameter = reader.text(SSM_PARAMETER, "the name or ARN of a parameter, such as /orders/table", parameter_name);
+    let parameter = reader.text(SSM_PARAMETER, "the name of a parameter, such as /orders/table", parameter_name);
     match word {
         None => (None, None),
         Some(SwitchWord::SsmParameter) => {
@@ -133,9 +133,9 @@ fn program(reader: &mut Reader, key: &'static str) -> Option<Program> {
     })
 }
 
-/// Systems Manager's rule for names: 1 to 1,011 of these characters; an ARN has colons too.
+/// Systems Manager's rule for names: 1 to 1,011 of these characters. `PutParameter` takes no ARN.
 fn parameter_name(text: &str) -> Option<String> {
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-/:".contains(&byte);
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-/".contains(&byte);
     ((1..=1_011).contains(&text.len()) && text.bytes().all(fits)).then(|| text.to_owned())
 }
 
