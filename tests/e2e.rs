@@ -10,11 +10,13 @@ mod cases;
 #[cfg(test)]
 #[path = "support/endpoint/embedded.rs"]
 mod embedded;
-#[cfg(all(test, feature = "prometheus"))]
+#[cfg(test)]
+#[cfg(feature = "prometheus")]
 mod prometheus;
 #[cfg(test)]
 mod support;
-#[cfg(all(test, feature = "prometheus"))]
+#[cfg(test)]
+#[cfg(feature = "prometheus")]
 #[path = "support/watched.rs"]
 mod watched;
 

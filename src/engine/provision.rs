@@ -204,6 +204,16 @@ pub fn same_table(role: &str, recorded: &TableIdentity, found: &TableDescription
     Ok(())
 }
 
+/// The shadow, if it is still the one that was recorded, whatever its layout is by now.
+pub async fn same_shadow<P: Ports>(ports: &P, recorded: &TableIdentity) -> Result<TableDescription, EngineError> {
+    let admin = ports.shadow_admin();
+    let table = describe(ports.clock(), admin).await?.ok_or_else(|| {
+        EngineError::Lost(format!("the shadow table {}, recorded as {}, does not exist", admin.name(), recorded.arn))
+    })?;
+    same_table("shadow", recorded, &table)?;
+    Ok(table)
+}
+
 /// A table as it is, however often the request must be repeated.
 pub async fn describe(clock: &impl Clock, admin: &impl TableAdmin) -> Result<Option<TableDescription>, EngineError> {
     let mut retry = Retry::default();

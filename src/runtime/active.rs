@@ -14,9 +14,9 @@ use super::watch::not_active;
 use super::{Job, Monitor};
 use crate::engine::EngineError;
 use crate::engine::apply::recent::Recent;
-use crate::engine::entities::{EventRecord, Meta, Paused, Pin, TableIdentity};
-use crate::engine::provision::{Source, check_source, provision_shadow, same_table};
-use crate::engine::store::{EVENT, META, PIN, QUARANTINE, SEGMENT, SHARD, Store, Stored};
+use crate::engine::entities::{EventRecord, Live, Meta, Paused, Pin, TableIdentity};
+use crate::engine::provision::{Source, check_source, provision_shadow, same_shadow, same_table};
+use crate::engine::store::{EVENT, LIVE, META, PIN, QUARANTINE, SEGMENT, SHARD, Store, Stored};
 use crate::engine::tail::{Pinned, pin};
 use crate::model::Moment;
 use crate::plan::{CopyEstimate, CopyVolume};
@@ -41,6 +41,13 @@ pub(super) struct Active<P> {
     pub(super) recent: Mutex<Option<Recent>>,
     /// Requests of a mirror that ended may land until then: the next one waits for it.
     pub(super) landing: Mutex<Option<Moment>>,
+}
+
+/// Whether an operator must be able to decide, though nothing can be mirrored: the switch is intended, and what stopped the
+/// mirror is about the tables or their history.
+fn leaves_a_decision(phase: Phase, error: &EngineError) -> bool {
+    matches!(phase, Phase::Switching | Phase::Switched)
+        && matches!(error, EngineError::Lost(_) | EngineError::Refused { .. })
 }
 
 /// A clean end.
@@ -79,6 +86,14 @@ impl<P: Ports> Active<P> {
                 | Phase::Switched => match Box::pin(self.mirror(&mut meta, std::mem::take(&mut first_pages))).await {
                     Ok(Some(outcome)) => return Ok(outcome),
                     Ok(None) => Ok(()),
+                    Err(error) if leaves_a_decision(meta.value.phase, &error) => tokio::select! {
+                        biased;
+                        () = stop.cancelled() => return Ok(Outcome { quiet: false }),
+                        decided = Box::pin(self.without_mirror(&mut meta, &error)) => match decided? {
+                            Some(outcome) => return Ok(outcome),
+                            None => Ok(()),
+                        },
+                    },
                     Err(error) => Err(error),
                 },
                 Phase::Unfencing => tokio::select! {
@@ -147,6 +162,15 @@ impl<P: Ports> Active<P> {
         }
         self.show(&meta.value);
         Ok(())
+    }
+
+    /// Stores the figures that `status` shows elsewhere.
+    pub(super) async fn refresh_live(&self) -> Result<(), EngineError> {
+        let Some(status) = self.monitor.status() else { return Ok(()) };
+        let at = status.at;
+        let status = serde_json::to_value(status)
+            .map_err(|error| EngineError::State { entry: LIVE.into(), problem: error.to_string() })?;
+        self.store.replace(LIVE, &Live { at, status }).await
     }
 
     /// Waits for what a predecessor may still do, claims everything durable, and reads the migration's entry.
@@ -300,7 +324,11 @@ impl<P: Ports> Active<P> {
                 source.stream.arn, pin.stream_arn
             )));
         }
-        let shadow = provision_shadow(&*self.ports, &self.job.target, meta.value.shadow.as_ref()).await?;
+        let shadow = match &meta.value.shadow {
+            // It is the application's now, who may change its indexes and settings.
+            Some(recorded) if meta.value.phase == Phase::Switched => same_shadow(&*self.ports, recorded).await?,
+            recorded => provision_shadow(&*self.ports, &self.job.target, recorded.as_ref()).await?,
+        };
         self.outlast_landing().await;
         Mirror::start(self, meta, pin, live, (source.table.item_count, not_active(&shadow))).await?.run().await
     }

@@ -32,7 +32,7 @@ const COMMAND_POLL: Duration = Duration::from_millis(500);
 pub(super) type StepEnd = (Step, Result<String, String>);
 
 /// What programs are told.
-fn subject(meta: &Meta) -> Subject {
+pub(super) fn subject(meta: &Meta) -> Subject {
     let cutover = meta.cutover.as_ref();
     Subject {
         migration: meta.migration.clone(),
@@ -78,6 +78,40 @@ impl<P: Ports> Active<P> {
             }
         })
         .await
+    }
+
+    /// After the intent nothing is undone by itself: an operator decides.
+    pub(super) async fn ask(&self, meta: &mut Stored<Meta>, reason: &str) -> Result<(), EngineError> {
+        tracing::error!(
+            reason,
+            "THE SWITCH FAILED and the source stays fenced. Look where the application writes, then: `shadowtable cutover \
+             --again`, or `--declare-switched`, or, if nothing writes to the shadow, `shadowtable unfence --vouch`"
+        );
+        let mut value = meta.value.clone();
+        if let Some(cutover) = &mut value.cutover {
+            cutover.trouble = Some(format!("the switch failed: {reason}"));
+        }
+        self.store.update(meta, value).await?;
+        let (subject, hooks) = (subject(&meta.value), &self.job.engine.cutover.hooks);
+        self.tell(&subject, Occasion::OnFailure, hooks.on_failure.as_ref()).await
+    }
+
+    /// Forgets what kept the cutover from going on. Returns whether there was something.
+    pub(super) async fn clear_trouble(&self, meta: &mut Stored<Meta>) -> Result<bool, EngineError> {
+        let troubled = meta.value.cutover.as_ref().is_some_and(|cutover| cutover.trouble.is_some());
+        if troubled {
+            let mut value = meta.value.clone();
+            clear_trouble(&mut value);
+            self.store.update(meta, value).await?;
+        }
+        Ok(troubled)
+    }
+
+    /// The application uses the shadow.
+    pub(super) async fn switched(&self, meta: &mut Stored<Meta>) -> Result<(), EngineError> {
+        self.transition_with(meta, Event::Switched, None, clear_trouble).await?;
+        let (subject, hooks) = (subject(&meta.value), &self.job.engine.cutover.hooks);
+        self.tell(&subject, Occasion::AfterSwitch, hooks.after_switch.as_ref()).await
     }
 
     /// Undoes the fence, again and again until it is undone or an operator vouches that it is.
@@ -160,10 +194,7 @@ impl<P: Ports> Mirror<'_, P> {
     pub(super) async fn start_step(&mut self, steps: &mut JoinSet<StepEnd>) -> Result<(), EngineError> {
         let Some(step) = Step::of(self.meta.value.phase).filter(|_| steps.is_empty()) else { return Ok(()) };
         // What kept it from going on before is to be tried again: nobody shall take it for this attempt's end.
-        if self.meta.value.cutover.as_ref().is_some_and(|cutover| cutover.trouble.is_some()) {
-            let mut value = self.meta.value.clone();
-            clear_trouble(&mut value);
-            self.active.store.update(self.meta, value).await?;
+        if self.active.clear_trouble(self.meta).await? {
             self.show();
         }
         let work = self.steps();
@@ -239,27 +270,11 @@ impl<P: Ports> Mirror<'_, P> {
                     self.show();
                     return Ok(true);
                 }
-                self.ask(&reason).await?;
+                active.ask(self.meta, &reason).await?;
+                self.show();
                 Ok(false)
             }
         }
-    }
-
-    /// After the intent nothing is undone by itself: an operator decides.
-    async fn ask(&mut self, reason: &str) -> Result<(), EngineError> {
-        tracing::error!(
-            reason,
-            "THE SWITCH FAILED and the source stays fenced. Look where the application writes, then: `shadowtable cutover \
-             --again`, or `--declare-switched`, or, if nothing writes to the shadow, `shadowtable unfence --vouch`"
-        );
-        let mut value = self.meta.value.clone();
-        if let Some(cutover) = &mut value.cutover {
-            cutover.trouble = Some(format!("the switch failed: {reason}"));
-        }
-        self.active.store.update(self.meta, value).await?;
-        self.show();
-        let (subject, hooks) = (subject(&self.meta.value), &self.active.job.engine.cutover.hooks);
-        self.active.tell(&subject, Occasion::OnFailure, hooks.on_failure.as_ref()).await
     }
 
     /// Holds the intake, and stores the switch's intent if nothing stirred since the drain. If something did while the
@@ -280,11 +295,8 @@ impl<P: Ports> Mirror<'_, P> {
     }
 
     async fn switched(&mut self) -> Result<(), EngineError> {
-        let active = self.active;
-        active.transition_with(self.meta, Event::Switched, None, clear_trouble).await?;
         self.parts.applier.inspect(|core| core.set_intake(Intake::Closed));
-        let (subject, hooks) = (subject(&self.meta.value), &active.job.engine.cutover.hooks);
-        active.tell(&subject, Occasion::AfterSwitch, hooks.after_switch.as_ref()).await
+        self.active.switched(self.meta).await
     }
 
     /// Runs the hook on-ready when all gates hold for the first time.

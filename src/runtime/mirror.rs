@@ -19,8 +19,8 @@ use crate::engine::apply::mapping::Mapping;
 use crate::engine::apply::recent::Recent;
 use crate::engine::apply::{Applier, Quarantine};
 use crate::engine::copy::{Copier, CopyParts};
-use crate::engine::entities::{Live, Meta, Paused, Pin};
-use crate::engine::store::{LIVE, Stored};
+use crate::engine::entities::{Meta, Paused, Pin};
+use crate::engine::store::Stored;
 use crate::engine::tail::{Tail, TailParts};
 use crate::ports::{Clock, Ports, RecordsPage};
 use crate::protocol::cutover::Step;
@@ -279,7 +279,7 @@ impl<'a, P: Ports> Mirror<'a, P> {
         self.look_for_late();
         let done = self.obey(steps).await?;
         if live && done == Done::GoesOn {
-            self.refresh_live().await?;
+            self.active.refresh_live().await?;
         }
         Ok(done)
     }
@@ -309,14 +309,6 @@ impl<'a, P: Ports> Mirror<'a, P> {
         if self.meta.value.phase == Phase::Switching && asks { Ok(()) } else { self.start_step(steps).await }
     }
 
-    async fn refresh_live(&self) -> Result<(), EngineError> {
-        let Some(status) = self.active.monitor.status() else { return Ok(()) };
-        let at = status.at;
-        let status = serde_json::to_value(status)
-            .map_err(|error| EngineError::State { entry: LIVE.into(), problem: error.to_string() })?;
-        self.active.store.replace(LIVE, &Live { at, status }).await
-    }
-
     /// Readers first, then the writer, so that what was offered may still finish; then checkpoints.
     async fn wind_down(
         &self,
@@ -336,7 +328,7 @@ impl<'a, P: Ports> Mirror<'a, P> {
         }
         self.parts.tail.save().await?;
         self.parts.copier.save().await?;
-        self.refresh_live().await?;
+        self.active.refresh_live().await?;
         failed.map_or(Ok(()), Err)
     }
 

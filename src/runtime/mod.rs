@@ -14,6 +14,7 @@ mod monitor;
 pub mod operator;
 mod state_table;
 mod status;
+mod unmirrored;
 mod watch;
 
 use std::sync::{Arc, Mutex};

@@ -129,7 +129,7 @@ fn selectors(expression: &str) -> BTreeSet<String> {
 fn selectors_are_found() {
     let text =
         r#"max by (migration) (shadowtable_phase{phase=~"a|b"}) == 1 and up{job="x"} or rate(migration:y:max[5m])"#;
-    let expected = [r#"migration:y:max"#, r#"shadowtable_phase{phase=~"a|b"}"#, r#"up{job="x"}"#];
+    let expected = ["migration:y:max", r#"shadowtable_phase{phase=~"a|b"}"#, r#"up{job="x"}"#];
     assert_eq!(selectors(text).iter().map(String::as_str).collect::<Vec<_>>(), expected);
 }
 

@@ -230,3 +230,69 @@ fn a_pointer_whose_move_was_answered_by_nobody_is_looked_at() {
         }
     });
 }
+
+/// History was lost, or a table replaced, after the switch's intent: nobody can mirror, and the decision must still be heard.
+#[test]
+fn an_operator_decides_though_nothing_can_be_mirrored_any_more() {
+    simulate(async {
+        for decision in [CommandVerb::DeclareSwitched, CommandVerb::SwitchAgain] {
+            let world = Kind::SameKey.world(9);
+            let mut running = start(&world, &with_command(&world));
+            running.caught_up().await;
+            world.script(move |_, call| match call {
+                Call::Program("switch") => Fate::lost(),
+                _ => Fate::answered(),
+            });
+            assert!(cutover(&world).await.done);
+            until(&world, "an operator is asked", |state| {
+                state.phase() == "switching" && !state.entry("META").unwrap().body["cutover"]["trouble"].is_null()
+            })
+            .await;
+            running.crash().await;
+            world.no_more_faults();
+            // Longer than the stream keeps its records.
+            sleep(Duration::from_hours(25)).await;
+            running = start(&world, &with_command(&world));
+            sleep(Duration::from_mins(2)).await;
+            assert!(running.is_running(), "it waits for a decision");
+            let status = running.status().unwrap();
+            assert!(status.reason.unwrap().contains("nothing is mirrored"));
+            assert!(!ask(&world, CommandVerb::Finish).await.done, "it is not switched yet");
+            assert!(!ask(&world, CommandVerb::GiveUp { vouched: false }).await.done);
+            assert!(ask(&world, decision.clone()).await.done);
+            until_phase(&world, "switched").await;
+            // Nor does a restart end it.
+            running.crash().await;
+            running = start(&world, &with_command(&world));
+            sleep(Duration::from_mins(2)).await;
+            assert!(running.is_running());
+            assert!(ask(&world, CommandVerb::Finish).await.done);
+            until_phase(&world, "finished").await;
+        }
+    });
+}
+
+#[test]
+fn a_switch_that_is_given_up_without_a_mirror_opens_the_source_and_needs_a_reseed() {
+    simulate(async {
+        let world = Kind::SameKey.world(10);
+        let mut running = start(&world, &with_command(&world));
+        running.caught_up().await;
+        world.script(move |_, call| match call {
+            Call::Program("switch") => Fate::lost(),
+            _ => Fate::answered(),
+        });
+        assert!(cutover(&world).await.done);
+        until_phase(&world, "switching").await;
+        running.crash().await;
+        world.no_more_faults();
+        sleep(Duration::from_hours(25)).await;
+        let running = start(&world, &with_command(&world));
+        sleep(Duration::from_mins(2)).await;
+        assert_eq!(world.state().phase(), "switching", "it asks first");
+        assert!(ask(&world, CommandVerb::GiveUp { vouched: true }).await.done);
+        until_phase(&world, "needs-reseed").await;
+        assert!(!world.state().fenced, "the source is open again");
+        drop(running);
+    });
+}

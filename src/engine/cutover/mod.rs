@@ -63,7 +63,7 @@ impl<P: Ports> Steps<P> {
             Step::Fence => self.fence().await,
             Step::Drain => self.drain().await,
             Step::Recheck => self.recheck().await,
-            Step::Switch => self.switch().await,
+            Step::Switch => switch(&*self.ports, &self.settings, &self.subject, self.abandon).await,
             Step::Unfence => unfence(&*self.ports, &self.settings, &self.subject).await,
         }
     }
@@ -127,54 +127,57 @@ impl<P: Ports> Steps<P> {
         let quiet = self.applier.inspect(|core| core.is_quiet(self.ports.clock().now()));
         if span >= self.settings.quiet && quiet { Ok(()) } else { Err("a change arrived after the drain".into()) }
     }
+}
 
-    async fn switch(&self) -> Result<String, String> {
-        let application = self.ports.application();
-        match &self.settings.switch {
-            None => Err("no [cutover] switch is configured".into()),
-            Some(Switch::Command(program)) => {
-                let environment = self.subject.environment(Occasion::Switch);
-                match application.run(program, &environment, self.settings.program_timeout).await {
-                    Ok(output) => Ok(format!("the switch's program ended well{}", programs::quoted(&output))),
-                    Err(failure) => Err(format!("the switch's program {program}: {failure}")),
-                }
+/// Points the application at the shadow. `abandon`: how long after a request was given up it may still take effect.
+pub async fn switch<P: Ports>(
+    ports: &P,
+    settings: &CutoverSettings,
+    subject: &Subject,
+    abandon: Duration,
+) -> Result<String, String> {
+    match &settings.switch {
+        None => Err("no [cutover] switch is configured".into()),
+        Some(Switch::Command(program)) => {
+            let environment = subject.environment(Occasion::Switch);
+            match ports.application().run(program, &environment, settings.program_timeout).await {
+                Ok(output) => Ok(format!("the switch's program ended well{}", programs::quoted(&output))),
+                Err(failure) => Err(format!("the switch's program {program}: {failure}")),
             }
-            Some(Switch::Pointer | Switch::SsmParameter) => self.point().await,
         }
+        Some(Switch::Pointer | Switch::SsmParameter) => point(ports, settings.program_timeout, abandon).await,
     }
+}
 
-    /// Lets the pointer name the shadow. A reply that was lost is looked after, so that the outcome is definite.
-    async fn point(&self) -> Result<String, String> {
-        let (application, clock) = (self.ports.application(), self.ports.clock());
-        let (from, to) = (self.ports.source_admin().name(), self.ports.shadow_admin().name());
-        let (began, mut abandoned) = (clock.now(), false);
-        loop {
-            let moved = application.point(from, to).await;
-            abandoned |= moved.as_ref().is_err_and(|error| error.fault == Fault::Abandoned);
-            let problem = match moved {
-                Ok(()) => return Ok(format!("the pointer names {to}")),
-                Err(error) if error.fault == Fault::Conflict => match application.pointer().await {
-                    Ok(Some(named)) if named == to => return Ok(format!("the pointer names {to}")),
-                    Ok(Some(named)) => return Err(format!("the pointer names {named}, which is not {from}")),
-                    Ok(None) => return Err("there is no pointer".into()),
-                    Err(error) => error,
-                },
+/// Lets the pointer name the shadow. A reply that was lost is looked after, so that the outcome is definite.
+async fn point<P: Ports>(ports: &P, limit: Duration, abandon: Duration) -> Result<String, String> {
+    let (application, clock) = (ports.application(), ports.clock());
+    let (from, to) = (ports.source_admin().name(), ports.shadow_admin().name());
+    let (began, mut abandoned) = (clock.now(), false);
+    loop {
+        let moved = application.point(from, to).await;
+        abandoned |= moved.as_ref().is_err_and(|error| error.fault == Fault::Abandoned);
+        let problem = match moved {
+            Ok(()) => return Ok(format!("the pointer names {to}")),
+            Err(error) if error.fault == Fault::Conflict => match application.pointer().await {
+                Ok(Some(named)) if named == to => return Ok(format!("the pointer names {to}")),
+                Ok(Some(named)) => return Err(format!("the pointer names {named}, which is not {from}")),
+                Ok(None) => return Err("there is no pointer".into()),
                 Err(error) => error,
-            };
-            if problem.fault.reaction() == Reaction::Stop {
-                return Err(format!("the pointer cannot be moved: {problem}"));
-            }
-            if clock.now().since(began) >= self.settings.program_timeout {
-                if abandoned {
-                    // What was given up may still move it: whoever decides must know the end.
-                    clock.sleep(self.abandon).await;
-                    if application.pointer().await.is_ok_and(|named| named.is_some_and(|named| named == to)) {
-                        return Ok(format!("the pointer names {to}"));
-                    }
+            },
+            Err(error) => error,
+        };
+        let over = clock.now().since(began) >= limit || problem.fault.reaction() == Reaction::Stop;
+        if over {
+            if abandoned {
+                // What was given up may still move it: whoever decides must know the end.
+                clock.sleep(abandon).await;
+                if application.pointer().await.is_ok_and(|named| named.is_some_and(|named| named == to)) {
+                    return Ok(format!("the pointer names {to}"));
                 }
-                return Err(format!("the pointer cannot be moved: {problem}"));
             }
-            clock.sleep(POINTER_POLL).await;
+            return Err(format!("the pointer cannot be moved: {problem}"));
         }
+        clock.sleep(POINTER_POLL).await;
     }
 }

@@ -113,7 +113,7 @@ impl Split {
             let child: usize = child.parse().unwrap();
             records.retain(|record| place(&record["dynamodb"]["Keys"], children) == child);
         } else {
-            let ended = self.cut.is_some() && (last.is_none() || last.is_some_and(|last| last > cut));
+            let ended = self.cut.is_some() && last.is_none_or(|last| last > cut);
             records.retain(|record| number(&record["dynamodb"]["SequenceNumber"]) <= cut);
             if ended {
                 body["NextShardIterator"] = Value::Null;

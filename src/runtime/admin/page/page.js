@@ -1,27 +1,62 @@
 "use strict";
 (() => {
-  const EVERY_MS = 2000, PATIENCE_MS = 5000, KEEP_SECONDS = 3600;
-  const PHASES = ["planned", "provisioned", "copying", "tailing", "fencing", "fenced", "drained", "switching", "switched", "finished"];
-  const ASIDE = ["unfencing", "needs-reseed", "aborted"];
+  const EVERY_MS = 2000, PATIENCE_MS = 5000, KEEP_SECONDS = 3600, SCHEMA = 1;
+  // What comes later than this leaves a gap in the line.
+  const GAP_SECONDS = 12;
+  const CHART_HEIGHT = 200, CHART_LEAST_SECONDS = 60;
+  // Each with what it means for whoever looks.
+  const PHASES = {
+    planned: "the shadow is created next",
+    provisioned: "the shadow is there; the stream is pinned next",
+    copying: "items are copied, and changes are applied as they come",
+    tailing: "the copy is complete, and changes are applied as they come",
+    fencing: "writes to the source are being stopped",
+    fenced: "writes to the source are stopped; the last changes are awaited",
+    drained: "every change is applied; the keys that changed last are compared",
+    switching: "the application is pointed at the shadow",
+    switched: "the application uses the shadow; `shadowtable finish` ends the migration",
+    finished: "the migration has ended",
+  };
+  const ASIDE = {
+    unfencing: "the cutover was given up; writes to the source are being allowed again",
+    "needs-reseed": "history was lost: nothing is mirrored",
+    aborted: "the migration was given up",
+  };
   const FENCED = ["fencing", "fenced", "drained", "switching", "unfencing"];
+  const OVER = ["switched", "finished", "aborted", "needs-reseed"];
+
+  // Nothing is touched that stays the same: a selection lives on, and nothing is read out twice.
   const id = name => document.getElementById(name);
   const say = (name, text) => { const element = id(name); if (element.textContent !== text) element.textContent = text; };
-  const element = (tag, text, name) => {
+  const fill = (parent, parts) => {
+    const fresh = document.createElement(parent.tagName);
+    fresh.append(...parts);
+    const same = fresh.childNodes.length === parent.childNodes.length &&
+      [...fresh.childNodes].every((node, index) => node.isEqualNode(parent.childNodes[index]));
+    if (!same) parent.replaceChildren(...fresh.childNodes);
+  };
+  const element = (tag, content, name) => {
     const made = document.createElement(tag);
-    if (text !== undefined) made.textContent = text;
+    if (content !== undefined) made.append(...[content].flat());
     if (name) made.className = name;
     return made;
   };
-  const whole = number => Math.round(number).toLocaleString("en");
+  /** Text in which `commands` stand between backticks. */
+  const prose = text => text.split("`").map((part, index) => index % 2 ? element("code", part) : part);
 
+  // --- figures as text; times are milliseconds since the epoch ---
+  const whole = number => Math.round(number).toLocaleString("en");
   const span = seconds => {
     if (seconds === null || seconds === undefined) return "not known";
     const all = Math.floor(seconds);
-    if (all < 60) return seconds.toFixed(1) + " s";
+    if (all < 60) return (Math.floor(seconds * 10) / 10).toFixed(1) + " s";
     if (all < 3600) return Math.floor(all / 60) + " min " + all % 60 + " s";
-    return Math.floor(all / 3600) + " h " + Math.floor(all % 3600 / 60) + " min";
+    if (all < 172800) return Math.floor(all / 3600) + " h " + Math.floor(all % 3600 / 60) + " min";
+    return Math.floor(all / 86400) + " d " + Math.floor(all % 86400 / 3600) + " h";
   };
-  const since = (then, now) => then ? span(Math.max(0, (Date.parse(now) - Date.parse(then)) / 1000)) : "not known";
+  const since = (then, now) => span(Math.max(0, (now - then) / 1000));
+  const date = at => new Date(at).toISOString().slice(0, 19).replace("T", " ");
+  const hour = at => date(at).slice(11);
   const figure = (name, text, mood) => {
     say(name, text);
     id(name).classList.remove("good", "warn", "bad");
@@ -30,51 +65,68 @@
 
   // --- the chart ---
   const points = [[], []];
-  let chart = null, seeded = false;
+  let chart = null, seeded = false, summary = "";
   const colour = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const width = () => Math.max(200, id("chart").clientWidth - 16);
   const draw = () => {
-    const width = Math.max(240, id("chart").clientWidth - 16);
-    const axis = { stroke: () => colour("--quiet"), grid: { stroke: () => colour("--line") }, ticks: { stroke: () => colour("--line") } };
+    const line = { stroke: () => colour("--line"), width: 1 };
+    const axis = { stroke: () => colour("--quiet"), grid: line, ticks: line, font: "12px system-ui, sans-serif" };
+    const short = seconds => seconds < 120 ? seconds + " s" : seconds < 7200 ? +(seconds / 60).toFixed(1) + " min"
+      : +(seconds / 3600).toFixed(1) + " h";
+    const clock = (_, values, __, ___, step) => values.map(value => hour(value * 1000).slice(0, step < 60 ? 8 : 5));
     chart = new uPlot({
-      width, height: 220,
+      width: width(), height: CHART_HEIGHT,
+      // Like every other time here.
+      tzDate: at => uPlot.tzDate(new Date(at * 1000), "Etc/UTC"),
       legend: { show: false },
-      cursor: { show: true, points: { show: false }, drag: { x: false, y: false } },
-      scales: { y: { range: (_, least, most) => [0, Math.max(1, (most || 0) * 1.1)] } },
-      axes: [axis, Object.assign({ size: 64, values: (_, values) => values.map(value => value + " s") }, axis)],
+      cursor: { y: false, points: { show: false }, drag: { x: false, y: false } },
+      scales: {
+        x: { range: (_, first, last) => [Math.min(first, last - CHART_LEAST_SECONDS), last] },
+        y: { range: (_, least, most) => [0, Math.max(1, (most || 0) * 1.1)] },
+      },
+      axes: [Object.assign({ size: 32, space: 80, values: clock }, axis), Object.assign({ size: 64, values: (_, all) => all.map(short) }, axis)],
       series: [{}, { stroke: () => colour("--mark"), width: 2, spanGaps: false, points: { show: false } }],
+      hooks: { setCursor: [read] },
     }, points, id("chart"));
   };
+  /** What is under the pointer, or else the summary. */
+  const read = plot => {
+    const index = plot ? plot.cursor.idx : null;
+    say("chart-text", index === null || index === undefined || !(plot.cursor.left >= 0) ? summary
+      : hour(points[0][index] * 1000) + " UTC: " + span(points[1][index]));
+  };
+  const forget = () => { points[0].length = points[1].length = 0; seeded = false; };
   const note = status => {
-    const now = Date.parse(status.at) / 1000;
+    const now = status.at / 1000;
+    const put = (at, lag) => { points[0].push(at); points[1].push(lag); };
     if (!seeded) {
       seeded = true;
-      const history = status.lag_history || { step_seconds: 10, seconds: [] };
-      history.seconds.forEach((lag, index) => {
-        points[0].push(now - (history.seconds.length - index) * history.step_seconds);
-        points[1].push(lag);
-      });
+      const { step_seconds, seconds } = status.lag_history;
+      seconds.forEach((lag, index) => put(now - (seconds.length - index) * step_seconds, lag));
     }
-    if (points[0].length && now <= points[0][points[0].length - 1]) return;
-    points[0].push(now);
-    points[1].push(status.lag_seconds);
-    while (points[0].length && points[0][0] < now - KEEP_SECONDS) { points[0].shift(); points[1].shift(); }
+    const last = points[0][points[0].length - 1];
+    if (now <= last) return;
+    if (now - last > GAP_SECONDS) put(last + 1, null);
+    put(now, status.lag_seconds);
+    while (points[0][0] < now - KEEP_SECONDS) { points[0].shift(); points[1].shift(); }
     if (!chart) draw(); else chart.setData(points);
-    const known = points[1].filter(lag => lag !== null && lag !== undefined);
-    const text = known.length
-      ? "Lag over time: now " + span(status.lag_seconds) + ", highest " + span(Math.max(...known)) + " in the last " +
-        span(now - points[0][0])
-      : "Lag over time: not known yet";
-    id("chart").setAttribute("aria-label", text);
+    const first = points[1].findIndex(lag => lag !== null);
+    summary = first >= 0
+      ? "now " + span(status.lag_seconds) + ", highest " + span(Math.max(...points[1])) + " in the last " +
+        span(now - points[0][first])
+      : "not known yet";
+    id("chart").setAttribute("aria-label", "Lag over time: " + summary);
+    read(chart);
   };
-  addEventListener("resize", () => { if (chart) chart.setSize({ width: Math.max(240, id("chart").clientWidth - 16), height: 220 }); });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { if (chart) chart.redraw(); });
+  addEventListener("resize", () => { if (chart) chart.setSize({ width: width(), height: CHART_HEIGHT }); });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { if (chart) chart.redraw(false); });
 
-  // --- the figures ---
+  // --- the parts of the page ---
   const strip = phase => {
-    const shown = ASIDE.includes(phase) ? PHASES.concat(phase) : PHASES;
+    const aside = phase in ASIDE, shown = phase === null ? [] : Object.keys(PHASES).concat(aside ? phase : []);
     const at = shown.indexOf(phase);
-    id("phases").replaceChildren(...shown.map((name, index) => {
-      const item = element("li", name, ASIDE.includes(name) ? "bad" : index < at && !ASIDE.includes(phase) ? "past" : "");
+    fill(id("phases"), shown.map((name, index) => {
+      const item = element("li", name, name in ASIDE ? "bad" : index < at && !aside ? "past" : "");
       if (index === at) item.setAttribute("aria-current", "step");
       return item;
     }));
@@ -87,95 +139,131 @@
     return line;
   };
   const work = status => {
-    const throttles = Object.entries(status.totals.throttles).map(([table, count]) => row("throttles of " + table, whole(count)));
+    const throttles = Object.entries(status.totals.throttles).filter(([, count]) => count > 0)
+      .map(([table, count]) => row("throttles of " + table, whole(count)));
     const credentials = status.credentials.filter(one => one.expire_in_seconds !== null)
       .map(one => row("credentials for the " + one.connection + " expire in",
         one.expire_in_seconds > 0 ? span(one.expire_in_seconds) : "EXPIRED"));
-    id("work").replaceChildren(
+    fill(id("work").tBodies[0], [
       row("changes per second", whole(status.rates.changes_per_second)),
       row("writes per second", whole(status.rates.writes_per_second)),
       row("throttles per second", status.rates.throttles_per_second.toFixed(1)),
+      ...throttles,
       row("writes pending, in flight", whole(status.apply.pending) + ", " + whole(status.apply.in_flight)),
       row("memory of images", (status.apply.bytes / 1048576).toFixed(1) + " MiB"),
       row("shards open, waiting, finished",
         [status.tail.shards_open, status.tail.shards_waiting, status.tail.shards_finished].map(whole).join(", ")),
-      ...throttles,
       row("late changes", whole(status.totals.late_changes)),
       row("clock skew", status.clock_skew_seconds.toFixed(1) + " s"),
-      ...credentials);
+      ...credentials,
+      row("process", element("code", status.lease.owner)),
+    ]);
   };
-  const gates = list => {
+  const gates = status => {
+    const list = OVER.includes(status.phase) ? [] : status.gates;
     id("gates").hidden = list.length === 0;
-    id("gates").tBodies[0].replaceChildren(...list.map(gate => {
+    fill(id("gates").tBodies[0], list.map(gate => {
       const line = element("tr"), seen = element("td", gate.figure), head = element("th", gate.name);
       head.scope = "row";
-      if (!gate.holds) seen.append(element("span", gate.remedy, "remedy"));
+      if (!gate.holds) seen.append(element("span", prose(gate.remedy), "remedy"));
       line.append(head, element("td", gate.holds ? "✓ yes" : "✗ no", gate.holds ? "good" : "bad"), seen);
       return line;
     }));
-    const closed = list.filter(gate => !gate.holds).length;
-    say("gates-text", list.length === 0 ? "not known before the tail runs" : closed === 0 ? "all hold: a cutover may begin" : "");
+    const givenUp = status.phase === "tailing" && status.cutover && status.cutover.trouble;
+    say("gates-text", OVER.includes(status.phase) ? "there is no cutover to come"
+      : list.length === 0 ? "not known before the tail runs"
+      : (list.every(gate => gate.holds) ? "all hold: a cutover may begin" : "a cutover begins only when all hold") +
+        (givenUp ? "; the last one was given up: " + givenUp : ""));
   };
-  const show = status => {
-    document.title = (status.phase || "standby") + " · " + (status.migration || "shadowtable");
-    say("migration", status.migration || "shadowtable");
-    say("at", "as of " + (status.at || "now"));
-    if (!status.phase) {
-      strip("");
-      const holder = status.lease && status.lease.owner;
-      say("phase-text", status.standby
-        ? "This process stands by: it takes over when the holder stops renewing its lease. The holder's own page has the figures."
-        : "This process does not hold the lease: it is starting, or it has ended.");
-      figure("holder", holder ? status.lease.host : "nobody known", holder ? "" : "warn");
-      say("holder-since", holder ? "process " + status.lease.owner : "");
-      return;
-    }
+  const events = list => fill(id("events"), list.slice().reverse().map(event => {
+    const line = element("li"), time = element("time", date(event.at));
+    time.dateTime = new Date(event.at).toISOString();
+    line.append(time, element("span", event.what));
+    return line;
+  }));
+
+  /** A process that does not hold the lease knows nothing of the migration. */
+  const waits = status => {
+    forget();
+    alarm("");
+    strip(null);
+    say("tables", "");
+    fill(id("phase-text"), [status.standby ? "standby" : "starting, or ended"]);
+    say("phase-since", status.standby
+      ? "The lease is held by process " + status.lease.owner + " on " + status.lease.host +
+        ", whose own page has the figures. This process takes over when that one stops renewing it."
+      : "This process does not hold the lease.");
+  };
+  const mirrors = status => {
+    const { phase, lease, copy, cutover } = status;
     say("tables", status.source_table + " → " + status.shadow_table);
-    strip(status.phase);
-    say("phase-text", status.phase + (status.phase_since ? " since " + status.phase_since : "") +
-      (status.paused === "none" ? "" : "; paused: " + status.paused) +
-      (status.postponed ? "; cutovers are postponed" : "") + (status.reason ? ": " + status.reason : ""));
-    const trouble = status.cutover && status.cutover.trouble;
-    alarm(status.phase === "needs-reseed" ? "History was lost: nothing is mirrored. Start over with `shadowtable reseed`."
-      : FENCED.includes(status.phase) ? "The source may be fenced" + (trouble ? ": " + trouble : ": a cutover is under way.")
+    strip(phase);
+    fill(id("phase-text"), [element("strong", phase), ": ", ...prose(PHASES[phase] || ASIDE[phase] || ""),
+      (status.reason ? " (" + status.reason + ")" : "") +
+      (status.paused === "none" ? "" : "; paused: " + status.paused) + (status.postponed ? "; cutovers are postponed" : "")]);
+    say("phase-since", (status.phase_since ? "for " + since(status.phase_since, status.at) + ", since " + date(status.phase_since) +
+      " UTC" : "") + (FENCED.includes(phase) && cutover && cutover.fenced
+      ? "; writes to the source stopped for " + since(cutover.fenced, status.at) : ""));
+    alarm(phase === "needs-reseed" ? "History was lost: nothing is mirrored. Start over with shadowtable reseed."
+      : FENCED.includes(phase) ? "The source may be fenced: " + (cutover && cutover.trouble || "a cutover is under way") + "."
       : status.totals.late_changes > 0 ? "The source was written after the switch: see the quarantine." : "");
-    figure("lag", span(status.lag_seconds), status.lag_seconds > 300 ? "bad" : status.lag_seconds > 10 ? "warn" : "");
+
+    const late = status.gates.some(gate => gate.name === "lag" && !gate.holds);
+    figure("lag", span(status.lag_seconds), status.lag_seconds > 300 ? "bad" : late ? "warn" : "");
     figure("headroom", span(status.headroom_seconds),
       status.headroom_seconds === null ? "" : status.headroom_seconds < 21600 ? "bad" : status.headroom_seconds < 43200 ? "warn" : "");
     figure("poll", span(status.since_poll_seconds), status.since_poll_seconds > 120 ? "bad" : "");
     figure("quarantine", whole(status.quarantine), status.quarantine > 0 ? "warn" : "");
-    figure("holder", status.lease.held ? status.lease.host : "nobody", status.lease.held ? "" : "bad");
-    say("holder-since", "process " + status.lease.owner + ", for " + since(status.lease.since, status.at));
-    note(status);
-    const copy = status.copy;
+    figure("holder", lease.held ? lease.host : "nobody", lease.held ? "" : "bad");
+    say("holder-since", (lease.since ? "for " + since(lease.since, status.at) + ", " : "") + "epoch " + lease.epoch);
+
     id("copy-bar").value = copy.ratio;
-    say("copy-text", (copy.ratio * 100).toFixed(1) + " %: " + whole(copy.items) + " items, " + copy.segments_done + " of " +
-      copy.segments + " segments" + (copy.ratio < 1 ? ", " + whole(status.rates.items_copied_per_second) + " items per second" : "") +
-      (copy.eta_seconds === null ? "" : ", about " + span(copy.eta_seconds) + " left"));
+    say("copy-text", (Math.floor(copy.ratio * 1000) / 10).toFixed(1) + " %: " + whole(copy.items) + " items, " +
+      copy.segments_done + " of " + copy.segments + " segments" +
+      (copy.ratio < 1 ? ", " + whole(status.rates.items_copied_per_second) + " items per second" : "") +
+      (copy.eta_seconds === null ? "" : ", about " + span(copy.eta_seconds).replace(".0 s", " s") + " left"));
+    gates(status);
     work(status);
-    gates(status.gates);
-    id("events").replaceChildren(...status.events.slice().reverse().map(event => {
-      const line = element("li"), time = element("time", event.at);
-      time.dateTime = event.at;
-      line.append(time, event.what);
-      return line;
-    }));
+    events(status.events);
+    // The chart is as wide as its place, which has no width while it is hidden.
+    id("mirror").hidden = false;
+    note(status);
+  };
+  const show = status => {
+    if (status.schema !== SCHEMA) throw new Error("the process is of another version");
+    document.title = (status.phase || (status.standby ? "standby" : "no lease")) + " · " + (status.migration || "shadowtable");
+    say("migration", status.migration || "shadowtable");
+    id("mirror").hidden = !status.phase;
+    if (status.phase) mirrors(status); else waits(status);
   };
 
   // --- asking ---
   let answered = null;
+  const fresh = (live, text) => {
+    id("freshness").className = live ? "live" : "bad";
+    id("figures").classList.toggle("old", !live);
+    say("freshness", text);
+    if (!live && !document.title.startsWith("? ")) document.title = "? " + document.title;
+  };
   const ask = async () => {
+    let status = null;
     try {
       const reply = await fetch("/status", { cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
       if (!reply.ok) throw new Error("HTTP " + reply.status);
-      show(await reply.json());
-      answered = Date.now();
-      id("freshness").classList.remove("bad");
-      say("freshness", "live");
+      status = await reply.json();
     } catch (error) {
-      id("freshness").classList.add("bad");
-      say("freshness", "no answer" + (answered ? " for " + span((Date.now() - answered) / 1000) + ": the figures are old" : "") +
-        " (" + error.message + ")");
+      const why = error.name === "TimeoutError" ? "nothing within " + PATIENCE_MS / 1000 + " s" : error.message;
+      fresh(false, "No answer" + (answered ? " since " + hour(answered) + " UTC: the figures are old" : "") + " (" + why + ")");
+    }
+    if (status) {
+      try {
+        show(status);
+        answered = status.at || Date.now();
+        say("at", "as of " + date(answered) + " UTC");
+        fresh(true, "live");
+      } catch (error) {
+        fresh(false, "This answer cannot be shown: reload the page (" + error.message + ")");
+      }
     }
     setTimeout(ask, EVERY_MS);
   };
