@@ -30,12 +30,13 @@ mod tests {
     ];
 
     /// Configuration makes other layers' settings, and knows nothing else of them.
-    const CONFIG: [&str; 17] = [
+    const CONFIG: [&str; 18] = [
         "model",
         "plan",
         "protocol::transform",
         "ports::Program",
         "aws::ConnectionSettings",
+        "aws::PointerItem",
         "aws::PointerSettings",
         "engine::EngineSettings",
         "engine::ApplySettings",
