@@ -12,12 +12,13 @@ use aws_sdk_dynamodb::types::{AttributeValue, StreamViewType};
 use tempfile::TempDir;
 
 use super::{ID, after, before};
+use crate::support::chaos::{Chaos, Effect, Rule};
 use crate::support::clock;
 use crate::support::context::Ctx;
 use crate::support::items::{self, n, s};
-use crate::support::layout::{Keys, Kind, Layout};
+use crate::support::layout::{Keys, Kind, Layout, Projection};
 use crate::support::migration::Migration;
-use crate::support::process::Finished;
+use crate::support::process::{Finished, Process};
 use crate::support::project::CAUGHT_UP;
 use crate::support::table::Table;
 
@@ -198,23 +199,84 @@ pub(crate) fn a_cutover_moves_a_writing_application_and_loses_nothing(ctx: &Ctx)
     migration.refused(&["finished"]);
 }
 
-pub(crate) fn a_gate_that_does_not_hold_refuses_with_its_remedy(ctx: &Ctx) {
-    let (migration, application) = migration(ctx);
-    let mut process = migration.run();
-    process.wait_for_tailing();
-    process.drain(CAUGHT_UP);
-    migration.project.command(&["postpone"]);
-    migration.project.command(&["pause", "all"]);
-    let refused = cutover(&migration);
-    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
-    for part in ["shadowtable postpone --off", "shadowtable resume", "REFUSES"] {
-        assert!(refused.stdout.contains(part), "{part} is missing in\n{}", refused.stdout);
+/// Each gate closes in turn, alone (but for the copy's, which closes with the phase's), and says what opens it.
+pub(crate) fn each_gate_refuses_in_turn_with_its_remedy(ctx: &Ctx) {
+    let source = ctx.table("source", before(ID));
+    source.create_with(&items::orders(ID, 200, ctx.seed()), StreamViewType::NewAndOldImages);
+    let target = after(ID).with_global("by-rank", &[("rank", Kind::N)], Projection::All);
+    let chaos = Chaos::before(&source.place.url, ctx.handle());
+    let mut migration = Migration::new(ctx, &source, target).slow_copy(1.0);
+    migration.project.set("shadow.endpoint_url", chaos.url());
+    let refused = |migration: &Migration, gates: &[&str], remedy: &str| {
+        let mut left = String::new();
+        clock::wait_for(&format!("{gates:?} to refuse"), || {
+            let finished = migration.project.finish(&["cutover", "--dry-run"]);
+            let closed: Vec<_> = finished.stdout.lines().filter(|line| line.contains("REFUSES")).collect();
+            let as_expected = closed.len() == gates.len()
+                && closed.iter().zip(gates).all(|(line, gate)| line.trim_start().starts_with(gate));
+            left = closed.join("\n");
+            if as_expected { Ok(()) } else { Err(format!("{}{}", finished.stdout, finished.stderr)) }
+        });
+        assert!(left.contains(remedy), "{remedy:?} is missing in\n{left}");
+        println!("GATE {left}");
+        let refused = migration.project.finish(&["cutover", "--yes", "--fenced"]);
+        assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+        assert!(refused.stderr.contains("gates do not hold"), "{}", refused.stderr);
+    };
+    let restart = |migration: &Migration, process: Process| {
+        process.stop();
+        let mut process = migration.run();
+        process.wait_for_tailing();
+        process.drain(CAUGHT_UP);
+        process
+    };
+    for (key, value) in [("fence", "manual"), ("switch", "command"), ("switch_command", "true")] {
+        migration.project.set(&format!("cutover.{key}"), value);
     }
-    assert!(!application.is_fenced());
-    migration.project.command(&["resume"]);
+    // DynamoDB Local floors record times to the minute.
+    migration.project.set("cutover.max_lag_seconds", 120);
+    let mut process = migration.run();
+    process.wait_until("copying", |status| status.phase() == "copying");
+    refused(&migration, &["copy complete", "tailing"], "wait until the copy is complete");
+    migration.full_speed();
+    process = restart(&migration, process);
+    migration.project.command(&["postpone"]);
+    refused(&migration, &["not postponed"], "shadowtable postpone --off");
     migration.project.command(&["postpone", "--off"]);
-    assert_eq!(migration.project.finish(&["cutover", "--dry-run", "--wait"]).code, Some(0));
-    process.stop();
+    migration.project.command(&["pause", "copy"]);
+    refused(&migration, &["not paused"], "shadowtable resume");
+    migration.project.command(&["resume"]);
+    let poisoned = items::item([("id", s("poisoned")), ("rank", s("high"))]);
+    source.put(&poisoned);
+    refused(&migration, &["quarantine empty"], "shadowtable quarantine list");
+    source.delete(&items::item([("id", s("poisoned"))]));
+    process.wait_until("an empty quarantine", |status| status.number("/quarantine") < 0.5);
+    chaos.set([Rule {
+        operation: Some("DescribeTable"),
+        effect: Effect::Rewrite("\"IndexStatus\":\"ACTIVE\"", "\"IndexStatus\":\"CREATING\""),
+    }]);
+    refused(&migration, &["indexes active"], "all its indexes are ACTIVE");
+    chaos.set([]);
+    migration.project.set("cutover.max_lag_seconds", 0);
+    process = restart(&migration, process);
+    refused(&migration, &["lag"], "wait until the tail has caught up");
+    migration.project.set("cutover.max_lag_seconds", 120);
+    migration.project.set("cutover.min_headroom_seconds", 86_400);
+    process = restart(&migration, process);
+    refused(&migration, &["headroom"], "its history still there");
+    migration.project.forget("cutover");
+    migration.project.set("cutover.max_lag_seconds", 120);
+    process = restart(&migration, process);
+    refused(&migration, &["configured"], "add what is missing to the configuration");
+    let none = migration.project.finish(&["cutover", "--dry-run"]);
+    assert!(none.stdout.contains("no cutover.fence, no cutover.switch"), "{}", none.stdout);
+    for (key, value) in [("fence", "manual"), ("switch", "command"), ("switch_command", "true")] {
+        migration.project.set(&format!("cutover.{key}"), value);
+    }
+    let process = restart(&migration, process);
+    let open = migration.project.finish(&["cutover", "--dry-run", "--wait"]);
+    assert_eq!(open.code, Some(0), "{}{}", open.stdout, open.stderr);
+    migration.finish(process);
 }
 
 pub(crate) fn a_fence_that_fails_hangs_or_lies_leaves_the_source_open(ctx: &Ctx) {

@@ -86,7 +86,7 @@ macro_rules! for_each_case {
                 a_clean_stop_resumes_where_it_was;
             cutover:
                 a_cutover_moves_a_writing_application_and_loses_nothing
-                a_gate_that_does_not_hold_refuses_with_its_remedy
+                each_gate_refuses_in_turn_with_its_remedy
                 a_fence_that_fails_hangs_or_lies_leaves_the_source_open
                 a_switch_that_fails_keeps_the_source_fenced_until_the_operator_decides
                 a_sigkill_after_each_audit_entry_comes_to_a_definite_end;

@@ -34,6 +34,8 @@ pub(crate) enum Effect {
     LoseReply,
     /// The connection is closed at once.
     Reset,
+    /// It is passed on, and in its reply the first text is replaced by the second.
+    Rewrite(&'static str, &'static str),
     /// It is refused with this code, as the service says it: HTTP 400, or 500 for `InternalServerError`.
     Refuse(&'static str),
 }
@@ -159,22 +161,26 @@ async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> Result<Respo
     let plan = lock(&shared.plan).clone();
     let rule = plan.rules.iter().find(|rule| rule.operation.is_none_or(|wanted| wanted == operation));
     let effect = rule.map(|rule| rule.effect.clone());
-    match effect {
+    match &effect {
         Some(Effect::Reset) => return Err(Closed),
         Some(Effect::Refuse(code)) => return Ok(refusal(code)),
-        Some(Effect::Delay(span)) => tokio::time::sleep(span).await,
+        Some(Effect::Delay(span)) => tokio::time::sleep(*span).await,
         Some(Effect::Hang) => {
             // Whatever asked gives up, or the rules change.
             let _ = changed.changed().await;
             return Err(Closed);
         }
-        Some(Effect::LoseReply) | None => {}
+        Some(Effect::LoseReply | Effect::Rewrite(..)) | None => {}
     }
     let asked = lock(&shared.split).question(&operation, &plan, body);
     let (status, reply) = forward(shared.upstream, parts, asked.bytes.clone()).await.map_err(|_| Closed)?;
     if effect == Some(Effect::LoseReply) {
         return Err(Closed);
     }
+    let reply = match effect {
+        Some(Effect::Rewrite(from, to)) => Bytes::from(String::from_utf8_lossy(&reply).replace(from, to)),
+        _ => reply,
+    };
     let reply = lock(&shared.split).reply(&operation, &asked, status, reply);
     let mut response = Response::new(Full::new(reply));
     *response.status_mut() = status;
