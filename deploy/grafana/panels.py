@@ -393,7 +393,7 @@ def refused() -> list:
         "Changes that arrived at the source after the switch's intent; they are in quarantine and not in the shadow.",
         "Above 0: find out who still writes to the source and stop them; `shadowtable quarantine list` shows the keys with "
         "reason `late`.",
-        runbook("ShadowtableLateChanges"),
+        runbook("ShadowtableLateChanges", "ShadowtableNotMirrored"),
     )
     retries = About(
         "Retries",

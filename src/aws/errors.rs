@@ -74,6 +74,8 @@ fn fault_of(operation: &str, status: u16, code: Option<&str>) -> Fault {
         | "RequestLimitExceededException"
         | "TooManyRequestsException"
         | "SlowDown"
+        // Systems Manager's word for two writes of one parameter at once.
+        | "TooManyUpdates"
         // Someone else's transaction, or another region's write, holds the item for a moment: not done, and worth
         // trying again.
         | "TransactionConflictException"

@@ -50,7 +50,7 @@ pub struct Meta {
     /// Since when, on the service's clock.
     #[serde(default)]
     pub phase_since: Option<Timestamp>,
-    /// Why, where the phase is `needs-reseed`.
+    /// Why, where the phase is `needs-reseed`, or where nothing is mirrored after the switch's intent.
     pub reason: Option<String>,
     /// The source's name.
     pub source_table: String,
@@ -204,7 +204,7 @@ pub struct QuarantineRecord {
 pub struct CommandRecord {
     /// What is asked.
     pub verb: CommandVerb,
-    /// When, on the operator's wall clock.
+    /// When, on the service's clock as the operator's machine knows it.
     pub at: Timestamp,
     /// What came of it; absent until the active process has done it.
     pub answer: Option<Answer>,

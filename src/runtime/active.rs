@@ -44,10 +44,10 @@ pub(super) struct Active<P> {
 }
 
 /// Whether an operator must be able to decide, though nothing can be mirrored: the switch is intended, and what stopped the
-/// mirror is about the tables or their history.
+/// mirror is about the tables, their history, or what may be done with them.
 fn leaves_a_decision(phase: Phase, error: &EngineError) -> bool {
     matches!(phase, Phase::Switching | Phase::Switched)
-        && matches!(error, EngineError::Lost(_) | EngineError::Refused { .. })
+        && matches!(error, EngineError::Lost(_) | EngineError::Refused { .. } | EngineError::Port(_))
 }
 
 /// A clean end.
@@ -183,11 +183,22 @@ impl<P: Ports> Active<P> {
         for prefix in [META, PIN, SHARD, SEGMENT, QUARANTINE] {
             self.store.claim(prefix).await?;
         }
-        let trail = self.store.load_all::<EventRecord>(EVENT).await?.into_iter().map(|event| event.value);
-        let mut lines: Vec<_> = trail.map(|event| EventLine { at: event.at, what: event.what }).collect();
-        lines.sort_by_key(|line| line.at);
-        self.chronicle.tell(lines);
-        self.meta().await
+        let meta = self.meta().await?;
+        self.remember().await;
+        Ok(meta)
+    }
+
+    /// The last lines of the audit trail, for showing them: nothing depends on them.
+    async fn remember(&self) {
+        match self.store.load_all::<EventRecord>(EVENT).await {
+            Ok(trail) => {
+                let trail = trail.into_iter().map(|event| event.value);
+                let mut lines: Vec<_> = trail.map(|event| EventLine { at: event.at, what: event.what }).collect();
+                lines.sort_by_key(|line| line.at);
+                self.chronicle.recall(lines);
+            }
+            Err(error) => tracing::warn!(%error, "the audit trail cannot be shown"),
+        }
     }
 
     /// One step before the mirror: provision, or pin. The pin's first pages live in this process only.

@@ -6,7 +6,7 @@ use super::active::Active;
 use crate::engine::EngineError;
 use crate::engine::apply::Applier;
 use crate::engine::entities::{Answer, CommandRecord, CommandVerb, Meta, Paused, QuarantineRecord};
-use crate::engine::store::{COMMAND, QUARANTINE, Store, Stored};
+use crate::engine::store::{COMMAND, QUARANTINE, Stored};
 use crate::ports::{Clock, Ports};
 use crate::protocol::phase::Event;
 
@@ -21,23 +21,29 @@ pub(super) enum Done {
     Unfences,
 }
 
-/// What was asked for longer ago is not done: nobody waits for it, and what was vouched for may be over. The operator's
-/// clock may be another one than ours.
+/// What was asked for longer ago, beyond the time that a CLI waits for a standby, is not done: nobody waits for it, and what
+/// was vouched for may be over.
 const COMMAND_LIFE: Duration = Duration::from_mins(5);
+/// An answer that nobody fetched is deleted after this.
+const ANSWER_LIFE: Duration = Duration::from_hours(1);
 
-/// Commands to be done, oldest first. Those that nobody waits for any more are deleted.
-pub(super) async fn pending<P: Ports>(
-    store: &Store<P>,
-    clock: &impl Clock,
-) -> Result<Vec<Stored<CommandRecord>>, EngineError> {
+/// Commands to be done, oldest first. Those that are too old are answered so.
+pub(super) async fn pending<P: Ports>(active: &Active<P>) -> Result<Vec<Stored<CommandRecord>>, EngineError> {
+    let (store, now) = (&active.store, active.ports.clock().service());
+    let life = COMMAND_LIFE + active.job.engine.lease.duration;
     let mut commands = Vec::new();
-    for command in store.load_all::<CommandRecord>(COMMAND).await? {
-        let age = clock.wall().since(command.value.at);
-        if age > COMMAND_LIFE {
-            tracing::warn!(verb = ?command.value.verb, age_seconds = age.as_secs(), "a command that nobody waits for is dropped");
-            store.delete(&command.sort).await?;
-        } else if command.value.answer.is_none() {
-            commands.push(command);
+    for mut command in store.load_all::<CommandRecord>(COMMAND).await? {
+        let age = now.since(command.value.at);
+        match command.value.answer {
+            Some(_) if age > ANSWER_LIFE => store.delete(&command.sort).await?,
+            Some(_) => {}
+            None if age > life => {
+                tracing::warn!(verb = ?command.value.verb, age_seconds = age.as_secs(), "a command that is too old is not done");
+                let answer = Answer::new(false, format!("it was asked for {} s ago; ask again", age.as_secs()));
+                let answered = CommandRecord { answer: Some(answer), ..command.value.clone() };
+                store.update(&mut command, answered).await?;
+            }
+            None => commands.push(command),
         }
     }
     Ok(commands)

@@ -3,6 +3,7 @@
 //! Each step is written to the audit trail before and after. The phase says all that a restart needs; see
 //! `protocol::cutover` for what follows on what.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -81,17 +82,21 @@ impl<P: Ports> Active<P> {
     }
 
     /// After the intent nothing is undone by itself: an operator decides.
-    pub(super) async fn ask(&self, meta: &mut Stored<Meta>, reason: &str) -> Result<(), EngineError> {
+    pub(super) async fn note_trouble(&self, meta: &mut Stored<Meta>, trouble: String) -> Result<(), EngineError> {
         tracing::error!(
-            reason,
+            trouble,
             "THE SWITCH FAILED and the source stays fenced. Look where the application writes, then: `shadowtable cutover \
              --again`, or `--declare-switched`, or, if nothing writes to the shadow, `shadowtable unfence --vouch`"
         );
         let mut value = meta.value.clone();
         if let Some(cutover) = &mut value.cutover {
-            cutover.trouble = Some(format!("the switch failed: {reason}"));
+            cutover.trouble = Some(trouble);
         }
-        self.store.update(meta, value).await?;
+        self.store.update(meta, value).await
+    }
+
+    /// Runs the hook on-failure.
+    pub(super) async fn tell_failure(&self, meta: &Stored<Meta>) -> Result<(), EngineError> {
         let (subject, hooks) = (subject(&meta.value), &self.job.engine.cutover.hooks);
         self.tell(&subject, Occasion::OnFailure, hooks.on_failure.as_ref()).await
     }
@@ -107,9 +112,11 @@ impl<P: Ports> Active<P> {
         Ok(troubled)
     }
 
-    /// The application uses the shadow.
-    pub(super) async fn switched(&self, meta: &mut Stored<Meta>) -> Result<(), EngineError> {
-        self.transition_with(meta, Event::Switched, None, clear_trouble).await?;
+    /// The application uses the shadow. `stored` is done once that is durable, and before the hook.
+    pub(super) async fn switched(&self, meta: &mut Stored<Meta>, stored: impl FnOnce()) -> Result<(), EngineError> {
+        let reason = meta.value.reason.clone();
+        self.transition_with(meta, Event::Switched, reason.as_deref(), clear_trouble).await?;
+        stored();
         let (subject, hooks) = (subject(&meta.value), &self.job.engine.cutover.hooks);
         self.tell(&subject, Occasion::AfterSwitch, hooks.after_switch.as_ref()).await
     }
@@ -147,7 +154,7 @@ impl<P: Ports> Active<P> {
         let clock = self.ports.clock();
         let until = clock.now().plus(UNFENCE_AGAIN);
         while clock.now() < until {
-            for mut command in pending(&self.store, clock).await? {
+            for mut command in pending(self).await? {
                 let vouched = command.value.verb == CommandVerb::DeclareUnfenced;
                 let answer = if vouched {
                     Answer::new(true, "the migration goes on tailing")
@@ -270,8 +277,9 @@ impl<P: Ports> Mirror<'_, P> {
                     self.show();
                     return Ok(true);
                 }
-                active.ask(self.meta, &reason).await?;
+                active.note_trouble(self.meta, format!("the switch failed: {reason}")).await?;
                 self.show();
+                active.tell_failure(self.meta).await?;
                 Ok(false)
             }
         }
@@ -295,8 +303,9 @@ impl<P: Ports> Mirror<'_, P> {
     }
 
     async fn switched(&mut self) -> Result<(), EngineError> {
-        self.parts.applier.inspect(|core| core.set_intake(Intake::Closed));
-        self.active.switched(self.meta).await
+        // Until the phase is stored, no checkpoint may pass a late change: the switch may still be given up.
+        let applier = Arc::clone(&self.parts.applier);
+        self.active.switched(self.meta, || applier.inspect(|core| core.set_intake(Intake::Closed))).await
     }
 
     /// Runs the hook on-ready when all gates hold for the first time.

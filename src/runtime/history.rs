@@ -39,7 +39,13 @@ impl Chronicle {
         self.history().note(now, lag, self.meters.counted());
     }
 
-    /// Lines of the audit trail, oldest first.
+    /// The trail as it is stored, oldest first.
+    pub(super) fn recall(&self, lines: impl IntoIterator<Item = EventLine>) {
+        self.events().clear();
+        self.tell(lines);
+    }
+
+    /// Lines that were added, oldest first.
     pub(super) fn tell(&self, lines: impl IntoIterator<Item = EventLine>) {
         let mut events = self.events();
         events.extend(lines);

@@ -144,6 +144,11 @@ impl<'a, P: Ports> Mirror<'a, P> {
     /// `None`: the phase is another one, in which nothing is mirrored.
     pub(super) async fn run(mut self) -> Result<Option<Outcome>, EngineError> {
         self.resume_cutover().await?;
+        if self.meta.value.reason.is_some() {
+            // It was about not being mirrored.
+            let value = Meta { reason: None, ..self.meta.value.clone() };
+            self.active.store.update(self.meta, value).await?;
+        }
         self.show();
         let (readers, writer) = (CancellationToken::new(), CancellationToken::new());
         let mut tasks = JoinSet::new();
@@ -286,7 +291,7 @@ impl<'a, P: Ports> Mirror<'a, P> {
 
     /// Does what operators asked.
     async fn obey(&mut self, steps: &mut JoinSet<StepEnd>) -> Result<Done, EngineError> {
-        for mut command in pending(&self.active.store, self.active.ports.clock()).await? {
+        for mut command in pending(self.active).await? {
             let (done, answer) = match self.cutover_command(&command.value.verb, steps).await? {
                 Some(done) => done,
                 None => execute(self.active, self.meta, &self.parts.applier, &command.value).await?,

@@ -96,7 +96,7 @@ pub async fn command<P: Ports>(ports: &P, migration: &str, verb: CommandVerb) ->
     require(ports, migration).await?;
     let clock = ports.clock();
     let key = StateKey { partition: partition_of(migration), sort: format!("{COMMAND}{}", unique_name(clock)) };
-    let asked = CommandRecord { verb, at: clock.wall(), answer: None };
+    let asked = CommandRecord { verb, at: clock.service(), answer: None };
     ports.state().put(&encode(&key, 1, 0, &asked)?, Guard::Absent).await?;
     let mut holder = Holder::default();
     let began = clock.now();

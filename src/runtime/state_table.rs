@@ -80,7 +80,8 @@ async fn is_unused<P: Ports>(ports: &P) -> Result<bool, EngineError> {
     }
 }
 
-/// Sets what can only be set on an active table. Who may not do that to a table that somebody else made is only told.
+/// Sets what can only be set on an active table. Where that is refused for a table that
+/// somebody else made, it is only told.
 async fn configure<P: Ports>(ports: &P, ours: bool) -> Result<(), EngineError> {
     let admin = ports.state_admin();
     let mut retry = Retry::default();
@@ -92,7 +93,7 @@ async fn configure<P: Ports>(ports: &P, ours: bool) -> Result<(), EngineError> {
                 }
                 return Ok(());
             }
-            Err(error) if error.fault == Fault::Denied && !ours => {
+            Err(error) if matches!(error.fault, Fault::Denied | Fault::Rejected) && !ours => {
                 tracing::warn!(%error, "time to live and point-in-time recovery of the state table are not looked after");
                 return Ok(());
             }

@@ -1,12 +1,16 @@
-//! After the switch's intent, when nothing can be mirrored any more: history was lost, or a table was replaced.
+//! After the switch's intent, when nothing can be mirrored: history was lost, a table was replaced, a permission taken away.
 //!
 //! The application may be writing to the shadow, and the source may be fenced, so ending here would leave nobody to answer
-//! the operator's decision. Late changes are not noticed meanwhile, which is said again and again.
+//! the operator's decision. Late changes are not noticed meanwhile; that is stored as the phase's reason, and said again
+//! and again. Now and then, and after a decision, the mirror is tried anew.
 
 use std::time::Duration;
 
+use tokio::task::JoinSet;
+
 use super::active::{Active, Outcome};
 use super::commands::pending;
+use super::cutover::subject;
 use super::status::MirrorStatus;
 use crate::engine::EngineError;
 use crate::engine::cutover::switch;
@@ -17,89 +21,126 @@ use crate::protocol::phase::{Event, Phase};
 
 /// How often commands are looked for.
 const POLL: Duration = Duration::from_millis(500);
-/// How often it is said, and the stored figures are refreshed.
-const AGAIN: Duration = Duration::from_secs(10);
+/// How often the stored figures are refreshed.
+const REFRESH: Duration = Duration::from_secs(2);
+/// How long it lasts until the mirror is tried anew.
+const ANEW: Duration = Duration::from_mins(1);
+
+/// How a retried switch ended.
+type SwitchEnd = Result<String, String>;
 
 impl<P: Ports> Active<P> {
-    /// Serves operators until one of them ends the migration or gives the switch up; `None` in the latter case.
+    /// Serves operators. `None`: the mirror, or undoing the fence, is next.
     pub(super) async fn without_mirror(
         &self,
         meta: &mut Stored<Meta>,
         error: &EngineError,
     ) -> Result<Option<Outcome>, EngineError> {
         let clock = self.ports.clock();
-        self.audit(&format!("nothing is mirrored any more, late changes are not noticed: {error}")).await?;
-        let undecided = meta.value.cutover.as_ref().is_none_or(|cutover| cutover.trouble.is_none());
-        if meta.value.phase == Phase::Switching && undecided {
-            self.ask(meta, &format!("nothing can be mirrored: {error}")).await?;
-        }
-        let mut due = clock.now();
+        let phase = meta.value.phase;
+        tracing::error!(%phase, %error, "NOTHING IS MIRRORED: changes at the source are not noticed");
+        self.say_unmirrored(meta, error).await?;
+        let (began, mut due) = (clock.now(), clock.now());
+        let mut switching = JoinSet::new();
         loop {
             if clock.now() >= due {
-                let phase = meta.value.phase;
-                tracing::error!(%phase, %error, "NOTHING IS MIRRORED: changes at the source would not be noticed");
-                let shown = Meta { reason: Some(format!("nothing is mirrored: {error}")), ..meta.value.clone() };
+                let shown = meta.value.clone();
                 self.show_by(move || (shown.clone(), MirrorStatus::default()));
                 self.refresh_live().await?;
-                due = clock.now().plus(AGAIN);
+                due = clock.now().plus(REFRESH);
             }
-            for mut command in pending(&self.store, clock).await? {
-                let (answer, retried) = self.decide(meta, &command.value.verb).await?;
-                let answered = CommandRecord { answer: Some(answer), ..command.value.clone() };
-                self.store.update(&mut command, answered).await?;
-                if retried {
-                    self.switch_again(meta).await?;
+            tokio::select! {
+                biased;
+                Some(ended) = switching.join_next(), if !switching.is_empty() => {
+                    let ended = ended.map_err(|error| EngineError::Task(error.to_string()))?;
+                    self.switch_ended(meta, ended).await?;
                 }
-                match meta.value.phase {
-                    Phase::Finished => return Ok(Some(Outcome { quiet: true })),
-                    Phase::Unfencing => return Ok(None),
-                    _ => due = clock.now(),
+                () = clock.sleep(POLL) => {
+                    // One at a time: what it changed may change what the next one may do.
+                    if let Some(mut command) = pending(self).await?.into_iter().next() {
+                        let answer = self.decide(meta, &command.value.verb, &mut switching).await?;
+                        let answered = CommandRecord { answer: Some(answer), ..command.value.clone() };
+                        self.store.update(&mut command, answered).await?;
+                    }
                 }
             }
-            clock.sleep(POLL).await;
+            match meta.value.phase {
+                Phase::Finished => return Ok(Some(Outcome { quiet: true })),
+                Phase::Unfencing => return Ok(None),
+                Phase::Switched if phase != Phase::Switched => return Ok(None),
+                _ if switching.is_empty() && clock.now().since(began) >= ANEW => return Ok(None),
+                _ => {}
+            }
         }
     }
 
-    /// Does what an operator decided. Returns whether the switch is to be tried again.
-    async fn decide(&self, meta: &mut Stored<Meta>, verb: &CommandVerb) -> Result<(Answer, bool), EngineError> {
+    /// Stores why nothing is mirrored, once for each reason. A switch that was interrupted is to be decided about: what it
+    /// had sent may land until the bound is over.
+    async fn say_unmirrored(&self, meta: &mut Stored<Meta>, error: &EngineError) -> Result<(), EngineError> {
+        let reason = format!("nothing is mirrored, late changes are not noticed: {error}");
+        if meta.value.reason.as_ref() != Some(&reason) {
+            let value = Meta { reason: Some(reason.clone()), ..meta.value.clone() };
+            self.store.update(meta, value).await?;
+            self.audit(&reason).await?;
+        }
+        let undecided = meta.value.cutover.as_ref().is_none_or(|cutover| cutover.trouble.is_none());
+        if meta.value.phase == Phase::Switching && undecided {
+            self.ports.clock().sleep(self.job.engine.apply.abandon).await;
+            self.note_trouble(meta, format!("the switch was interrupted: {error}")).await?;
+            self.tell_failure(meta).await?;
+        }
+        Ok(())
+    }
+
+    /// Does what an operator decided.
+    async fn decide(
+        &self,
+        meta: &mut Stored<Meta>,
+        verb: &CommandVerb,
+        switching: &mut JoinSet<SwitchEnd>,
+    ) -> Result<Answer, EngineError> {
         let phase = meta.value.phase;
-        let answer = match (verb, phase) {
+        let refused = |what: &str| Answer::new(false, format!("the migration is {phase}: {what}"));
+        Ok(match (verb, phase) {
+            _ if !switching.is_empty() => refused("the switch is under way; wait until it ends"),
             (CommandVerb::SwitchAgain, Phase::Switching) => {
                 self.clear_trouble(meta).await?;
-                return Ok((Answer::new(true, "the switch is tried again"), true));
+                self.audit("cutover: the switch begins").await?;
+                let (ports, settings) = (self.ports.clone(), self.job.engine.cutover.clone());
+                let (subject, abandon) = (subject(&meta.value), self.job.engine.apply.abandon);
+                switching.spawn(async move { switch(&*ports, &settings, &subject, abandon).await });
+                Answer::new(true, "the switch is tried again")
             }
             (CommandVerb::DeclareSwitched, Phase::Switching) => {
                 self.audit("cutover: the operator vouches that the application uses the shadow").await?;
-                self.switched(meta).await?;
+                self.switched(meta, || {}).await?;
                 Answer::new(true, "the migration is switched")
             }
             (CommandVerb::GiveUp { vouched: true }, Phase::Switching) => {
                 self.give_up(meta, "the operator gave it up").await?;
                 Answer::new(true, "the cutover is given up; the fence is undone")
             }
+            (CommandVerb::GiveUp { vouched: false }, Phase::Switching) => {
+                refused("the application may be writing to the shadow; vouch that nothing does: --vouch")
+            }
             (CommandVerb::Finish, Phase::Switched) => {
                 self.transition(meta, Event::Finish, None).await?;
                 Answer::new(true, "the migration is finished")
             }
-            _ => Answer::new(
-                false,
-                format!("the migration is {phase}, and nothing can be mirrored; see `shadowtable audit`"),
-            ),
-        };
-        Ok((answer, false))
+            _ => refused("nothing can be mirrored; see `shadowtable status`"),
+        })
     }
 
-    async fn switch_again(&self, meta: &mut Stored<Meta>) -> Result<(), EngineError> {
-        let (settings, subject) = (&self.job.engine.cutover, super::cutover::subject(&meta.value));
-        self.audit("cutover: the switch begins").await?;
-        match switch(&*self.ports, settings, &subject, self.job.engine.apply.abandon).await {
+    async fn switch_ended(&self, meta: &mut Stored<Meta>, ended: SwitchEnd) -> Result<(), EngineError> {
+        match ended {
             Ok(seen) => {
                 self.audit(&format!("cutover: the switch ended: {seen}")).await?;
-                self.switched(meta).await
+                self.switched(meta, || {}).await
             }
             Err(reason) => {
                 self.audit(&format!("cutover: the switch failed: {reason}")).await?;
-                self.ask(meta, &reason).await
+                self.note_trouble(meta, format!("the switch failed: {reason}")).await?;
+                self.tell_failure(meta).await
             }
         }
     }

@@ -71,7 +71,7 @@ async fn look<P: Ports>(
             ("source", Some(arn)) if arn != pin.stream_arn => {
                 return Ok(Some(format!("the stream of the source table {name} was disabled and enabled again")));
             }
-            ("shadow", Some(_)) => {
+            ("shadow", Some(_)) if !meta.phase.is_closed() => {
                 tracing::warn!(table = name, "somebody enabled the shadow's stream; it must be off until the switch");
             }
             _ => {}

@@ -131,7 +131,12 @@ pub(crate) fn the_hook_on_ready_is_told_once(ctx: &Ctx) {
             let trail = migration.project.command(&["audit"]);
             if trail.contains("the hook on-ready ended well") { Ok(()) } else { Err(trail) }
         });
-        std::thread::sleep(Duration::from_secs(3));
+        process.wait_until("all gates to hold", |status| {
+            let gates = status.0["gates"].as_array().unwrap();
+            !gates.is_empty() && gates.iter().all(|gate| gate["holds"] == true)
+        });
+        // Figures are looked at every two seconds.
+        std::thread::sleep(Duration::from_secs(5));
         process.stop();
     }
     let trail = migration.project.command(&["audit"]);

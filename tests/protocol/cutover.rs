@@ -40,6 +40,13 @@ pub(crate) async fn ask(world: &Arc<World>, verb: CommandVerb) -> Answer {
     command(&ports, "orders", verb).await.unwrap()
 }
 
+/// Asks and is gone before anybody answers.
+pub(crate) async fn leave(world: &Arc<World>, verb: CommandVerb) {
+    let ports = FakePorts::new(&world.process());
+    let asking = command(&ports, "orders", verb);
+    let _ = tokio::time::timeout(Duration::from_secs(1), asking).await;
+}
+
 pub(crate) async fn cutover(world: &Arc<World>) -> Answer {
     ask(world, CommandVerb::Cutover { dry_run: false, by: "laptop".into(), fenced: false }).await
 }

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use shadowtable::engine::entities::CommandVerb;
+use shadowtable::engine::entities::{CommandVerb, Paused};
 use shadowtable::ports::Fault;
 use tokio::time::sleep;
 
 use crate::cutover::{
-    LONG, ask, assert_as_before, assert_switched, cutover, live_writes, until_phase, with_command, with_pointer,
+    LONG, ask, assert_as_before, assert_switched, cutover, leave, live_writes, until_phase, with_command, with_pointer,
 };
 use crate::fakes::{Call, Event, Fate, key_of, version_of};
 use crate::harness::{Kind, simulate, start, until};
@@ -294,5 +294,60 @@ fn a_switch_that_is_given_up_without_a_mirror_opens_the_source_and_needs_a_resee
         until_phase(&world, "needs-reseed").await;
         assert!(!world.state().fenced, "the source is open again");
         drop(running);
+    });
+}
+
+/// Whoever decides while a retried switch is under way does not know its end.
+#[test]
+fn no_decision_is_taken_while_a_retried_switch_is_under_way() {
+    simulate(async {
+        let world = Kind::SameKey.world(11);
+        let mut running = start(&world, &with_command(&world));
+        running.caught_up().await;
+        world.script(move |_, call| match call {
+            Call::Program("switch") => Fate::hangs(Duration::from_secs(30)),
+            _ => Fate::answered(),
+        });
+        assert!(cutover(&world).await.done);
+        until_phase(&world, "switching").await;
+        running.crash().await;
+        sleep(Duration::from_hours(25)).await;
+        let mut running = start(&world, &with_command(&world));
+        sleep(Duration::from_mins(2)).await;
+        assert!(ask(&world, CommandVerb::SwitchAgain).await.done);
+        sleep(Duration::from_secs(2)).await;
+        let meanwhile = ask(&world, CommandVerb::GiveUp { vouched: true }).await;
+        assert!(!meanwhile.done && meanwhile.message.contains("under way"), "{meanwhile:?}");
+        sleep(LONG).await;
+        {
+            let state = world.state();
+            assert_eq!((state.phase().as_str(), state.fenced), ("switching", true), "it asks again");
+        }
+        assert!(running.is_running());
+    });
+}
+
+/// A vouch of long ago is none.
+#[test]
+fn a_command_that_nobody_was_there_to_do_is_not_done_much_later() {
+    simulate(async {
+        let world = Kind::SameKey.world(12);
+        let mut running = start(&world, &with_command(&world));
+        running.caught_up().await;
+        // Its lease has not run out yet, so that the command is left where it is.
+        running.crash().await;
+        leave(&world, CommandVerb::Pause { paused: Paused::All }).await;
+        sleep(Duration::from_mins(10)).await;
+        let mut running = start(&world, &with_command(&world));
+        running.caught_up().await;
+        world.put("later", &[]);
+        running.caught_up().await;
+        {
+            let state = world.state();
+            let answers: Vec<_> =
+                state.entries_at("COMMAND#").map(|entry| entry.body["answer"]["done"].clone()).collect();
+            assert_eq!(answers, [false], "it is answered, and refused");
+        }
+        assert!(running.is_running());
     });
 }

@@ -107,9 +107,9 @@ enum Asked {
 async fn on_screen(looker: &mut Looker<'_>, first: Seen, terminal: &mut DefaultTerminal) -> std::io::Result<ExitCode> {
     let mut terminate = signal(SignalKind::terminate())?;
     let (sender, mut keys) = mpsc::channel(8);
-    let stop = CancellationToken::new();
-    let mut reader = JoinSet::new();
-    let stopping = stop.clone();
+    // However this ends, the reader does too.
+    let stopping = CancellationToken::new();
+    let (stop, mut reader) = (stopping.clone().drop_guard(), JoinSet::new());
     reader.spawn_blocking(move || read_keys(&sender, &stopping));
     let (mut seen, mut trouble) = (first, None);
     let colour = !config::no_color();
@@ -125,13 +125,13 @@ async fn on_screen(looker: &mut Looker<'_>, first: Seen, terminal: &mut DefaultT
                 Some(Asked::Redraw) => {}
                 None => break FAILED,
             },
-            _ = due.tick() => match looker.look().await {
+            next = async { due.tick().await; looker.look().await } => match next {
                 Ok(next) => (seen, trouble) = (next, None),
                 Err(error) => trouble = Some(format!("{error}; trying again")),
             }
         }
     };
-    stop.cancel();
+    drop((stop, keys));
     while reader.join_next().await.is_some() {}
     Ok(ExitCode::from(code))
 }

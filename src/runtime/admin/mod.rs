@@ -1,7 +1,7 @@
 //! The admin port: the status page, metrics, health and status over HTTP.
 //!
-//! It knows no authentication and changes nothing. No answer holds an item's values, a key or a credential. Requests are
-//! bounded in size and time, connections in number and life, and only names that an operator knows are answered.
+//! It knows no authentication and changes nothing. No answer holds an item's values, a key or a credential; the last lines of
+//! the audit trail quote what an operator's programs said. Requests are bounded in size and time, connections in number and life, and only names that an operator knows are answered.
 
 mod hosts;
 mod page;

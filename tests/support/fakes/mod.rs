@@ -174,6 +174,11 @@ impl Fate {
         Self { lands: None, hears: Err(Fault::Abandoned), after: Duration::from_secs(1), spares: 0 }
     }
 
+    /// It never arrives, and is given up so much later.
+    pub(crate) const fn hangs(after: Duration) -> Self {
+        Self { lands: None, hears: Err(Fault::Abandoned), after, spares: 0 }
+    }
+
     /// It takes effect at once and is answered so much later.
     pub(crate) const fn slow_reply(after: Duration) -> Self {
         Self { lands: Some(WAY), hears: Ok(()), after, spares: 0 }

@@ -204,7 +204,9 @@
     say("phase-since", (status.phase_since ? "for " + since(status.phase_since, status.at) + ", since " + date(status.phase_since) +
       " UTC" : "") + (FENCED.includes(phase) && cutover && cutover.fenced
       ? "; writes to the source stopped for " + since(cutover.fenced, status.at) : ""));
-    alarm(phase === "needs-reseed" ? "History was lost: nothing is mirrored. Start over with shadowtable reseed."
+    const unmirrored = ["switching", "switched"].includes(phase) && status.lag_seconds === null && status.reason;
+    alarm(unmirrored ? phase + ": " + status.reason
+      : phase === "needs-reseed" ? "History was lost: nothing is mirrored. Start over with shadowtable reseed."
       : FENCED.includes(phase) ? "The source may be fenced: " + (cutover && cutover.trouble || "a cutover is under way") + "."
       : status.totals.late_changes > 0 ? "The source was written after the switch: see the quarantine." : "");
 
