@@ -46,6 +46,10 @@ impl Clock for SystemClock {
         self.skew.service_time(wall_now())
     }
 
+    fn latest_service(&self) -> Timestamp {
+        self.skew.latest_service_time(wall_now())
+    }
+
     fn random(&self) -> f64 {
         self.chance.lock().unwrap_or_else(PoisonError::into_inner).f64()
     }

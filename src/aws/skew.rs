@@ -23,15 +23,33 @@ use crate::model::Timestamp;
 /// `D − received ≤ skew < D + 1 s − sent`. The estimate stays where it is unless a reply contradicts it, and then moves
 /// to the nearest bound. It therefore does not jitter by the second that the header hides, stays at zero as long as
 /// the local clock agrees, and over many replies comes within a round trip of the truth.
-#[derive(Debug, Default)]
+///
+/// The bounds of all replies together are kept beside it: how far the service's clock may be ahead at most is what lag
+/// needs, so that it is not told too low. They begin anew when a reply contradicts them, as a clock that was set does.
+#[derive(Debug)]
 pub struct ServiceSkew {
     millis: AtomicI64,
+    at_least: AtomicI64,
+    at_most: AtomicI64,
+}
+
+impl Default for ServiceSkew {
+    fn default() -> Self {
+        Self { millis: AtomicI64::new(0), at_least: AtomicI64::new(i64::MIN), at_most: AtomicI64::new(i64::MAX) }
+    }
 }
 
 impl ServiceSkew {
     /// The estimate, in milliseconds; positive when the service's clock is ahead.
     pub fn millis(&self) -> i64 {
         self.millis.load(Ordering::Relaxed)
+    }
+
+    /// The latest that the service's clock may show when the local wall clock shows `wall`, as far as replies told.
+    pub fn latest_service_time(&self, wall: Timestamp) -> Timestamp {
+        let at_most = self.at_most.load(Ordering::Relaxed);
+        let ahead = if at_most == i64::MAX { self.millis() } else { at_most.max(self.millis()) };
+        Timestamp::from_millis(wall.millis().saturating_add(ahead))
     }
 
     /// What the service's clock shows when the local wall clock shows `wall`.
@@ -47,6 +65,14 @@ impl ServiceSkew {
         if at_least > at_most {
             return;
         }
+        let (low, high) = (self.at_least.load(Ordering::Relaxed), self.at_most.load(Ordering::Relaxed));
+        let (low, high) = match (low.max(at_least), high.min(at_most)) {
+            (low, high) if low > high => (at_least, at_most),
+            bounds => bounds,
+        };
+        // Replies that are noted at the same time may each miss the other's: the bounds are then a little wider.
+        self.at_least.store(low, Ordering::Relaxed);
+        self.at_most.store(high, Ordering::Relaxed);
         let estimate = self.millis();
         let better = estimate.clamp(at_least, at_most);
         if better != estimate {
@@ -132,6 +158,22 @@ mod tests {
             let settled = after_replies(&estimate, skew, 20, 200);
             assert!(settled.iter().all(|millis| (millis - skew).abs() <= 20), "{skew}: {settled:?}");
             assert!(settled.iter().all(|millis| *millis == settled[0]), "{skew}: {settled:?}");
+        }
+    }
+
+    #[test]
+    fn the_latest_time_is_never_before_the_services_own_and_comes_near_it() {
+        for skew in [-90_500, 0, 450, 600_000] {
+            let clock = ServiceSkew::default();
+            let wall = Timestamp::from_seconds(1_800_000_000);
+            for round in 0..200 {
+                after_replies(&clock, skew, 20, 1 + round % 3);
+                let latest = clock.latest_service_time(wall).millis() - wall.millis();
+                assert!(latest >= skew, "{skew}: {latest}");
+            }
+            after_replies(&clock, skew, 20, 200);
+            let latest = clock.latest_service_time(wall).millis() - wall.millis();
+            assert!(latest - skew <= 30, "{skew}: {latest}");
         }
     }
 

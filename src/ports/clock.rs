@@ -13,6 +13,10 @@ pub trait Clock: Send + Sync + 'static {
     fn wall(&self) -> Timestamp;
     /// The service's clock: the wall clock corrected by the replies' `Date` headers.
     fn service(&self) -> Timestamp;
+    /// The latest that the service's clock may show: what is told as an age must not be too low.
+    fn latest_service(&self) -> Timestamp {
+        self.service()
+    }
     /// A number in `[0, 1)` from a seeded source, for jitter.
     fn random(&self) -> f64;
     /// Waits.

@@ -357,7 +357,7 @@ impl<'a, P: Ports> Mirror<'a, P> {
 
 impl<P: Ports> Parts<P> {
     pub(super) fn status(&self, phase: Phase, ports: &P) -> MirrorStatus {
-        let (copy, tail, now) = (self.copier.progress(), self.tail.figures(), ports.clock().service());
+        let (copy, tail, now) = (self.copier.progress(), self.tail.figures(), ports.clock().latest_service());
         let (counts, superseded, quarantine, discarded, quiet) = self.applier.inspect(|core| {
             let (counts, superseded) = core.counts();
             (counts, superseded, core.quarantined(), core.pages_discarded(), core.is_quiet(ports.clock().now()))

@@ -65,13 +65,14 @@ pub(super) fn draw(frame: &mut Frame<'_>, seen: &Seen, trouble: Option<&str>, co
     let alarm = seen.alarm();
     let events = seen.figures().map_or(&[][..], |status| status.events.as_slice());
     let gates = seen.figures().map_or(&[][..], |status| status.gates.as_slice());
+    let closed = gates.iter().filter(|gate| !gate.holds).count();
     let areas = Layout::vertical([
         Constraint::Length(2),
         Constraint::Length(1),
         Constraint::Length(if alarm.is_some() { 2 } else { 0 }),
         Constraint::Length(5),
         Constraint::Length(2),
-        Constraint::Length(height(gates.len().max(9) + 1)),
+        Constraint::Length(height((gates.len() + 2 * closed).max(9) + 1)),
         Constraint::Min(3),
         Constraint::Length(1),
     ])
@@ -91,7 +92,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, seen: &Seen, trouble: Option<&str>, co
     draw_copy(frame, copying, status, &pen);
     let [left, right] = Layout::horizontal([Constraint::Length(46), Constraint::Min(20)]).spacing(2).areas(middle);
     frame.render_widget(work(status), left);
-    frame.render_widget(gates_table(gates, &pen), right);
+    frame.render_widget(gates_text(gates, &pen), right);
     draw_trail(frame, trail, events);
     draw_foot(frame, foot, trouble, &pen);
 }
@@ -224,14 +225,18 @@ fn work(status: &Status) -> Table<'static> {
     Table::new(rows, [Constraint::Length(12), Constraint::Min(10)])
 }
 
-fn gates_table(gates: &[Gate], pen: &Pen) -> Table<'static> {
-    let rows = gates.iter().map(|gate| {
+/// A line each, and below one that does not hold what to do about it.
+fn gates_text(gates: &[Gate], pen: &Pen) -> Paragraph<'static> {
+    let mut lines = vec![Line::styled("gates of a cutover", QUIET)];
+    for gate in gates {
         let (sign, mood) = if gate.holds { ("✓", Mood::Good) } else { ("✗", Mood::Bad) };
-        let said = if gate.holds { gate.figure.clone() } else { format!("{}: {}", gate.figure, gate.remedy) };
-        Row::new([Cell::new(sign).style(pen.style(mood)), Cell::new(gate.name.clone()), Cell::new(said)])
-    });
-    let head = Row::new(["", "gate", ""]).style(QUIET);
-    Table::new(rows, [Constraint::Length(1), Constraint::Length(16), Constraint::Min(10)]).header(head)
+        let figure = format!(" {:<17}{}", gate.name, gate.figure);
+        lines.push(Line::from(vec![Span::styled(sign, pen.style(mood)), Span::raw(figure)]));
+        if !gate.holds {
+            lines.push(Line::styled(format!("  {}", gate.remedy), QUIET));
+        }
+    }
+    Paragraph::new(lines).wrap(Wrap { trim: false })
 }
 
 fn draw_trail(frame: &mut Frame<'_>, area: Rect, events: &[EventLine]) {

@@ -128,7 +128,7 @@ impl<P: Ports> Tail<P> {
 
     /// The figures of this moment.
     pub fn figures(&self) -> TailFigures {
-        let now = self.ports.clock().service();
+        let now = self.ports.clock().latest_service();
         let applier = &self.applier;
         self.board().figures(self.settings.caught_up, self.pin.at, now, |reader| applier.progress(reader))
     }
