@@ -1,8 +1,8 @@
 //! After the switch's intent, when nothing can be mirrored: history was lost, a table was replaced, a permission taken away.
 //!
 //! The application may be writing to the shadow, and the source may be fenced, so ending here would leave nobody to answer
-//! the operator's decision. Late changes are not noticed meanwhile; that is stored as the phase's reason, and said again
-//! and again. Now and then, and after a decision, the mirror is tried anew.
+//! the operator's decision. Late changes are not noticed meanwhile; that is stored as the phase's reason, which
+//! `status`, the page and an alert show. After a decision, and now and then where the reason can be mended, the mirror is tried anew.
 
 use std::time::Duration;
 
@@ -40,6 +40,8 @@ impl<P: Ports> Active<P> {
         let phase = meta.value.phase;
         tracing::error!(%phase, %error, "NOTHING IS MIRRORED: changes at the source are not noticed");
         self.say_unmirrored(meta, error).await?;
+        // What is lost stays lost; what is refused may be mended.
+        let mendable = !matches!(error, EngineError::Lost(_));
         let (began, mut due) = (clock.now(), clock.now());
         let mut switching = JoinSet::new();
         loop {
@@ -68,7 +70,7 @@ impl<P: Ports> Active<P> {
                 Phase::Finished => return Ok(Some(Outcome { quiet: true })),
                 Phase::Unfencing => return Ok(None),
                 Phase::Switched if phase != Phase::Switched => return Ok(None),
-                _ if switching.is_empty() && clock.now().since(began) >= ANEW => return Ok(None),
+                _ if mendable && switching.is_empty() && clock.now().since(began) >= ANEW => return Ok(None),
                 _ => {}
             }
         }

@@ -40,11 +40,11 @@ pub(crate) async fn ask(world: &Arc<World>, verb: CommandVerb) -> Answer {
     command(&ports, "orders", verb).await.unwrap()
 }
 
-/// Asks and is gone before anybody answers.
-pub(crate) async fn leave(world: &Arc<World>, verb: CommandVerb) {
+/// Asks, and is gone after `patience`, or takes it back where nobody holds the lease.
+pub(crate) async fn leave(world: &Arc<World>, verb: CommandVerb, patience: Duration) {
     let ports = FakePorts::new(&world.process());
     let asking = command(&ports, "orders", verb);
-    let _ = tokio::time::timeout(Duration::from_secs(1), asking).await;
+    let _ = tokio::time::timeout(patience, asking).await;
 }
 
 pub(crate) async fn cutover(world: &Arc<World>) -> Answer {

@@ -1,5 +1,6 @@
 //! From the switch's intent on nothing is written to the shadow, and nothing is undone by itself.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use shadowtable::engine::entities::{CommandVerb, Paused};
@@ -9,8 +10,28 @@ use tokio::time::sleep;
 use crate::cutover::{
     LONG, ask, assert_as_before, assert_switched, cutover, leave, live_writes, until_phase, with_command, with_pointer,
 };
-use crate::fakes::{Call, Event, Fate, key_of, version_of};
-use crate::harness::{Kind, simulate, start, until};
+use crate::fakes::{Call, Event, Fate, World, key_of, version_of};
+use crate::harness::{Kind, Running, simulate, start, until};
+
+/// A migration whose switch is intended, and whose program meets this fate.
+async fn switching(world: &Arc<World>, fate: Fate) -> Running {
+    let mut running = start(world, &with_command(world));
+    running.caught_up().await;
+    world.script(move |_, call| match call {
+        Call::Program("switch") => fate,
+        _ => Fate::answered(),
+    });
+    assert!(cutover(world).await.done);
+    until_phase(world, "switching").await;
+    running
+}
+
+async fn until_asked(world: &World) {
+    until(world, "an operator is asked", |state| {
+        state.phase() == "switching" && !state.entry("META").unwrap().body["cutover"]["trouble"].is_null()
+    })
+    .await;
+}
 
 #[test]
 fn nothing_is_left_to_be_written_when_the_switch_is_intended() {
@@ -76,17 +97,8 @@ fn a_switch_that_half_succeeds_and_hangs_leads_to_no_two_open_tables() {
     simulate(async {
         for (fate, moved) in [(Fate::reply_lost(), true), (Fate::lost(), false)] {
             let world = Kind::SameKey.world(8);
-            let mut running = start(&world, &with_command(&world));
-            running.caught_up().await;
-            world.script(move |_, call| match call {
-                Call::Program("switch") => fate,
-                _ => Fate::answered(),
-            });
-            assert!(cutover(&world).await.done);
-            until(&world, "an operator is asked", |state| {
-                state.phase() == "switching" && !state.entry("META").unwrap().body["cutover"]["trouble"].is_null()
-            })
-            .await;
+            let mut running = switching(&world, fate).await;
+            until_asked(&world).await;
             sleep(LONG).await;
             assert!(running.is_running(), "it waits for a decision");
             {
@@ -115,17 +127,8 @@ fn a_restart_in_the_middle_of_a_switch_applies_nothing_and_forgets_nothing() {
     simulate(async {
         let world = Kind::SameKey.world(16);
         let before = world.put("a", &[]);
-        let mut running = start(&world, &with_command(&world));
-        running.caught_up().await;
-        world.script(|_, call| match call {
-            Call::Program("switch") => Fate::throttled(),
-            _ => Fate::answered(),
-        });
-        assert!(cutover(&world).await.done);
-        until(&world, "an operator is asked", |state| {
-            state.phase() == "switching" && !state.entry("META").unwrap().body["cutover"]["trouble"].is_null()
-        })
-        .await;
+        let running = switching(&world, Fate::throttled()).await;
+        until_asked(&world).await;
         running.crash().await;
         // What was seen to fail is not tried again by itself, even if it would succeed.
         world.no_more_faults();
@@ -151,13 +154,7 @@ fn a_restart_in_the_middle_of_a_switch_applies_nothing_and_forgets_nothing() {
 fn a_switch_that_is_tried_again_goes_on() {
     simulate(async {
         let world = Kind::SameKey.world(9);
-        let mut running = start(&world, &with_command(&world));
-        running.caught_up().await;
-        world.script(|_, call| match call {
-            Call::Program("switch") => Fate::throttled(),
-            _ => Fate::answered(),
-        });
-        assert!(cutover(&world).await.done);
+        let mut running = switching(&world, Fate::throttled()).await;
         sleep(LONG).await;
         assert_eq!(world.state().phase(), "switching");
         world.script(|_, call| match call {
@@ -178,14 +175,7 @@ fn what_arrived_during_a_switch_that_was_given_up_is_applied() {
     simulate(async {
         let world = Kind::SameKey.world(10);
         let before = world.put("a", &[]);
-        let mut running = start(&world, &with_command(&world));
-        running.caught_up().await;
-        world.script(|_, call| match call {
-            Call::Program("switch") => Fate::throttled(),
-            _ => Fate::answered(),
-        });
-        assert!(cutover(&world).await.done);
-        until_phase(&world, "switching").await;
+        let mut running = switching(&world, Fate::throttled()).await;
         sleep(Duration::from_secs(10)).await;
         // Somebody whom the fence does not hold.
         world.put("a", &[]);
@@ -237,24 +227,18 @@ fn an_operator_decides_though_nothing_can_be_mirrored_any_more() {
     simulate(async {
         for decision in [CommandVerb::DeclareSwitched, CommandVerb::SwitchAgain] {
             let world = Kind::SameKey.world(9);
-            let mut running = start(&world, &with_command(&world));
-            running.caught_up().await;
-            world.script(move |_, call| match call {
-                Call::Program("switch") => Fate::lost(),
-                _ => Fate::answered(),
-            });
-            assert!(cutover(&world).await.done);
-            until(&world, "an operator is asked", |state| {
-                state.phase() == "switching" && !state.entry("META").unwrap().body["cutover"]["trouble"].is_null()
-            })
-            .await;
+            let running = switching(&world, Fate::lost()).await;
+            until_asked(&world).await;
             running.crash().await;
             world.no_more_faults();
             // Longer than the stream keeps its records.
             sleep(Duration::from_hours(25)).await;
-            running = start(&world, &with_command(&world));
-            sleep(Duration::from_mins(2)).await;
+            let mut running = start(&world, &with_command(&world));
+            sleep(Duration::from_mins(20)).await;
             assert!(running.is_running(), "it waits for a decision");
+            let said =
+                world.state().entries_at("EVENT#").filter(|entry| entry.body.to_string().contains("mirrored")).count();
+            assert_eq!(said, 1, "the trail says it once");
             let status = running.status().unwrap();
             assert!(status.reason.unwrap().contains("nothing is mirrored"));
             assert!(!ask(&world, CommandVerb::Finish).await.done, "it is not switched yet");
@@ -276,14 +260,7 @@ fn an_operator_decides_though_nothing_can_be_mirrored_any_more() {
 fn a_switch_that_is_given_up_without_a_mirror_opens_the_source_and_needs_a_reseed() {
     simulate(async {
         let world = Kind::SameKey.world(10);
-        let mut running = start(&world, &with_command(&world));
-        running.caught_up().await;
-        world.script(move |_, call| match call {
-            Call::Program("switch") => Fate::lost(),
-            _ => Fate::answered(),
-        });
-        assert!(cutover(&world).await.done);
-        until_phase(&world, "switching").await;
+        let running = switching(&world, Fate::lost()).await;
         running.crash().await;
         world.no_more_faults();
         sleep(Duration::from_hours(25)).await;
@@ -302,14 +279,7 @@ fn a_switch_that_is_given_up_without_a_mirror_opens_the_source_and_needs_a_resee
 fn no_decision_is_taken_while_a_retried_switch_is_under_way() {
     simulate(async {
         let world = Kind::SameKey.world(11);
-        let mut running = start(&world, &with_command(&world));
-        running.caught_up().await;
-        world.script(move |_, call| match call {
-            Call::Program("switch") => Fate::hangs(Duration::from_secs(30)),
-            _ => Fate::answered(),
-        });
-        assert!(cutover(&world).await.done);
-        until_phase(&world, "switching").await;
+        let running = switching(&world, Fate::hangs(Duration::from_secs(30))).await;
         running.crash().await;
         sleep(Duration::from_hours(25)).await;
         let mut running = start(&world, &with_command(&world));
@@ -336,7 +306,7 @@ fn a_command_that_nobody_was_there_to_do_is_not_done_much_later() {
         running.caught_up().await;
         // Its lease has not run out yet, so that the command is left where it is.
         running.crash().await;
-        leave(&world, CommandVerb::Pause { paused: Paused::All }).await;
+        leave(&world, CommandVerb::Pause { paused: Paused::All }, Duration::from_secs(1)).await;
         sleep(Duration::from_mins(10)).await;
         let mut running = start(&world, &with_command(&world));
         running.caught_up().await;
@@ -349,5 +319,45 @@ fn a_command_that_nobody_was_there_to_do_is_not_done_much_later() {
             assert_eq!(answers, [false], "it is answered, and refused");
         }
         assert!(running.is_running());
+    });
+}
+
+/// Until `switched` is stored the switch may still be given up, so no checkpoint passes a late change before.
+#[test]
+fn no_checkpoint_passes_a_late_change_while_the_switched_phase_cannot_be_stored() {
+    simulate(async {
+        let world = Kind::SameKey.world(13);
+        let running = switching(&world, Fate::lost()).await;
+        until_asked(&world).await;
+        world.script(|_, call| match call {
+            Call::StatePut(entry) if entry.body["phase"] == "switched" => Fate::throttled(),
+            _ => Fate::answered(),
+        });
+        let positions = || -> Vec<String> {
+            world.state().entries_at("SHARD#").map(|entry| entry.body["position"].to_string()).collect()
+        };
+        let before = positions();
+        let asking = leave(&world, CommandVerb::DeclareSwitched, LONG);
+        let meanwhile = async {
+            sleep(Duration::from_secs(2)).await;
+            world.put("late", &[]);
+            sleep(Duration::from_secs(20)).await;
+            running.crash().await;
+        };
+        tokio::join!(asking, meanwhile);
+        world.no_more_faults();
+        {
+            let state = world.state();
+            let commands = state.entries_at("COMMAND#").count();
+            assert_eq!((state.phase().as_str(), commands), ("switching", 0), "it was taken back");
+            assert_eq!(state.entries_at("QUARANTINE#").count(), 1, "the change arrived");
+        }
+        assert_eq!(positions(), before);
+        let mut running = start(&world, &with_command(&world));
+        sleep(Duration::from_mins(1)).await;
+        assert!(ask(&world, CommandVerb::GiveUp { vouched: true }).await.done);
+        until_phase(&world, "tailing").await;
+        running.caught_up().await;
+        assert_as_before(&world);
     });
 }
