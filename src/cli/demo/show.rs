@@ -66,7 +66,7 @@ async fn play(settings: &DemoSettings, args: &DemoArgs) -> Result<Report, Engine
     ));
     let mut writers = application.start(args.items, &ports);
     let pipeline = Pipeline::start(Arc::clone(&ports), settings).await?;
-    display.say(&format!("metrics, health and status: http://{}/metrics /healthz /status", pipeline.admin()));
+    display.say(&format!("watch it at http://{}/ (there are /metrics, /healthz and /status, too)", pipeline.admin()));
     let mut watched = Watched { pipeline, display, clock, longest_lag: 0.0, copied_at: None };
     let is_mirroring = |status: &Status, _| matches!(status.phase, Some(Phase::Copying | Phase::Tailing));
     watched.until(&mut writers, is_mirroring).await?;
