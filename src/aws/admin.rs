@@ -5,10 +5,10 @@ use aws_sdk_dynamodb::types::{
 };
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use super::Connection;
 use super::errors::{is_not_offered, odd_reply, port_error};
 use super::layout::{TableRequest, describe};
-use crate::model::{TableDescription, TableLayout, ViewType};
+use super::{Connection, aspects};
+use crate::model::{Aspect, TableDescription, TableLayout, ViewType};
 use crate::ports::{CreateOptions, Fault, PortError, TableAdmin};
 
 /// One table, seen as a whole.
@@ -81,6 +81,10 @@ impl TableAdmin for AwsTableAdmin {
         };
         let table = reply.ok_or_else(|| odd_reply(OPERATION, &self.table, &"the reply describes no table"))?;
         describe(table).map(Some).map_err(|reason| odd_reply(OPERATION, &self.table, &reason))
+    }
+
+    async fn aspect(&self, arn: &str, aspect: Aspect) -> Result<Option<String>, PortError> {
+        aspects::aspect(&self.client, &self.table, arn, aspect).await
     }
 
     async fn create(&self, layout: &TableLayout, options: &CreateOptions) -> Result<(), PortError> {

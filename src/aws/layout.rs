@@ -6,15 +6,15 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, GlobalSecondaryIndexDescription,
     IndexStatus as WireIndexStatus, KeySchemaElement, KeyType as KeyRole, LocalSecondaryIndex,
     LocalSecondaryIndexDescription, Projection as WireProjection, ProjectionType, ProvisionedThroughput,
-    ProvisionedThroughputDescription, ScalarAttributeType, StreamViewType, TableDescription as WireTable,
-    TableStatus as WireStatus,
+    ProvisionedThroughputDescription, ScalarAttributeType, SseDescription, SseStatus, StreamViewType, TableClass,
+    TableDescription as WireTable, TableStatus as WireStatus,
 };
 
 use aws_smithy_types::DateTime;
 
 use crate::model::{
     Billing, IndexLayout, IndexStatus, KeyType, Projection, StreamDescription, TableDescription, TableLayout,
-    TableStatus, Throughput, ViewType,
+    TableSettings, TableStatus, Throughput, ViewType,
 };
 
 /// Key attributes with their types.
@@ -34,9 +34,13 @@ pub(super) fn describe(table: WireTable) -> Result<TableDescription, String> {
     };
     let mut global_indexes = BTreeMap::new();
     let mut index_status = BTreeMap::new();
+    let mut warm_indexes = BTreeMap::new();
     for index in table.global_secondary_indexes.unwrap_or_default() {
+        let warm = index.warm_throughput.as_ref();
+        let warm = warm.and_then(|warm| units(warm.read_units_per_second, warm.write_units_per_second));
         let (name, layout, status) = global_index(index, &types, on_demand)?;
         global_indexes.insert(name.clone(), layout);
+        warm_indexes.extend(warm.map(|warm| (name.clone(), warm)));
         index_status.insert(name, status);
     }
     let mut local_indexes = BTreeMap::new();
@@ -51,6 +55,8 @@ pub(super) fn describe(table: WireTable) -> Result<TableDescription, String> {
         }),
         None => None,
     };
+    let (warm, class) =
+        (table.warm_throughput.as_ref(), table.table_class_summary.and_then(|summary| summary.table_class));
     Ok(TableDescription {
         table_id: table_id(table.table_id, table.creation_date_time.as_ref()).ok_or("it has no id and no date")?,
         arn: table.table_arn.ok_or("it has no ARN")?,
@@ -66,7 +72,26 @@ pub(super) fn describe(table: WireTable) -> Result<TableDescription, String> {
         stream,
         item_count: table.item_count.and_then(|count| u64::try_from(count).ok()).unwrap_or(0),
         size_bytes: table.table_size_bytes.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0),
+        settings: TableSettings {
+            deletion_protection: table.deletion_protection_enabled.unwrap_or(false),
+            encryption: encryption(table.sse_description.as_ref()),
+            class: class.map_or_else(|| TableClass::Standard.to_string(), |class| class.to_string()),
+            warm: warm.and_then(|warm| units(warm.read_units_per_second, warm.write_units_per_second)),
+            warm_indexes,
+        },
     })
+}
+
+/// An own key is told apart by its ARN; without a word of the service the key is the service's own.
+fn encryption(described: Option<&SseDescription>) -> String {
+    let described = described.filter(|described| described.status != Some(SseStatus::Disabled));
+    let Some(kind) = described.and_then(|described| described.sse_type.as_ref()) else {
+        return "by the service's key".to_owned();
+    };
+    match described.and_then(|described| described.kms_master_key_arn.as_ref()) {
+        Some(arn) => format!("{kind} {arn}"),
+        None => kind.to_string(),
+    }
 }
 
 /// What tells a table apart from its namesakes. DynamoDB Local gives no id; when it was created does as well, being set
@@ -143,7 +168,11 @@ fn projection(wire: Option<WireProjection>, index: &str) -> Result<Projection, S
 
 fn throughput(wire: Option<&ProvisionedThroughputDescription>) -> Option<Throughput> {
     let wire = wire?;
-    Some(Throughput { read_units: wire.read_capacity_units?, write_units: wire.write_capacity_units? })
+    units(wire.read_capacity_units, wire.write_capacity_units)
+}
+
+fn units(read: Option<i64>, write: Option<i64>) -> Option<Throughput> {
+    Some(Throughput { read_units: read?, write_units: write? })
 }
 
 fn table_status(wire: Option<&WireStatus>) -> TableStatus {
@@ -267,6 +296,8 @@ fn wire_throughput(units: Throughput) -> Result<ProvisionedThroughput, String> {
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_dynamodb::types::{SseType, TableClassSummary, TableWarmThroughputDescription};
+
     use super::*;
 
     fn key(name: &str, kind: KeyType) -> (String, KeyType) {
@@ -343,6 +374,31 @@ mod tests {
     fn a_disabled_stream_is_none_even_when_it_has_an_arn() {
         let table = reply().provisioned_throughput(provisioned()).latest_stream_arn("arn:old").build();
         assert_eq!(describe(table).unwrap().stream, None);
+    }
+
+    #[test]
+    fn what_surrounds_a_table_is_told_where_the_service_tells_it() {
+        let bare = describe(reply().provisioned_throughput(provisioned()).build()).unwrap().settings;
+        let plain =
+            TableSettings { encryption: "by the service's key".into(), class: "STANDARD".into(), ..bare.clone() };
+        assert_eq!((&bare, bare.warm, bare.deletion_protection), (&plain, None, false));
+        let warm = TableWarmThroughputDescription::builder().read_units_per_second(7).write_units_per_second(8).build();
+        let key =
+            SseDescription::builder().status(SseStatus::Enabled).sse_type(SseType::Kms).kms_master_key_arn("arn:key");
+        let table = reply()
+            .provisioned_throughput(provisioned())
+            .deletion_protection_enabled(true)
+            .sse_description(key.build())
+            .table_class_summary(TableClassSummary::builder().table_class(TableClass::StandardInfrequentAccess).build())
+            .warm_throughput(warm);
+        let expected = TableSettings {
+            deletion_protection: true,
+            encryption: "KMS arn:key".into(),
+            class: "STANDARD_INFREQUENT_ACCESS".into(),
+            warm: Some(Throughput { read_units: 7, write_units: 8 }),
+            warm_indexes: BTreeMap::new(),
+        };
+        assert_eq!(describe(table.build()).unwrap().settings, expected);
     }
 
     #[test]

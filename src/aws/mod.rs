@@ -26,6 +26,7 @@
 mod admin;
 #[cfg(feature = "embedded")]
 mod application;
+mod aspects;
 mod body;
 #[cfg(test)]
 mod canned;

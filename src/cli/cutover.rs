@@ -16,6 +16,7 @@ use crate::config::CommandSettings;
 use crate::engine::EngineError;
 use crate::engine::entities::{Answer, CommandVerb, EventRecord};
 use crate::ports::{Clock, Ports};
+use crate::protocol::checklist::{Point, Verdict};
 use crate::protocol::cutover::Gate;
 use crate::protocol::phase::Phase;
 use crate::runtime::operator::{self, Overview, command};
@@ -61,6 +62,8 @@ async fn drive(ports: &AwsPorts, id: &str, args: &CutoverArgs) -> Result<ExitCod
         ports.clock().sleep(WAIT_POLL).await;
     };
     show(&answer);
+    let look = command(ports, id, CommandVerb::Checklist).await?;
+    show_checklist(&look);
     if !answer.done || args.dry_run {
         return Ok(ExitCode::from(if answer.done { DONE } else { PARTIAL }));
     }
@@ -132,6 +135,27 @@ fn show(answer: &Answer) {
         // A closed pipe is no reason to stop.
         let _ = data(&table(["GATE", "", "FIGURE", "REMEDY"], answer.gates.iter().map(row)));
     }
+    talk(&answer.message);
+}
+
+/// One line for each point, and one more for what to do.
+fn show_checklist(answer: &Answer) {
+    let line = |point: &Point| {
+        let verdict = match point.verdict {
+            Verdict::Alike => "alike",
+            Verdict::Look => "LOOK",
+            Verdict::Unknown => "not known",
+        };
+        let figure = if point.source == point.shadow {
+            point.source.clone()
+        } else {
+            format!("source: {}; shadow: {}", point.source, point.shadow)
+        };
+        let remedy = if point.remedy.is_empty() { String::new() } else { format!("\n  {}", point.remedy) };
+        format!("{verdict:<10}{}: {figure}{remedy}\n", point.name)
+    };
+    // A closed pipe is no reason to stop.
+    let _ = data(&answer.checklist.iter().map(line).collect::<String>());
     talk(&answer.message);
 }
 

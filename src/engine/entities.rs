@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::model::{TableDescription, Timestamp};
+use crate::protocol::checklist::Point;
 use crate::protocol::cutover::Gate;
 use crate::protocol::lineage::ShardRecord;
 use crate::protocol::phase::Phase;
@@ -230,6 +231,8 @@ pub enum CommandVerb {
         /// The operator vouches that writes to the source are stopped.
         fenced: bool,
     },
+    /// Compare what surrounds source and shadow.
+    Checklist,
     /// Try the switch again.
     SwitchAgain,
     /// The operator vouches that the application uses the shadow.
@@ -254,6 +257,9 @@ pub enum CommandVerb {
         /// Their ids; all when empty.
         ids: Vec<String>,
     },
+    /// What a later version of the program knows.
+    #[serde(other)]
+    Unknown,
 }
 
 /// The active process's answer.
@@ -266,12 +272,15 @@ pub struct Answer {
     /// The gates of a cutover, where they were asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gates: Vec<Gate>,
+    /// The points of the checklist, where they were asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checklist: Vec<Point>,
 }
 
 impl Answer {
-    /// An answer without gates.
+    /// An answer without gates and checklist.
     pub fn new(done: bool, message: impl Into<String>) -> Self {
-        Self { done, message: message.into(), gates: Vec::new() }
+        Self { done, message: message.into(), gates: Vec::new(), checklist: Vec::new() }
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{KeyAttribute, KeySchema, KeyType};
+use super::{KeyAttribute, KeySchema, KeyType, TableSettings};
 
 /// The layout of a table: everything about it that a rebuild can change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -90,6 +90,8 @@ pub struct TableDescription {
     pub item_count: u64,
     /// Bytes, as counted by the service about every six hours.
     pub size_bytes: u64,
+    /// What surrounds the layout.
+    pub settings: TableSettings,
 }
 
 /// The life of a table.

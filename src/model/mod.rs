@@ -12,6 +12,7 @@ mod key_json;
 mod layout;
 mod position;
 mod stream;
+mod surroundings;
 mod time;
 mod write;
 
@@ -29,5 +30,6 @@ pub use layout::{
 };
 pub use position::{Position, PositionError};
 pub use stream::{ListedShard, StartAt};
+pub use surroundings::{Aspect, TableSettings};
 pub use time::{Moment, Timestamp};
 pub use write::Write;

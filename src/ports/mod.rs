@@ -17,7 +17,7 @@ pub use clock::Clock;
 pub use error::{Fault, PortError, Reaction};
 pub use state::{Entry, Guard, StateKey, StateStore};
 
-use crate::model::{Change, Item, Key, TableDescription, TableLayout, Timestamp, ViewType};
+use crate::model::{Aspect, Change, Item, Key, TableDescription, TableLayout, Timestamp, ViewType};
 pub use crate::model::{ListedShard, Moment, StartAt, Write};
 
 /// All ports of one migration: the single seam through which clients enter.
@@ -187,6 +187,8 @@ pub trait TableAdmin: Send + Sync + 'static {
     fn name(&self) -> &str;
     /// The table as it is, or `None` when there is none. Eventually consistent.
     fn describe(&self) -> impl Future<Output = Result<Option<TableDescription>, PortError>> + Send;
+    /// What surrounds the table with this ARN: the value, if it is set.
+    fn aspect(&self, arn: &str, aspect: Aspect) -> impl Future<Output = Result<Option<String>, PortError>> + Send;
     /// Asks for the table to be created; it is not usable yet when this returns.
     fn create(
         &self,

@@ -74,6 +74,19 @@ impl fmt::Display for Step {
     }
 }
 
+/// What the pointer that the application reads was seen to name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pointer {
+    /// The switch moves none.
+    Unused,
+    /// This table.
+    Names(String),
+    /// It is not there.
+    Missing,
+    /// It could not be read, for this reason.
+    Unknown(String),
+}
+
 /// What the gates look at.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Figures {
@@ -93,6 +106,10 @@ pub struct Figures {
     pub quarantined: usize,
     /// The shadow and its indexes that are not active, with their state.
     pub inactive: Vec<String>,
+    /// The source's name.
+    pub source: String,
+    /// What the application is pointed at.
+    pub pointer: Pointer,
     /// What the configuration lacks for a cutover.
     pub missing: Vec<&'static str>,
 }
@@ -137,6 +154,21 @@ pub fn gates(figures: &Figures, limits: &Limits) -> Vec<Gate> {
             figures.missing.is_empty(),
             if figures.missing.is_empty() { "yes".into() } else { format!("no {}", figures.missing.join(", no ")) },
             "add what is missing to the configuration of the active process, and restart it",
+        ),
+        gate(
+            "pointer",
+            match &figures.pointer {
+                Pointer::Unused => true,
+                Pointer::Names(named) => *named == figures.source,
+                Pointer::Missing | Pointer::Unknown(_) => false,
+            },
+            match &figures.pointer {
+                Pointer::Unused => "the switch moves none".into(),
+                Pointer::Names(named) => format!("names {named}"),
+                Pointer::Missing => "there is none".into(),
+                Pointer::Unknown(reason) => format!("not known: {reason}"),
+            },
+            "let it name the source, where the application is now, and let the active process read it",
         ),
         gate(
             "not postponed",
@@ -206,6 +238,8 @@ mod tests {
             headroom: Some(Duration::from_hours(12)),
             quarantined: 0,
             inactive: Vec::new(),
+            source: "orders".into(),
+            pointer: Pointer::Names("orders".into()),
             missing: Vec::new(),
         }
     }
@@ -217,6 +251,7 @@ mod tests {
     #[test]
     fn all_hold_at_their_limits() {
         assert!(closed(&ready()).is_empty());
+        assert!(closed(&Figures { pointer: Pointer::Unused, ..ready() }).is_empty());
     }
 
     #[test]
@@ -225,6 +260,9 @@ mod tests {
         let short = |span: Duration| span.saturating_sub(Duration::from_millis(1));
         for (figures, gate) in [
             (Figures { missing: vec!["[switch]"], ..ready() }, "configured"),
+            (Figures { pointer: Pointer::Names("orders-new".into()), ..ready() }, "pointer"),
+            (Figures { pointer: Pointer::Missing, ..ready() }, "pointer"),
+            (Figures { pointer: Pointer::Unknown("denied".into()), ..ready() }, "pointer"),
             (Figures { postponed: true, ..ready() }, "not postponed"),
             (Figures { paused: true, ..ready() }, "not paused"),
             (Figures { segments_left: 1, ..ready() }, "copy complete"),

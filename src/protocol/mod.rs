@@ -14,6 +14,7 @@
 //! Invariant 6 is the lease's (`engine::lease`).
 
 pub mod budget;
+pub mod checklist;
 pub mod cutover;
 pub mod invariant;
 pub mod lag;

@@ -10,7 +10,7 @@ use super::history::Chronicle;
 use super::mirror::Mirror;
 use super::monitor::Snapshot;
 use super::status::{EventLine, LeaseStatus, MirrorStatus, status};
-use super::watch::not_active;
+use super::watch::Outside;
 use super::{Job, Monitor};
 use crate::engine::EngineError;
 use crate::engine::apply::recent::Recent;
@@ -341,7 +341,8 @@ impl<P: Ports> Active<P> {
             recorded => provision_shadow(&*self.ports, &self.job.target, recorded.as_ref()).await?,
         };
         self.outlast_landing().await;
-        Mirror::start(self, meta, pin, live, (source.table.item_count, not_active(&shadow))).await?.run().await
+        let outside = Outside::look(&*self.ports, &shadow, self.job.engine.cutover.switch.as_ref()).await;
+        Mirror::start(self, meta, pin, live, (source.table.item_count, outside)).await?.run().await
     }
 
     /// The source, if it is still the one that was recorded.

@@ -5,9 +5,11 @@ use std::time::Duration;
 use super::active::Active;
 use crate::engine::EngineError;
 use crate::engine::apply::Applier;
+use crate::engine::cutover::compare_surroundings;
 use crate::engine::entities::{Answer, CommandRecord, CommandVerb, Meta, Paused, QuarantineRecord};
 use crate::engine::store::{COMMAND, QUARANTINE, Stored};
 use crate::ports::{Clock, Ports};
+use crate::protocol::checklist::{Point, Verdict};
 use crate::protocol::phase::Event;
 
 /// Whether the process goes on.
@@ -94,6 +96,11 @@ pub(super) async fn execute<P: Ports>(
             let done = wanted > 0 || ids.is_empty();
             Ok((Done::GoesOn, Answer::new(done, format!("{wanted} items are read again from the source"))))
         }
+        CommandVerb::Checklist => Ok((Done::GoesOn, compare(&*active.ports).await)),
+        CommandVerb::Unknown => {
+            let message = "the active process is of a version that does not know this command; update it";
+            Ok((Done::GoesOn, Answer::new(false, message)))
+        }
         CommandVerb::Cutover { .. }
         | CommandVerb::SwitchAgain
         | CommandVerb::DeclareSwitched
@@ -102,4 +109,20 @@ pub(super) async fn execute<P: Ports>(
         | CommandVerb::Postpone { .. }
         | CommandVerb::Finish => Ok((Done::GoesOn, Answer::new(false, "not while nothing is mirrored"))),
     }
+}
+
+/// The checklist. That it cannot be made is no reason to end.
+async fn compare<P: Ports>(ports: &P) -> Answer {
+    let checklist = match compare_surroundings(ports).await {
+        Ok(checklist) => checklist,
+        Err(error) => return Answer::new(false, format!("the checklist cannot be made: {error}")),
+    };
+    let count = |verdict: Verdict| checklist.iter().filter(|point: &&Point| point.verdict == verdict).count();
+    let message = match (count(Verdict::Look), count(Verdict::Unknown)) {
+        (0, 0) => "source and shadow are alike in all that could be looked at".to_owned(),
+        (look, unknown) => {
+            format!("{look} points differ, {unknown} are not known: none of them keeps a cutover from beginning")
+        }
+    };
+    Answer { checklist, ..Answer::new(true, message) }
 }

@@ -13,10 +13,10 @@ use super::commands::{Done, pending};
 use super::mirror::Mirror;
 use super::status::MirrorStatus;
 use super::unique_name;
-use super::watch::not_active;
+use super::watch::{Outside, not_active};
 use crate::engine::EngineError;
 use crate::engine::apply::core::Intake;
-use crate::engine::cutover::{Occasion, Steps, Subject, run_hook, unfence};
+use crate::engine::cutover::{Occasion, Steps, Subject, pointer, run_hook, unfence};
 use crate::engine::entities::{Answer, CommandRecord, CommandVerb, CutoverRecord, Meta, Paused};
 use crate::engine::store::Stored;
 use crate::engine::{CutoverSettings, Fence, Switch};
@@ -51,8 +51,8 @@ fn clear_trouble(meta: &mut Meta) {
 }
 
 impl MirrorStatus {
-    /// The gates of a cutover, where `inactive` is not active in the shadow.
-    pub(super) fn gates(&self, meta: &Meta, settings: &CutoverSettings, inactive: Vec<String>) -> Vec<Gate> {
+    /// The gates of a cutover.
+    pub(super) fn gates(&self, meta: &Meta, settings: &CutoverSettings, outside: Outside) -> Vec<Gate> {
         let missing = [("cutover.fence", settings.fence.is_none()), ("cutover.switch", settings.switch.is_none())];
         let span = |seconds: Option<f64>| seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
         let figures = Figures {
@@ -63,7 +63,9 @@ impl MirrorStatus {
             lag: span(self.lag_seconds),
             headroom: span(self.headroom_seconds),
             quarantined: self.quarantine,
-            inactive,
+            inactive: outside.inactive,
+            source: meta.source_table.clone(),
+            pointer: outside.pointer,
             missing: missing.into_iter().filter_map(|(key, missing)| missing.then_some(key)).collect(),
         };
         gates(&figures, &settings.limits())
@@ -345,7 +347,8 @@ impl<P: Ports> Mirror<'_, P> {
             Ok(Some(table)) => not_active(&table),
             Err(error) => vec![format!("not known: {error}")],
         };
-        Ok(status.gates(meta, settings, inactive))
+        let pointer = pointer(&*active.ports, settings.switch.as_ref()).await;
+        Ok(status.gates(meta, settings, Outside { inactive, pointer }))
     }
 
     /// Does what an operator asks about a cutover; `None` for any other verb.
@@ -405,7 +408,11 @@ impl<P: Ports> Mirror<'_, P> {
             CommandVerb::Pause { .. } | CommandVerb::Abort if phase.may_be_fenced() => {
                 refused("not while the source may be fenced; `shadowtable unfence` gives the cutover up")
             }
-            CommandVerb::Pause { .. } | CommandVerb::Abort | CommandVerb::Retry { .. } => return Ok(None),
+            CommandVerb::Pause { .. }
+            | CommandVerb::Abort
+            | CommandVerb::Checklist
+            | CommandVerb::Retry { .. }
+            | CommandVerb::Unknown => return Ok(None),
         };
         Ok(Some((Done::GoesOn, answer)))
     }
@@ -439,7 +446,7 @@ impl<P: Ports> Mirror<'_, P> {
                 .await?;
             (true, format!("cutover {id} begins"))
         };
-        Ok(Answer { done, message, gates })
+        Ok(Answer { gates, ..Answer::new(done, message) })
     }
 
     async fn unfence_by_hand(&self) -> Result<Answer, EngineError> {

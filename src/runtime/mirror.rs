@@ -12,7 +12,7 @@ use super::active::{Active, Outcome};
 use super::commands::{Done, execute, pending};
 use super::cutover::StepEnd;
 use super::status::{ApplyStatus, CopyStatus, MirrorStatus, TailStatus};
-use super::watch::watch_tables;
+use super::watch::{Outside, watch_tables};
 use crate::engine::EngineError;
 use crate::engine::apply::core::Intake;
 use crate::engine::apply::mapping::Mapping;
@@ -54,8 +54,8 @@ pub(super) struct Parts<P> {
     copier: Arc<Copier<P>>,
     pub(super) tail: Arc<Tail<P>>,
     items_expected: u64,
-    /// What of the shadow was not active at the last look.
-    inactive: Arc<Mutex<Vec<String>>>,
+    /// What was seen at the last look.
+    outside: Arc<Mutex<Outside>>,
 }
 
 impl<P> Clone for Parts<P> {
@@ -65,7 +65,7 @@ impl<P> Clone for Parts<P> {
             copier: Arc::clone(&self.copier),
             tail: Arc::clone(&self.tail),
             items_expected: self.items_expected,
-            inactive: Arc::clone(&self.inactive),
+            outside: Arc::clone(&self.outside),
         }
     }
 }
@@ -83,7 +83,7 @@ impl<'a, P: Ports> Mirror<'a, P> {
         meta: &'a mut Stored<Meta>,
         pin: Pin,
         live: HashMap<String, RecordsPage>,
-        (items_expected, inactive): (u64, Vec<String>),
+        (items_expected, outside): (u64, Outside),
     ) -> Result<Self, EngineError> {
         let (ports, store, meters, job) = (&active.ports, &active.store, &active.meters, &active.job);
         let mapping = Mapping::new(job.transform.clone(), job.source_key.clone());
@@ -134,7 +134,7 @@ impl<'a, P: Ports> Mirror<'a, P> {
             meta,
             shown,
             pin,
-            parts: Parts { applier, copier, tail, items_expected, inactive: Arc::new(Mutex::new(inactive)) },
+            parts: Parts { applier, copier, tail, items_expected, outside: Arc::new(Mutex::new(outside)) },
             paused,
             late_told: 0,
         })
@@ -209,11 +209,13 @@ impl<'a, P: Ports> Mirror<'a, P> {
         }
         let (ports, meta, pin) = (Arc::clone(&self.active.ports), self.meta.value.clone(), self.pin.clone());
         let (interval, stop) = (WATCH.min(self.active.job.engine.tail.discover), readers.clone());
-        let inactive = Arc::clone(&self.parts.inactive);
+        let (outside, switch) = (Arc::clone(&self.parts.outside), self.active.job.engine.cutover.switch.clone());
         tasks.spawn(async move {
             tokio::select! {
                 () = stop.cancelled() => Ok(Ended::Stopped),
-                watched = watch_tables(&*ports, &meta, &pin, interval, &inactive) => watched.map(|()| Ended::Stopped),
+                watched = watch_tables(&*ports, &meta, &pin, (interval, switch.as_ref()), &outside) => {
+                    watched.map(|()| Ended::Stopped)
+                }
             }
         });
     }
@@ -345,8 +347,8 @@ impl<'a, P: Ports> Mirror<'a, P> {
         self.active.show_by(move || {
             let meta = shown.lock().unwrap_or_else(PoisonError::into_inner).clone();
             let mirror = working.status(meta.phase, &*ports);
-            let inactive = working.inactive.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            let mut gates = mirror.gates(&meta, &settings, inactive);
+            let outside = working.outside.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let mut gates = mirror.gates(&meta, &settings, outside);
             for gate in gates.iter_mut().filter(|gate| gate.holds) {
                 gate.remedy.clear();
             }

@@ -3,27 +3,43 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::engine::EngineError;
+use crate::engine::cutover::pointer;
 use crate::engine::entities::{Meta, Pin, TableIdentity};
+use crate::engine::{EngineError, Switch};
 use crate::model::{IndexStatus, TableDescription, TableStatus};
 use crate::ports::{Clock, Ports, Reaction, TableAdmin};
+use crate::protocol::cutover::Pointer;
 
 /// `DescribeTable` is eventually consistent: so many answers in a row must agree that something is wrong.
 const AGREEMENT: u32 = 3;
 
-/// Looks at source and shadow every `interval` until something is definitely wrong with them. Notes what of the shadow is
-/// not active.
+/// What gates look at and is not the migration's own.
+#[derive(Clone, Debug)]
+pub(super) struct Outside {
+    /// What of the shadow is not active.
+    pub(super) inactive: Vec<String>,
+    /// What the application is pointed at.
+    pub(super) pointer: Pointer,
+}
+
+impl Outside {
+    pub(super) async fn look<P: Ports>(ports: &P, shadow: &TableDescription, switch: Option<&Switch>) -> Self {
+        Self { inactive: not_active(shadow), pointer: pointer(ports, switch).await }
+    }
+}
+
+/// Looks at source, shadow and pointer every `interval` until something is definitely wrong with the tables.
 pub(super) async fn watch_tables<P: Ports>(
     ports: &P,
     meta: &Meta,
     pin: &Pin,
-    interval: Duration,
-    inactive: &Mutex<Vec<String>>,
+    (interval, switch): (Duration, Option<&Switch>),
+    outside: &Mutex<Outside>,
 ) -> Result<(), EngineError> {
     let mut wrong = 0;
     loop {
         ports.clock().sleep(interval).await;
-        match look(ports, meta, pin, inactive).await? {
+        match look(ports, meta, pin, switch, outside).await? {
             None => wrong = 0,
             Some(problem) => {
                 wrong += 1;
@@ -47,7 +63,8 @@ async fn look<P: Ports>(
     ports: &P,
     meta: &Meta,
     pin: &Pin,
-    inactive: &Mutex<Vec<String>>,
+    switch: Option<&Switch>,
+    outside: &Mutex<Outside>,
 ) -> Result<Option<String>, EngineError> {
     for (role, admin, recorded) in
         [("source", ports.source_admin(), &meta.source), ("shadow", ports.shadow_admin(), &meta.shadow)]
@@ -63,7 +80,8 @@ async fn look<P: Ports>(
             return Ok(Some(format!("the {role} table {name} was deleted and created again")));
         }
         if role == "shadow" {
-            *inactive.lock().unwrap_or_else(PoisonError::into_inner) = not_active(&table);
+            let seen = Outside::look(ports, &table, switch).await;
+            *outside.lock().unwrap_or_else(PoisonError::into_inner) = seen;
         }
         let stream = table.stream.as_ref().map(|stream| stream.arn.as_str());
         match (role, stream) {

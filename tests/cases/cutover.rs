@@ -264,6 +264,21 @@ pub(crate) fn each_gate_refuses_in_turn_with_its_remedy(ctx: &Ctx) {
     migration.project.set("cutover.min_headroom_seconds", 86_400);
     process = restart(&migration, process);
     refused(&migration, &["headroom"], "its history still there");
+    let settings = ctx.table("settings", Layout::new(POINTER_KEYS));
+    settings.create();
+    migration.project.set("cutover.min_headroom_seconds", 0);
+    migration.project.set("cutover.switch", "pointer");
+    for (key, value) in
+        [("table", settings.name.as_str()), ("key", r#"{"name": {"S": "orders"}}"#), ("attribute", "table")]
+    {
+        migration.project.set(&format!("cutover.pointer_{key}"), value);
+    }
+    process = restart(&migration, process);
+    refused(&migration, &["pointer"], "there is none");
+    settings.put(&items::item([("name", s("orders")), ("table", s("elsewhere"))]));
+    refused(&migration, &["pointer"], "names elsewhere");
+    settings.remove();
+    refused(&migration, &["pointer"], "GetItem");
     migration.project.forget("cutover");
     migration.project.set("cutover.max_lag_seconds", 120);
     process = restart(&migration, process);
@@ -276,6 +291,28 @@ pub(crate) fn each_gate_refuses_in_turn_with_its_remedy(ctx: &Ctx) {
     let process = restart(&migration, process);
     let open = migration.project.finish(&["cutover", "--dry-run", "--wait"]);
     assert_eq!(open.code, Some(0), "{}{}", open.stdout, open.stderr);
+    migration.finish(process);
+}
+
+pub(crate) fn what_the_shadow_lacks_is_shown_before_a_cutover(ctx: &Ctx) {
+    let source = ctx.table("source", before(ID));
+    source.create_with(&items::orders(ID, 20, ctx.seed()), StreamViewType::NewAndOldImages);
+    source.set_expiry("expires_at");
+    let migration = Migration::new(ctx, &source, Layout::new(ID));
+    let mut process = migration.run();
+    process.wait_for_tailing();
+    let looked = migration.project.finish(&["cutover", "--dry-run"]);
+    for wanted in [
+        "alike     capacity: on demand",
+        "LOOK      time to live: source: expires_at; shadow: none",
+        "aws dynamodb update-time-to-live",
+        "LOOK      indexes: source: by-status; shadow: none",
+        "LOOK      stream: source: NEW_AND_OLD_IMAGES; shadow: off",
+        "alike     deletion protection: off",
+    ] {
+        assert!(looked.stdout.contains(wanted), "{wanted:?} is missing in\n{}", looked.stdout);
+    }
+    assert!(looked.stderr.contains("none of them keeps a cutover from beginning"), "{}", looked.stderr);
     migration.finish(process);
 }
 

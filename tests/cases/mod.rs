@@ -87,6 +87,7 @@ macro_rules! for_each_case {
             cutover:
                 a_cutover_moves_a_writing_application_and_loses_nothing
                 each_gate_refuses_in_turn_with_its_remedy
+                what_the_shadow_lacks_is_shown_before_a_cutover
                 a_fence_that_fails_hangs_or_lies_leaves_the_source_open
                 a_switch_that_fails_keeps_the_source_fenced_until_the_operator_decides
                 a_sigkill_after_each_audit_entry_comes_to_a_definite_end;

@@ -120,6 +120,9 @@ fn every_gate_refuses_and_nothing_is_touched() {
         assert_eq!(world.state().phase(), "tailing");
         assert!(world.state().programs.is_empty());
         assert!(ask(&world, CommandVerb::Postpone { postponed: false }).await.done);
+        let look = ask(&world, CommandVerb::Checklist).await;
+        assert!(look.done && look.checklist.iter().any(|point| point.name == "stream"), "{look:?}");
+        assert!(!ask(&world, CommandVerb::Unknown).await.done, "a later version's command is answered");
         let dry = CommandVerb::Cutover { dry_run: true, by: "laptop".into(), fenced: false };
         let answer = ask(&world, dry).await;
         assert!(answer.done && answer.gates.iter().all(|gate| gate.holds), "{answer:?}");

@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::operation::describe_table::DescribeTableError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, BillingMode, CreateGlobalSecondaryIndexAction, DeleteGlobalSecondaryIndexAction,
     GlobalSecondaryIndexUpdate, IndexStatus, ProvisionedThroughput, PutRequest, StreamSpecification, StreamViewType,
-    TableDescription, TableStatus, UpdateGlobalSecondaryIndexAction, WriteRequest,
+    TableDescription, TableStatus, TimeToLiveSpecification, UpdateGlobalSecondaryIndexAction, WriteRequest,
 };
 use tokio::runtime::Handle;
 
@@ -122,6 +122,13 @@ impl Table {
 
     pub(crate) fn key_of(&self, item: &Item) -> Item {
         self.layout.keys.iter().map(|&(name, _)| (name.to_owned(), item[name].clone())).collect()
+    }
+
+    /// Lets items expire by this attribute.
+    pub(crate) fn set_expiry(&self, attribute: &str) {
+        let expiry = TimeToLiveSpecification::builder().enabled(true).attribute_name(attribute).build().unwrap();
+        let request = self.client.update_time_to_live().table_name(&self.name).time_to_live_specification(expiry);
+        self.wait(request.send(), "UpdateTimeToLive");
     }
 
     /// Enables the stream and makes two records in it, which leave nothing behind. On DynamoDB Local, an iterator that

@@ -5,11 +5,13 @@
 
 mod programs;
 mod recheck;
+mod surroundings;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::programs::{Occasion, Subject, run_hook, unfence};
+pub use self::surroundings::{compare_surroundings, pointer};
 use super::apply::Applier;
 use super::settings::{CutoverSettings, Fence, Switch};
 use super::tail::Tail;

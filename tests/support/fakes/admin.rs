@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use shadowtable::model::{StreamDescription, TableDescription, TableLayout, TableStatus, ViewType};
+use shadowtable::model::{
+    Aspect, StreamDescription, TableDescription, TableLayout, TableSettings, TableStatus, ViewType,
+};
 use shadowtable::ports::{CreateOptions, Fault, PortError, TableAdmin};
 
 use super::application::{SHADOW, SOURCE};
@@ -51,6 +53,7 @@ impl Role {
             stream,
             item_count: u64::try_from(state.source.len()).unwrap(),
             size_bytes: 0,
+            settings: TableSettings::default(),
         })
     }
 }
@@ -63,6 +66,10 @@ impl TableAdmin for FakeAdmin {
     async fn describe(&self) -> Result<Option<TableDescription>, PortError> {
         let role = self.role;
         request(&self.process, &Call::Describe, move |state, _, _| Ok(role.describe(state))).await
+    }
+
+    async fn aspect(&self, _arn: &str, _aspect: Aspect) -> Result<Option<String>, PortError> {
+        request(&self.process, &Call::Describe, |_, _, _| Ok(None)).await
     }
 
     async fn create(&self, layout: &TableLayout, _options: &CreateOptions) -> Result<(), PortError> {

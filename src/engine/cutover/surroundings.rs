@@ -1,0 +1,45 @@
+//! What is around the tables and the application, as gates and the checklist want it.
+
+use std::collections::BTreeMap;
+
+use crate::engine::error::EngineError;
+use crate::engine::settings::Switch;
+use crate::model::Aspect;
+use crate::ports::{Application, Fault, PortError, Ports, TableAdmin};
+use crate::protocol::checklist::{Point, Surroundings, checklist};
+use crate::protocol::cutover::Pointer;
+
+/// Where the application is pointed at.
+pub async fn pointer<P: Ports>(ports: &P, switch: Option<&Switch>) -> Pointer {
+    if !matches!(switch, Some(Switch::Pointer | Switch::SsmParameter)) {
+        return Pointer::Unused;
+    }
+    match ports.application().pointer().await {
+        Ok(Some(named)) => Pointer::Names(named),
+        Ok(None) => Pointer::Missing,
+        Err(error) => Pointer::Unknown(reason(&error)),
+    }
+}
+
+/// How the shadow's surroundings differ from the source's.
+pub async fn compare_surroundings<P: Ports>(ports: &P) -> Result<Vec<Point>, EngineError> {
+    let (source, shadow) = tokio::join!(look(ports.source_admin()), look(ports.shadow_admin()));
+    Ok(checklist(&source?, &shadow?))
+}
+
+async fn look<A: TableAdmin>(admin: &A) -> Result<Surroundings, EngineError> {
+    let name = admin.name().to_owned();
+    let Some(table) = admin.describe().await? else {
+        return Err(EngineError::refused(format!("there is no table {name}"), "look at `shadowtable status`"));
+    };
+    let mut aspects = BTreeMap::new();
+    for aspect in Aspect::ALL {
+        aspects.insert(aspect, admin.aspect(&table.arn, aspect).await.map_err(|error| reason(&error)));
+    }
+    Ok(Surroundings { name, table, aspects })
+}
+
+/// A permission that is missing is named; what was answered says no more.
+fn reason(error: &PortError) -> String {
+    error.hint().filter(|_| error.fault == Fault::Denied).unwrap_or_else(|| error.to_string())
+}
