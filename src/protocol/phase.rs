@@ -76,6 +76,27 @@ pub enum Event {
     Abort,
 }
 
+impl Event {
+    /// All that can happen.
+    pub const ALL: [Self; 15] = [
+        Self::ShadowReady,
+        Self::Pinned,
+        Self::CopyComplete,
+        Self::CutoverBegun,
+        Self::FenceStands,
+        Self::Drained,
+        Self::Stirred,
+        Self::SwitchIntended,
+        Self::Switched,
+        Self::CutoverGivenUp,
+        Self::Unfenced,
+        Self::Finish,
+        Self::HistoryLost,
+        Self::Reseed,
+        Self::Abort,
+    ];
+}
+
 /// An event that a phase does not allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a migration that is {phase} does not allow {event:?}")]
@@ -178,27 +199,9 @@ impl fmt::Display for Phase {
 mod tests {
     use super::*;
 
-    const EVENTS: [Event; 15] = [
-        Event::ShadowReady,
-        Event::Pinned,
-        Event::CopyComplete,
-        Event::CutoverBegun,
-        Event::FenceStands,
-        Event::Drained,
-        Event::Stirred,
-        Event::SwitchIntended,
-        Event::Switched,
-        Event::CutoverGivenUp,
-        Event::Unfenced,
-        Event::Finish,
-        Event::HistoryLost,
-        Event::Reseed,
-        Event::Abort,
-    ];
-
     /// The phases from which `event` leads to `to`.
     fn ways_into(to: Phase) -> Vec<(Phase, Event)> {
-        let all = Phase::ALL.into_iter().flat_map(|phase| EVENTS.map(|event| (phase, event)));
+        let all = Phase::ALL.into_iter().flat_map(|phase| Event::ALL.map(|event| (phase, event)));
         all.filter(|&(phase, event)| next(phase, event) == Ok(to)).collect()
     }
 
@@ -229,7 +232,7 @@ mod tests {
     #[test]
     fn a_phase_in_which_the_source_may_be_fenced_is_left_only_through_unfencing_or_the_switch() {
         for phase in Phase::ALL.into_iter().filter(|phase| phase.may_be_fenced()) {
-            for event in EVENTS {
+            for event in Event::ALL {
                 let Ok(to) = next(phase, event) else { continue };
                 let undone = (phase, to) == (Phase::Unfencing, Phase::Tailing);
                 let finished = (phase, to) == (Phase::Switched, Phase::Finished);
@@ -241,7 +244,7 @@ mod tests {
     #[test]
     fn a_closed_applier_is_opened_only_by_an_operator_who_gives_up() {
         for phase in Phase::ALL.into_iter().filter(|phase| phase.is_closed()) {
-            for event in EVENTS {
+            for event in Event::ALL {
                 let Ok(to) = next(phase, event) else { continue };
                 assert!(to.is_closed() || event == Event::CutoverGivenUp, "{phase} {event:?} {to}");
             }
@@ -251,13 +254,13 @@ mod tests {
     #[test]
     fn nothing_leaves_the_final_phases() {
         for phase in [Phase::Aborted, Phase::Finished] {
-            assert!(EVENTS.into_iter().all(|event| next(phase, event).is_err()));
+            assert!(Event::ALL.into_iter().all(|event| next(phase, event).is_err()));
         }
     }
 
     #[test]
     fn lost_history_is_left_only_by_reseed_or_abort() {
-        let ways: Vec<_> = EVENTS.into_iter().filter_map(|event| next(Phase::NeedsReseed, event).ok()).collect();
+        let ways: Vec<_> = Event::ALL.into_iter().filter_map(|event| next(Phase::NeedsReseed, event).ok()).collect();
         assert_eq!(ways, [Phase::Planned, Phase::Aborted]);
     }
 

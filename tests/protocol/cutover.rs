@@ -6,28 +6,16 @@ use std::time::Duration;
 
 use shadowtable::engine::entities::{Answer, CommandVerb};
 use shadowtable::engine::{Fence, Switch};
-use shadowtable::ports::{Fault, Program};
+use shadowtable::ports::Fault;
 use shadowtable::runtime::Job;
 use shadowtable::runtime::operator::command;
 use tokio::time::sleep;
 
-use crate::fakes::{Call, Death, FakePorts, Fate, SHADOW, SOURCE, World, key_of, version_of};
-use crate::harness::{Kind, assert_exact, job, simulate, start, start_as, until};
+use crate::fakes::{Call, Death, FakePorts, Fate, REFUSED, SHADOW, SOURCE, World, key_of, version_of};
+use crate::harness::{Kind, assert_exact, program, simulate, start, start_as, until, with_pointer};
 
 /// Longer than any cutover takes that is not stuck.
 pub(crate) const LONG: Duration = Duration::from_mins(10);
-
-fn program(name: &str) -> Program {
-    Program { argv: vec![name.to_owned()] }
-}
-
-/// A migration that is fenced by programs and switched by the pointer.
-pub(crate) fn with_pointer(world: &World) -> Job {
-    let mut job = job(world);
-    job.engine.cutover.fence = Some(Fence::Command { fence: program("fence"), unfence: program("unfence") });
-    job.engine.cutover.switch = Some(Switch::Pointer);
-    job
-}
 
 pub(crate) fn with_command(world: &World) -> Job {
     let mut job = with_pointer(world);
@@ -129,6 +117,32 @@ fn every_gate_refuses_and_nothing_is_touched() {
         sleep(LONG).await;
         assert_eq!(world.state().phase(), "tailing", "a dry run begins nothing");
         assert!(running.is_running());
+    });
+}
+
+/// The gates held when nothing was in quarantine; the fence stops writes only later.
+#[test]
+fn what_goes_to_quarantine_after_the_gates_ends_a_cutover() {
+    simulate(async {
+        let world = Kind::SameKey.world(21);
+        let mut job = with_pointer(&world);
+        // The comparison knows the last key only.
+        job.engine.apply.recent_keys = 1;
+        let mut running = start(&world, &job);
+        running.caught_up().await;
+        world.script(|_, call| match call {
+            Call::Program("fence") => Fate::slow(Duration::from_secs(2)),
+            _ => Fate::answered(),
+        });
+        assert!(cutover(&world).await.done);
+        world.put("poison", &[(REFUSED, "yes")]);
+        world.put("last", &[]);
+        until_phase(&world, "fenced").await;
+        until(&world, "it is over", |state| ["tailing", "switched"].contains(&state.phase().as_str())).await;
+        assert_as_before(&world);
+        running.caught_up().await;
+        let trail = world.state().entries_at("EVENT#").map(|entry| entry.body.to_string()).collect::<String>();
+        assert!(trail.contains("1 changes went to quarantine since the cutover began"), "{trail}");
     });
 }
 

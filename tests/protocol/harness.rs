@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shadowtable::engine::{EngineError, EngineSettings};
+use shadowtable::engine::{EngineError, EngineSettings, Fence, Switch};
 use shadowtable::model::{Billing, IndexLayout, Item, Key, KeyType, Projection, TableLayout, ViewType};
+use shadowtable::ports::Program;
 use shadowtable::protocol::transform::{Target, Transform};
 use shadowtable::runtime::{Job, Monitor, Status, run};
 use shadowtable::telemetry::Meters;
@@ -104,6 +105,19 @@ pub(crate) fn job(world: &World) -> Job {
     }
 }
 
+/// One of the operator's programs.
+pub(crate) fn program(name: &str) -> Program {
+    Program { argv: vec![name.to_owned()] }
+}
+
+/// A migration that is fenced by programs and switched by the pointer.
+pub(crate) fn with_pointer(world: &World) -> Job {
+    let mut job = job(world);
+    job.engine.cutover.fence = Some(Fence::Command { fence: program("fence"), unfence: program("unfence") });
+    job.engine.cutover.switch = Some(Switch::Pointer);
+    job
+}
+
 /// A process at work.
 pub(crate) struct Running {
     pub(crate) process: Arc<Process>,
@@ -142,6 +156,11 @@ impl Running {
     /// Waits until it ends by itself.
     pub(crate) async fn ended(mut self) -> Result<(), EngineError> {
         timeout(PATIENCE, self.task.join_next()).await.expect("the process should end").unwrap().unwrap()
+    }
+
+    /// How it ended, if it did.
+    pub(crate) fn try_end(&mut self) -> Option<Result<(), EngineError>> {
+        self.task.try_join_next().map(|ended| ended.expect("no task of it panics"))
     }
 
     /// Whether it still runs.

@@ -8,10 +8,10 @@ use shadowtable::ports::Fault;
 use tokio::time::sleep;
 
 use crate::cutover::{
-    LONG, ask, assert_as_before, assert_switched, cutover, leave, live_writes, until_phase, with_command, with_pointer,
+    LONG, ask, assert_as_before, assert_switched, cutover, leave, live_writes, until_phase, with_command,
 };
 use crate::fakes::{Call, Event, Fate, World, key_of, version_of};
-use crate::harness::{Kind, Running, simulate, start, until};
+use crate::harness::{Kind, Running, simulate, start, until, with_pointer};
 
 /// A migration whose switch is intended, and whose program meets this fate.
 async fn switching(world: &Arc<World>, fate: Fate) -> Running {

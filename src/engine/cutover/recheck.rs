@@ -17,7 +17,7 @@ const AT_ONCE: usize = 16;
 const TOLD: usize = 3;
 
 impl<P: Ports> Steps<P> {
-    /// Fails at the first keys that differ.
+    /// Fails when keys differ, or when something is in quarantine.
     pub(super) async fn recheck(&self) -> Result<String, String> {
         let mut keys = self.applier.inspect(|core| core.recent().keys()).into_iter();
         let (mut compared, mut different, mut flying) = (0_usize, Vec::new(), JoinSet::new());
@@ -30,6 +30,13 @@ impl<P: Ports> Steps<P> {
             let Some(ended) = flying.join_next().await else { break };
             compared += 1;
             different.extend(ended.map_err(|error| error.to_string())??);
+        }
+        // What was quarantined since the gates held need not be among the keys compared.
+        let quarantined = self.applier.inspect(|core| core.quarantined());
+        if quarantined > 0 {
+            return Err(format!(
+                "{quarantined} changes went to quarantine since the cutover began: see `shadowtable quarantine list`"
+            ));
         }
         if different.is_empty() {
             return Ok(format!("{compared} keys that changed lately are equal on both sides"));

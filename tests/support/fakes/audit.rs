@@ -1,10 +1,11 @@
 //! The rules that can be seen from outside, looked at after every write to the state table and to the shadow.
 
-use shadowtable::model::{Item, Key};
+use shadowtable::model::{Item, Key, Timestamp};
 use shadowtable::ports::Entry;
+use shadowtable::protocol::phase::{Event, Phase, next};
 use shadowtable::protocol::transform::Target;
 
-use super::{Event, State, source_schema, version_of};
+use super::{Event as Happened, State, Waiting, source_schema, version_of};
 
 /// Sort key prefixes, as `docs/adr/0002-state-table.md` has them.
 const SHARD: &str = "SHARD#forward#";
@@ -22,10 +23,22 @@ impl State {
             self.unsettled_records(shard, entry)
         } else if sort.starts_with(SEGMENT) {
             self.unsettled_pages(entry)
+        } else if sort == "META" {
+            self.odd_phase(entry)
         } else {
             Vec::new()
         };
         self.violations.extend(broken);
+        self.settle();
+    }
+
+    /// Invariant 7: each phase follows from the one that was stored.
+    fn odd_phase(&mut self, entry: &Entry) -> Vec<String> {
+        let phase: Phase = serde_json::from_value(entry.body["phase"].clone()).unwrap();
+        let before = self.phase.replace(phase);
+        let follows = |before| before == phase || Event::ALL.into_iter().any(|event| next(before, event) == Ok(phase));
+        let odd = before.is_some_and(|before| !follows(before));
+        odd.then(|| format!("invariant 7: {} is stored after {}", phase, before.unwrap())).into_iter().collect()
     }
 
     /// Invariant 3.
@@ -148,10 +161,23 @@ impl State {
         }
         for (at, process, event) in &self.log {
             match event {
-                Event::Stored(entry) => println!("{at} {process} stored {} {}", entry.key.sort, entry.body),
+                Happened::Stored(entry) => println!("{at} {process} stored {} {}", entry.key.sort, entry.body),
                 other => println!("{at} {process} {other:?}"),
             }
         }
+    }
+
+    /// Notes which changes have become durable: what was once stays so, whatever becomes of the item later.
+    pub(super) fn settle(&mut self) {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        waiting.retain(|waiting| !self.shows(&waiting.key, waiting.version, false));
+        self.waiting = waiting;
+    }
+
+    /// The oldest change that came after the pin and is not durable: lag may not tell less than its age.
+    pub(crate) fn oldest_waiting(&self) -> Option<&Waiting> {
+        let pin = Timestamp::from_millis(self.entry("PIN")?.body["at"].as_i64().unwrap());
+        self.waiting.iter().find(|waiting| waiting.at >= pin)
     }
 
     /// Whether a page showed this source key.
@@ -170,6 +196,9 @@ impl State {
 
     /// Invariant 6: nothing of an earlier holder lands after a later one has written.
     pub(super) fn audit_writer(&mut self, process: u32) {
+        if let Some(phase @ (Phase::Switching | Phase::Switched | Phase::Finished)) = self.phase {
+            self.violations.push(format!("the shadow is written while the application may write to it: {phase}"));
+        }
         let epoch = self.epochs.get(&process).copied().unwrap_or(0);
         if epoch < self.wrote {
             self.violations

@@ -26,6 +26,7 @@ pub(crate) use process::{Death, FakePorts, Freeze, Process};
 pub(crate) use shadow::REFUSED;
 use shadowtable::model::{AttributeValue, Item, Key, KeySchema, TableLayout, Timestamp, ViewType};
 use shadowtable::ports::{Entry, Fault, PortError, StateKey, Write};
+use shadowtable::protocol::phase::Phase;
 use shadowtable::protocol::transform::Transform;
 pub(crate) use source::key_of;
 pub(crate) use stream::Stream;
@@ -85,6 +86,10 @@ pub(crate) struct State {
     pub(crate) fenced: bool,
     /// The table that the application uses.
     pub(crate) pointer: String,
+    /// Changes that are not durable yet, oldest first.
+    waiting: Vec<Waiting>,
+    /// The phase that is stored.
+    phase: Option<Phase>,
     /// The operator's programs that were run, by name.
     pub(crate) programs: Vec<String>,
 }
@@ -94,6 +99,16 @@ pub(crate) struct State {
 pub(crate) struct Written {
     pub(crate) key: Key,
     pub(crate) image: Option<Item>,
+    /// It is a deletion that nobody asked for.
+    pub(crate) expired: bool,
+}
+
+/// A change that is not durable yet.
+#[derive(Clone, Debug)]
+pub(crate) struct Waiting {
+    pub(crate) version: usize,
+    pub(crate) at: Timestamp,
+    key: Key,
 }
 
 struct Page {
@@ -227,6 +242,8 @@ impl World {
             in_flight: BTreeSet::new(),
             fenced: false,
             pointer: SOURCE.to_owned(),
+            waiting: Vec::new(),
+            phase: None,
             programs: Vec::new(),
             setup,
         };

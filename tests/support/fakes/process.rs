@@ -1,7 +1,7 @@
 //! One run of the program: its clock, its end, and its way to the service.
 
 use std::future::pending;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -26,6 +26,8 @@ pub(crate) struct Process {
     chance: Mutex<fastrand::Rng>,
     calls: AtomicU64,
     dies: Mutex<Option<(u64, Death)>>,
+    /// How far its wall clock jumped, in milliseconds.
+    jumped: AtomicI64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +76,7 @@ impl Process {
             chance: Mutex::new(chance),
             calls: AtomicU64::new(0),
             dies: Mutex::new(None),
+            jumped: AtomicI64::new(0),
         })
     }
 
@@ -93,6 +96,16 @@ impl Process {
     /// It dies around its call of this number, counted from 1.
     pub(crate) fn dies_at(&self, call: u64, death: Death) {
         *self.dies.lock().unwrap() = Some((call, death));
+    }
+
+    /// Its wall clock is set to another time.
+    pub(crate) fn jump(&self, seconds: i64) {
+        self.jumped.fetch_add(seconds * 1000, Ordering::Relaxed);
+    }
+
+    /// Whether it has died by itself.
+    pub(crate) fn is_dead(&self) -> bool {
+        *self.condition.borrow() == Condition::Dead
     }
 
     /// Resolves when it has died by itself.
@@ -229,7 +242,8 @@ impl Clock for FakeClock {
 
     fn wall(&self) -> Timestamp {
         // A machine whose clock is off by a little.
-        self.0.world.service().plus(Duration::from_secs(3))
+        let off = self.0.world.service().plus(Duration::from_secs(3));
+        Timestamp::from_millis(off.millis() + self.0.jumped.load(Ordering::Relaxed))
     }
 
     fn service(&self) -> Timestamp {

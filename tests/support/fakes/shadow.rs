@@ -77,6 +77,7 @@ fn apply(state: &mut State, write: &Write) {
 fn log(state: &mut State, process: u32, write: &Write, now: shadowtable::model::Timestamp) {
     let version = write.image.as_ref().map(version_of);
     state.log.push((now, process, Event::Shadow { key: write.key.clone(), version }));
+    state.settle();
 }
 
 /// Shadow keys in a request that its sender still waits for (invariant 1: no other request may carry them).

@@ -7,7 +7,7 @@ use shadowtable::model::{AttributeValue, Item, Key};
 use shadowtable::ports::{PortError, ScanPage, ScanRequest, TableReader};
 
 use super::stream::hash;
-use super::{Call, Page, Process, State, World, Written, request, source_schema, version_of};
+use super::{Call, Page, Process, State, Waiting, World, Written, request, source_schema, version_of};
 
 /// Items per page when the request says nothing.
 const PAGE_ITEMS: usize = 10;
@@ -33,20 +33,31 @@ impl World {
         let item = Item::new(item);
         let key = item.key(&source_schema(&state)).unwrap();
         let old = state.source.insert(key.clone(), item.clone());
-        state.history.push(Written { key: key.clone(), image: Some(item.clone()) });
-        state.stream.append(version, key, Some(item), old, now);
+        state.history.push(Written { key: key.clone(), image: Some(item.clone()), expired: false });
+        state.waiting.push(Waiting { version, at: now, key: key.clone() });
+        state.stream.append(version, key, (Some(item), old), false, now);
         version
     }
 
     /// The application deletes an item. One that is not there makes no record.
     pub(crate) fn delete(&self, id: &str) {
+        self.remove(id, false);
+    }
+
+    /// An item expires.
+    pub(crate) fn expire(&self, id: &str) {
+        self.remove(id, true);
+    }
+
+    fn remove(&self, id: &str, expired: bool) {
         let now = self.service();
         let mut state = self.state();
         let key = key_of(&state, id);
         let Some(old) = state.source.remove(&key) else { return };
         let version = state.history.len();
-        state.history.push(Written { key: key.clone(), image: None });
-        state.stream.append(version, key, None, Some(old), now);
+        state.history.push(Written { key: key.clone(), image: None, expired });
+        state.waiting.push(Waiting { version, at: now, key: key.clone() });
+        state.stream.append(version, key, (None, Some(old)), expired, now);
     }
 }
 

@@ -92,8 +92,16 @@ impl Stream {
         }
     }
 
-    pub(super) fn append(&mut self, version: usize, key: Key, new: Option<Item>, old: Option<Item>, now: Timestamp) {
+    pub(super) fn append(
+        &mut self,
+        version: usize,
+        key: Key,
+        (new, old): (Option<Item>, Option<Item>),
+        expired: bool,
+        now: Timestamp,
+    ) {
         let kind = match (&old, &new) {
+            (_, None) if expired => ChangeKind::Expire,
             (_, None) => ChangeKind::Remove,
             (None, Some(_)) => ChangeKind::Insert,
             (Some(_), Some(_)) => ChangeKind::Modify,
