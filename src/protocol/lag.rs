@@ -106,7 +106,7 @@ pub enum View {
         /// The parent's known-through time, or its own where the parent is finished.
         known_through: Timestamp,
     },
-    /// It is finished and no child of it is known yet.
+    /// It is finished and no child of it is known yet; or a shard is missing that others continue.
     Leaf {
         /// Up to when it was read: its children may have had records from then on, however late its end was seen.
         read_through: Timestamp,

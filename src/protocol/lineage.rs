@@ -116,6 +116,8 @@ pub struct Lineage {
     shards: BTreeMap<String, ShardRecord>,
     orphans: BTreeMap<String, (String, Timestamp)>,
     listed: Option<Timestamp>,
+    /// When a listing was last asked for in which no shard was missing.
+    complete: Option<Timestamp>,
     pinned: Option<Timestamp>,
     closed: bool,
 }
@@ -124,7 +126,7 @@ impl Lineage {
     /// From what is stored. `pinned` is the time of the pin.
     pub fn restore(records: impl IntoIterator<Item = ShardRecord>, pinned: Timestamp) -> Self {
         let shards = records.into_iter().map(|record| (record.shard.clone(), record)).collect();
-        Self { shards, orphans: BTreeMap::new(), listed: None, pinned: Some(pinned), closed: false }
+        Self { shards, orphans: BTreeMap::new(), listed: None, complete: None, pinned: Some(pinned), closed: false }
     }
 
     /// From now on a change would be late. A pinned shard of which no record was offered had none between the pin and
@@ -134,11 +136,12 @@ impl Lineage {
         self.closed = true;
     }
 
-    /// Takes a listing; returns the shards that were not known, to be stored before they are read.
-    pub fn observe(&mut self, listing: &[ListedShard], now: Timestamp) -> Vec<ShardRecord> {
+    /// Takes a listing that was asked for at `asked`; returns the shards that were not known, to be stored before they are
+    /// read.
+    pub fn observe(&mut self, listing: &[ListedShard], asked: Timestamp) -> Vec<ShardRecord> {
         let listed: BTreeSet<&str> = listing.iter().map(|shard| shard.id.as_str()).collect();
         let older = self.ancestors(listing);
-        let since = self.listed.or(self.pinned).unwrap_or(now);
+        let since = self.listed.or(self.pinned).unwrap_or(asked);
         let mut found = Vec::new();
         let mut orphans = BTreeMap::new();
         let mut left: Vec<_> = listing.iter().filter(|shard| !self.shards.contains_key(&shard.id)).collect();
@@ -151,7 +154,7 @@ impl Lineage {
                         Some(parent) => parent.known_through,
                         None if listed.contains(parent.as_str()) => return true,
                         None => {
-                            let first = self.orphans.get(&shard.id).map_or(now, |(_, first)| *first);
+                            let first = self.orphans.get(&shard.id).map_or(asked, |(_, first)| *first);
                             orphans.insert(shard.id.clone(), (parent.clone(), first));
                             return false;
                         }
@@ -176,7 +179,10 @@ impl Lineage {
             }
         }
         self.orphans = orphans;
-        self.listed = Some(now);
+        self.listed = Some(asked);
+        if self.orphans.is_empty() {
+            self.complete = self.listed;
+        }
         found
     }
 
@@ -185,7 +191,13 @@ impl Lineage {
         !self.orphans.is_empty()
     }
 
-    /// When the shards were last listed.
+    /// Where shards are missing that orphans continue: up to when everything that there was is known. Those shards
+    /// appeared since the last listing that was complete.
+    pub fn missing_since(&self) -> Option<Timestamp> {
+        self.complete.or(self.pinned).filter(|_| self.has_orphans())
+    }
+
+    /// When the last listing was asked for.
     pub fn listed(&self) -> Option<Timestamp> {
         self.listed
     }
@@ -437,13 +449,18 @@ mod tests {
     fn a_child_whose_parent_was_never_seen_is_loss_once_listings_agree() {
         let mut lineage = pinned();
         let listing = [listed("b", Some("a")), listed("z", Some("y"))];
+        assert_eq!(lineage.missing_since(), None);
         assert!(lineage.observe(&listing, at(200)).is_empty());
+        assert_eq!(lineage.missing_since(), Some(at(100)), "since the pin");
         assert_eq!(lineage.lost(MARGIN, at(230)), None);
         lineage.observe(&listing, at(261));
         let lost = Lost::Orphan { shard: "z".into(), parent: "y".into() };
         assert_eq!(lineage.lost(MARGIN, at(261)), Some(lost));
         lineage.observe(&[listed("b", Some("a")), listed("y", Some("b")), listed("z", Some("y"))], at(262));
         assert_eq!(lineage.lost(MARGIN, at(262)), None, "the listing came round");
+        assert_eq!(lineage.missing_since(), None);
+        lineage.observe(&[listed("x", Some("w"))], at(300));
+        assert_eq!(lineage.missing_since(), Some(at(262)));
     }
 
     #[test]

@@ -126,6 +126,27 @@ fn a_parent_that_is_listed_late_is_no_loss() {
     });
 }
 
+/// One child is known, so the shard that was split does not look as if a child were missing.
+#[test]
+fn what_a_parent_that_is_listed_late_may_hold_counts_as_lag() {
+    simulate(async {
+        let world = Kind::SameKey.world(6);
+        let mut running = start(&world, &job(&world));
+        running.caught_up().await;
+        world.split(&world.shard_of("a"), 2);
+        let child = world.shard_of("a");
+        world.state().stream.unlisted.insert(child.clone());
+        world.put("a", &[]);
+        world.roll(&child);
+        sleep(Duration::from_secs(30)).await;
+        let lag = running.status().unwrap().lag_seconds.unwrap();
+        assert!(lag >= 30.0, "{lag}");
+        world.state().stream.unlisted.clear();
+        running.caught_up().await;
+        assert_exact(&world);
+    });
+}
+
 /// Nothing was ever read from the shard, so there is no position behind which the service could miss records.
 async fn a_long_freeze(freeze: Freeze, offset: Duration) {
     let world = Kind::SameKey.world(7);

@@ -231,6 +231,11 @@ impl Board {
             let read_through = self.finished.get(&record.shard).copied().unwrap_or(record.known_through);
             views.push(View::Leaf { read_through });
         }
+        if let Some(since) = self.lineage.missing_since() {
+            all_caught_up = false;
+            known_through = known_through.min(since);
+            views.push(View::Leaf { read_through: since });
+        }
         let open = self.reading.len();
         TailFigures {
             lag: lag(views, caught_up, pinned, now),

@@ -9,7 +9,7 @@ use super::Tail;
 use crate::engine::error::EngineError;
 use crate::engine::retry::Retry;
 use crate::engine::store::SHARD;
-use crate::model::ListedShard;
+use crate::model::{ListedShard, Timestamp};
 use crate::ports::{ChangeFeed, Clock, Fault, Ports, Reaction};
 
 /// How often shards are listed while a finished one has no child yet: children may appear a moment later.
@@ -58,8 +58,8 @@ impl<P: Ports> Tail<P> {
 
     /// Takes a listing in: new shards are stored, and claimed from whoever stored them before, before they are read.
     async fn take_listing(&self) -> Result<(), EngineError> {
-        let listing = self.list_shards().await?;
-        let found = self.board().lineage.observe(&listing, self.ports.clock().service());
+        let (listing, asked) = self.list_shards().await?;
+        let found = self.board().lineage.observe(&listing, asked);
         for record in found {
             tracing::info!(shard = record.shard, parent = record.parent, "a new shard");
             let stored = self.store.create(&format!("{SHARD}{}", record.shard), &record).await?;
@@ -73,11 +73,13 @@ impl<P: Ports> Tail<P> {
         Ok(())
     }
 
-    async fn list_shards(&self) -> Result<Vec<ListedShard>, EngineError> {
+    /// A listing, and when it was asked for: what appeared since need not be in it.
+    async fn list_shards(&self) -> Result<(Vec<ListedShard>, Timestamp), EngineError> {
         let mut retry = Retry::default();
         loop {
+            let asked = self.ports.clock().service();
             match self.ports.feed().shards(&self.pin.stream_arn).await {
-                Ok(listing) => return Ok(listing),
+                Ok(listing) => return Ok((listing, asked)),
                 Err(error) if error.fault.reaction() == Reaction::BackOff => {
                     self.meters.failed(&error);
                     tracing::warn!(%error, "the stream's shards could not be listed; trying again");
