@@ -2,6 +2,7 @@
 
 1. With its policy each role does all that it is for, and asks for no more and no less than its policy allows.
 2. With one permission taken away, what needs it fails within seconds, and the message names the action and the table.
+   What reads the pointer or the parameter closes a cutover's gate, and what the checklist asks with is missing there.
 3. Wrong or expired credentials end a process within seconds, with the remedy.
 
 An argument runs only the scenarios whose names begin with it. A failure is shown with the end of what the program said.
@@ -20,7 +21,10 @@ import policies
 import scenarios
 from migration import Failed
 from policies import RUN, permissions
-from scenarios import BACKUPS, BY_PARAMETER, FLOWS, GET, PUT, QUERY, TIME_TO_LIVE, Wrong, must
+from scenarios import (
+    BACKUPS, BY_PARAMETER, CHECKLIST, FLOWS, GET, NOT_OFFERED, POINTS, PUT, QUERY, READING, REFUSED, TIME_TO_LIVE,
+    UNSEEN, Wrong, must,
+)
 from world import World
 
 # Processes at the same time: moto and the proxy are busy, too.
@@ -80,10 +84,13 @@ def all_scenarios(asked):
         ("text", text, ()),
         ("exact", lambda _: exact(asked), ()),
         *(
-            (f"without {sid} {action} ({table}, {flow})", scenarios.without, (flow, sid, action, table))
-            for sid, action, table in permissions(RUN)
+            (f"without {sid} {action} ({table}, {flow})", act, (flow, sid, action, table))
+            for sid, action, table in permissions(RUN) if (sid, action, table) not in CHECKLIST
             for flow in [next((flow for flow in FLOWS if (action, table) in asked[flow]), "whole")]
+            for act in [scenarios.unread if (sid, action, table) in READING else scenarios.without]
         ),
+        ("checklist", scenarios.checklist, ()),
+        *((f"not tried {action}", scenarios.not_offered, (action,)) for action in NOT_OFFERED),
         ("verbs", scenarios.verbs, ()),
         ("alone", scenarios.alone, ()),
         ("reseeding", scenarios.reseeding, ()),
@@ -114,10 +121,17 @@ def all_scenarios(asked):
 
 def text(_):
     """The policies are sound, and the page tells of each permission and of each verb."""
-    wrong = [*policies.mistakes(), *policies.undocumented()]
-    for told in policies.consequences("run").values():
-        if not told.startswith(tuple(scenarios.NOTICED)):
+    wrong = [*policies.mistakes(), *policies.undocumented(), *policies.untold(NOT_OFFERED)]
+    for (sid, table, action), told in policies.consequences("run").items():
+        words = next((words for words in (*scenarios.NOTICED, UNSEEN) if told.startswith(words)), None)
+        if words is None:
             wrong.append(f"the page's words are not known: {told}")
+        for special, theirs in ((REFUSED, READING), (UNSEEN, CHECKLIST)):
+            if (words == special) != ((sid, action, table) in theirs):
+                wrong.append(f"of {action} ({table}) the page says: {told}")
+    for sid, action, table in CHECKLIST:
+        if policies.reasons("run").get((sid, table, action)) != f"the checklist: {POINTS[action]}":
+            wrong.append(f"of {action} ({table}) the page names another point")
     must(not wrong, "\n".join(wrong))
     told = dict(policies.documented_verbs())
     untried = {"quarantine show", "cutover", "abort while a process runs the migration"}

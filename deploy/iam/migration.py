@@ -105,10 +105,10 @@ def make_table(tables, name, keys, stream=False):
 class Migration:
     """A migration with tables, principals and processes of its own."""
 
-    def __init__(self, world, name, *, stream=True, shared=False, switch="pointer", named=SOURCE, elsewhere=False):
+    def __init__(self, world, name, *, stream=True, shared=False, switch="pointer", elsewhere=False):
         """`stream`: the source has one. `shared`: two items of the source claim one place of the shadow.
-        `switch`: by a `pointer` or a `parameter`. `named`: the table that it names. `elsewhere`: source and what names
-        it are in another account."""
+        `switch`: by a `pointer` or a `parameter`, or by nothing. `elsewhere`: source and what names it are in another
+        account."""
         self.world, self.name, self.prefix = world, name, f"{name}."
         self.folder = world.folder / name
         self.folder.mkdir()
@@ -122,18 +122,18 @@ class Migration:
         config = CONFIG.format(
             migration=MIGRATION, prefix=self.prefix, url=world.proxy.url, region=REGION,
             source_role=f'role_arn = "{self.source_role}"' if elsewhere else "",
-            switch=SWITCHES[switch].format(name=self.real(switch)),
+            switch=SWITCHES[switch].format(name=self.real(switch)) if switch else "",
         )
         (self.folder / "shadowtable.toml").write_text(config)
         self.shadow_keys = ["task_id"] if shared else ["task_id", "approval_id"]
         (self.folder / "layout.yaml").write_text(layout(self.shadow_keys))
         make_table(self.source_tables, self.source, ["approval_id"], stream)
-        self.switch, self.named = switch, self.prefix + named
+        self.switch = switch
         if switch == "parameter":
-            self.parameters.put_parameter(Name=self.real(switch), Value=self.named, Type="String")
-        else:
+            self.parameters.put_parameter(Name=self.real(switch), Value=self.source, Type="String")
+        elif switch == "pointer":
             make_table(self.source_tables, self.real(switch), ["name"])
-            item = {"name": {"S": "task-approvals-table"}, "value": {"S": self.named}}
+            item = {"name": {"S": "task-approvals-table"}, "value": {"S": self.source}}
             self.source_tables.put_item(TableName=self.real(switch), Item=item)
         for number in range(12):
             self.put(number, task=number)
@@ -222,10 +222,10 @@ class Migration:
         self.world.proxy.record.principals[keys[0]] = Principal(self.name, role, ACCOUNT, grants)
         return keys
 
-    def grant(self, keys, *policies):
-        """Lets a user do what these policies allow, whatever it was refused before."""
+    def grant(self, keys, *policies, without=()):
+        """Lets a user do what these policies allow and no more, whatever it was allowed or refused before."""
         principal = self.world.proxy.record.principals[keys[0]]
-        grants = tuple(self.grants(*policies))
+        grants = tuple(self.grants(*policies, without=without))
         self.world.allow(self.prefix + principal.role, widened(grants))
         self.world.proxy.record.principals[keys[0]] = replace(principal, grants=grants)
 

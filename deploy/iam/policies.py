@@ -91,11 +91,24 @@ def undocumented():
 
 def consequences(name):
     """What the page says of a policy's permissions that are missing, by (optional Sid or nothing, table, action)."""
-    return {tuple(row): told for *row, told in rows(name)}
+    return {tuple(row): told for *row, _, told in rows(name)}
+
+
+def reasons(name):
+    """What the page says permissions are for, by the same."""
+    return {tuple(row): why for *row, why, _ in rows(name)}
+
+
+def untold(actions):
+    """Which of these the page does not tell of as not tried."""
+    told = " ".join(re.findall(r"^- \*\*Not tried\*\*.*(?:\n  .*)*", PAGE.read_text(), flags=re.MULTILINE))
+    for action in actions:
+        if f"`{action}`" not in told:
+            yield f"the page does not say that {action} is not tried"
 
 
 def rows(name):
-    """The page's rows of a policy as (optional Sid or nothing, table, action, what happens without it)."""
+    """The page's rows of a policy as (optional Sid or nothing, table, action, why, what happens without it)."""
     for section in re.split(r"^## ", PAGE.read_text(), flags=re.MULTILINE)[1:]:
         heading, *lines = section.splitlines()
         if f"`{name}.json`" not in heading:
@@ -103,11 +116,11 @@ def rows(name):
         for line in lines:
             cells = [cell.strip().strip("`") for cell in line.strip("|").split(" | ")]
             if len(cells) == 4 and ":" in cells[1]:
-                yield "", cells[0], cells[1], cells[3]
+                yield "", cells[0], cells[1], cells[2], cells[3]
             elif len(cells) == 5 and ":" in cells[2] and cells[0].startswith("Optional"):
-                yield cells[0], cells[1], cells[2], cells[4]
+                yield cells[0], cells[1], cells[2], cells[3], cells[4]
             elif len(cells) == 5 and ":" in cells[2] and cells[0] == f"{name}.json":
-                yield "", cells[1], cells[2], cells[4]
+                yield "", cells[1], cells[2], cells[3], cells[4]
 
 
 def documented_verbs():

@@ -102,6 +102,8 @@ def resource_of(service, operation, body, account):
         return f"arn:aws:ssm:{REGION}:{account}:parameter/{body['Name'].lstrip('/')}"
     if "StreamArn" in body:
         return body["StreamArn"]
+    if "ResourceArn" in body:
+        return body["ResourceArn"]
     if "ShardIterator" in body:
         return body["ShardIterator"].split("|")[0]
     if operation == "BatchWriteItem":

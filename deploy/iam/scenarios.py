@@ -4,17 +4,20 @@ import json
 import re
 import time
 
+from botocore.exceptions import ClientError
+
 import policies
 from migration import MIGRATION, Failed, Migration, make_table
-from policies import OPERATOR, READ_ONLY, RESEED, RUN, SHADOW, permissions
+from policies import OPERATOR, READ_ONLY, RESEED, RUN, permissions
 
 # How long a process may take to give up for lack of a permission or of credentials, in seconds.
 AT_ONCE_SECONDS = 10
 
 TIME_TO_LIVE, BACKUPS = "dynamodb:UpdateTimeToLive", "dynamodb:UpdateContinuousBackups"
 GET, QUERY, PUT, DELETE = "dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:DeleteItem"
-# The statement of a switch by a parameter.
-BY_PARAMETER = "OptionalSwitchBySsmParameter"
+# The statements of a switch by a pointer and by a parameter, and what reads these.
+BY_POINTER, BY_PARAMETER = "OptionalSwitchByPointer", "OptionalSwitchBySsmParameter"
+READING = [(BY_POINTER, GET, "pointer"), (BY_PARAMETER, "ssm:GetParameter", "parameter")]
 # The state table's partition that is the migration's own.
 OURS = f"MIGRATION#{MIGRATION}"
 # What each verb needs on the state table, while a process runs the migration.
@@ -30,6 +33,22 @@ ASKS = {
 # While none does.
 ALONE = {"lease release --force --yes": {GET, PUT}, "abort --yes": {GET, QUERY, PUT}}
 
+# What the page says where the switch's pointer or parameter cannot be read.
+REFUSED = "**no cutover begins**"
+# What it says where something is missing from the checklist.
+UNSEEN = "its point is `not known`"
+# The points of the checklist, by what they are asked with.
+POINTS = {
+    "dynamodb:DescribeTimeToLive": "time to live",
+    "dynamodb:DescribeContinuousBackups": "point-in-time recovery",
+    "dynamodb:ListTagsOfResource": "tags",
+    "dynamodb:GetResourcePolicy": "resource policy",
+    "dynamodb:DescribeKinesisStreamingDestination": "Kinesis destinations",
+}
+CHECKLIST = [permission for permission in permissions(RUN) if permission[1] in POINTS]
+# What moto denies, and does not do where it is allowed.
+NOT_OFFERED = ("dynamodb:DescribeKinesisStreamingDestination",)
+
 # What the page says of a missing permission, and the phases in which it may then be noticed.
 NOTICED = {
     "ends at the start": {None, "planned"},
@@ -38,6 +57,7 @@ NOTICED = {
     "ends when the copy begins": {"copying"},
     "ends at the first write": {"copying"},
     "**noticed late**": {"tailing", "switching"},
+    REFUSED: {"tailing"},
 }
 # What `run` says where it may not set up a state table that it did not make.
 NOT_LOOKED_AFTER = "time to live and point-in-time recovery of the state table are not looked after"
@@ -68,7 +88,7 @@ def must_name(stderr, action, table):
         must(action in text and named.search(text), f"{action} and {table} are not named:\n{stderr[-1500:]}")
 
 
-# --- What `run` does, in five ways ------------------------------------------------------------------------------------
+# --- What `run` does, in four ways ------------------------------------------------------------------------------------
 
 
 def whole(m, run, operator):
@@ -85,13 +105,6 @@ def whole(m, run, operator):
     m.verb(operator, "finish", "--yes")
     must(m.ended() == 0, "run did not end well after finish")
     must(m.phase() == "finished", f"the phase is {m.phase()}")
-
-
-def pointed(m, run, operator):
-    """The pointer names the shadow already, as after a reply that was lost."""
-    m.run(run)
-    m.until_phase("tailing")
-    m.verb(operator, "cutover", "--yes", "--fenced")
 
 
 def enabling(m, run, operator):
@@ -117,7 +130,6 @@ def sharing(m, run, operator):
 # In the order in which a flow is chosen to show that a permission is needed.
 FLOWS = {
     "whole": (whole, {}),
-    "pointed": (pointed, {"named": SHADOW}),
     "parameter": (whole, {"switch": "parameter"}),
     "enabling": (enabling, {"stream": False}),
     "sharing": (sharing, {"shared": True}),
@@ -182,11 +194,102 @@ def stays_fenced(m, operator):
     must(len(m.denied()) == 1, f"{len(m.denied())} requests were denied")
     code, _, stderr = m.tried(operator, "unfence")
     must(code == 2 and "--vouch" in stderr, f"unfence ended with {code}:\n{stderr}")
-    must(m.phase() == "switching" and m.pointer() == m.named, f"{m.phase()}; the pointer names {m.pointer()}")
+    must(m.phase() == "switching" and m.pointer() == m.source, f"{m.phase()}; the pointer names {m.pointer()}")
     m.verb(operator, "unfence", "--vouch", "--yes")
     m.until_phase("tailing")
     m.put(3, task=3, title="open again")
     m.until("the write to be mirrored", m.is_mirrored)
+
+
+def unread(world, flow, sid, action, table):
+    """What the application is pointed at cannot be read: no cutover begins until it can. Returns who denied it."""
+    told = policies.consequences("run")[sid, table, action]
+    with Migration(world, f"unread.{table}", **FLOWS[flow][1]) as m:
+        keys, operator = m.principal("run", RUN, without={(sid, action)}), m.principal("operator", OPERATOR)
+        m.run(keys)
+        m.until_phase("tailing")
+        must(m.denied(), "it was not read at the start")
+        m.put(1, task=1, title="changed")
+        m.until("the write to be mirrored", m.is_mirrored)
+        for verb in ("cutover --dry-run", "cutover --yes --fenced"):
+            code, out, stderr = m.tried(operator, *verb.split(), patience=AT_ONCE_SECONDS)
+            must(code == 2, f"{verb} ended with {code}:\n{stderr}")
+            must(refusing(out) == {"pointer"}, f"{verb}: not only the pointer's gate refuses:\n{out}")
+            must(allowing(out) == {(action, m.real(table))}, f"{verb}: {action} and {table} are not named:\n{out}")
+            must_be_as_told(m, operator, told)
+        must("cutover" not in m.verb(operator, "audit"), "a cutover began")
+        must(m.pointer() == m.source, f"the {table} names {m.pointer()}")
+        denied = {(action, table) for action, table, _ in m.denials()}
+        must(denied == {(action, table)}, f"denied: {denied}")
+        by = "/".join(sorted({by for *_, by in m.denials()}))
+        m.grant(keys, RUN)
+        m.verb(operator, "cutover", "--yes", "--fenced")
+        must(m.phase() == "switched" and m.pointer() == m.shadow, f"{m.phase()}; the {table} names {m.pointer()}")
+        return by
+
+
+def refusing(out):
+    """The names of the gates that refuse."""
+    gates = re.findall(r"^ (\w[\w ]*?) +(holds|REFUSES)  ", out, re.MULTILINE)
+    must(len(gates) >= 10, f"these are not the gates:\n{out}")
+    return {name for name, verdict in gates if verdict == "REFUSES"}
+
+
+def allowing(out):
+    """What gates and checklist ask to allow, as (action, name of the table or the parameter)."""
+    return set(re.findall(r"not known: allow (\S+) on (\S+) for the principal that asked", out))
+
+
+def unseen(out):
+    """The points of the checklist that are not known, and what was seen, or why it was not."""
+    points = re.findall(r"^(alike|LOOK|not known) +(\w[\w .-]*): (.*)$", out, re.MULTILINE)
+    must(set(POINTS.values()) <= {name for _, name, _ in points}, f"this is not the checklist:\n{out}")
+    return {name: seen for verdict, name, seen in points if verdict == "not known"}
+
+
+def checklist(world):
+    """The permissions of the checklist, taken away one by one while it runs, and then all at once: what is denied is
+    told, and nothing else fails."""
+    with Migration(world, "checklist") as m:
+        keys, operator = m.principal("run", RUN), m.principal("operator", OPERATOR)
+        m.run(keys)
+        m.until_phase("tailing")
+
+        def look(missing, *verb):
+            m.grant(keys, RUN, without={(sid, action) for sid, action, _ in missing})
+            before = len(m.denied())
+            code, out, stderr = m.tried(operator, *verb)
+            lacking = f"without {[(action, table) for _, action, table in missing]}, {verb}"
+            must(code == 0 and not refusing(out), f"{lacking} ended with {code}:\n{out}{stderr}")
+            denied = sorted((call.action, call.resource.rpartition("/")[2]) for call in m.denied()[before:])
+            must(denied == sorted((action, m.real(table)) for _, action, table in missing), f"{lacking}: {denied}")
+            must(allowing(out) == set(denied), f"{lacking} does not name it:\n{out}")
+            wanted = {POINTS[action] for action in (*NOT_OFFERED, *(action for action, _ in denied))}
+            must(set(unseen(out)) == wanted, f"{lacking}: {unseen(out)} are not known")
+            for action, table in denied:
+                side, reason = "shadow" if table == m.shadow else "source", f"not known: allow {action} on {table} "
+                must(f"{side}: {reason}" in unseen(out)[POINTS[action]], f"{lacking}: not of the {side}:\n{out}")
+            must(m.running.poll() is None, f"run ended:\n{m.said()[-1500:]}")
+
+        look([], "cutover", "--dry-run")
+        for permission in CHECKLIST:
+            look([permission], "cutover", "--dry-run")
+        must(m.phase() == "tailing", f"the phase is {m.phase()}")
+        look(CHECKLIST, "cutover", "--yes", "--fenced")
+        must(m.phase() == "switched" and m.pointer() == m.shadow, f"{m.phase()}; the pointer names {m.pointer()}")
+        return f"{len(CHECKLIST)} permissions"
+
+
+def not_offered(world, action):
+    """moto does not know the operation: what is answered where it is allowed is not tried."""
+    name = action.split(":")[1]
+    try:
+        getattr(world.tables, re.sub("(?<!^)(?=[A-Z])", "_", name).lower())(TableName=name)
+    except ClientError as error:
+        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+        must(status in (500, 501), f"moto answers {action} with {status}: try it, and take it out of NOT_OFFERED")
+        return "NOT TRIED where it is allowed: moto does not offer it"
+    raise Wrong(f"moto answers {action}: try it, and take it out of NOT_OFFERED")
 
 
 def granted(world, sid, action, *verb):
@@ -341,7 +444,7 @@ def unconfigured(world, action):
 def least(world, action):
     """State table and shadow were made by somebody else: nothing optional is needed, and no CreateTable. That the state
     table cannot be set up, for lack of this action, is only told, and only while it holds no migration."""
-    with Migration(world, f"least.{action.split(':')[1]}") as m:
+    with Migration(world, f"least.{action.split(':')[1]}", switch=None) as m:
         make_table(m.tables, m.state, ["pk", "sk"])
         make_table(m.tables, m.shadow, m.shadow_keys)
         without = {(sid, action) for sid, action, _ in permissions(RUN) if sid.startswith("Optional")}

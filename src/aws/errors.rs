@@ -49,7 +49,7 @@ pub(super) fn odd_reply(operation: &'static str, resource: &str, message: &dyn D
     PortError { fault: Fault::Unknown, operation, resource: resource.to_owned(), message: message.to_string() }
 }
 
-/// The endpoint does not offer the operation at all: an emulator. (DynamoDB's own answer, and moto's.)
+/// The endpoint does not offer the operation at all: an emulator. (Other emulators answer 500, which tells nothing.)
 pub(super) fn is_not_offered<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
     let SdkError::ServiceError(context) = error else { return false };
     let code = context.err().code().unwrap_or_default();
