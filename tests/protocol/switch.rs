@@ -76,14 +76,16 @@ fn a_change_that_comes_after_the_switch_is_quarantined_and_not_applied() {
         until_phase(&world, "switched").await;
         world.put("a", &[]);
         sleep(Duration::from_secs(10)).await;
-        for round in 0..2 {
+        for round in 0..3 {
             {
                 let state = world.state();
                 assert_eq!(version_of(&state.shadow[&key_of(&state, "a")]), before, "round {round}");
                 let kept: Vec<_> = state.entries_at("QUARANTINE#").map(|entry| entry.body["reason"].clone()).collect();
                 assert_eq!(kept, ["late"], "round {round}");
             }
-            // A restart changes nothing.
+            // Neither that the item expires nor a restart changes anything.
+            world.expire("a");
+            sleep(Duration::from_secs(10)).await;
             running.crash().await;
             running = start(&world, &with_pointer(&world));
             sleep(Duration::from_mins(1)).await;

@@ -365,7 +365,8 @@ impl Core {
             let offer = Offer { place, effect, source: source.clone(), ticket, lane, memory_bytes, stored_bytes };
             self.slots.offer(offer, now);
         }
-        if !refused && self.slots.is_unplaced(source) {
+        // A late change stays told whatever becomes of its item: only an operator knows which table is right.
+        if !refused && self.intake == Intake::Open && self.slots.is_unplaced(source) {
             let ticket = self.ticket(reader, unit);
             let (place, source) = (Place::Unplaced(source.clone()), source.clone());
             let offer = Offer { place, effect: Effect::Accept, source, ticket, lane, memory_bytes: 0, stored_bytes: 0 };

@@ -109,7 +109,7 @@ impl<P: Ports> Steps<P> {
                     self.tail.list_soon();
                     "the shards are listed once more".into()
                 }
-                Ok(_) if self.tail.listed() <= listed_again => "the shards are listed once more".into(),
+                Ok(_) if self.tail.listed() < listed_again => "the shards are listed once more".into(),
                 Ok(span) => {
                     return Ok(format!("no change arrived for {:.1} s, and all are durable", span.as_secs_f64()));
                 }

@@ -25,7 +25,7 @@ impl State {
                 self.fenced = false;
                 self.look_for_two_open_tables();
             }
-            "switch" => self.pointer = SHADOW.to_owned(),
+            "switch" => SHADOW.clone_into(&mut self.pointer),
             // A hook, or a fence that lies.
             _ => {}
         }

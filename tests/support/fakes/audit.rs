@@ -1,5 +1,7 @@
 //! The rules that can be seen from outside, looked at after every write to the state table and to the shadow.
 
+use std::collections::BTreeSet;
+
 use shadowtable::model::{Item, Key, Timestamp};
 use shadowtable::ports::Entry;
 use shadowtable::protocol::phase::{Event, Phase, next};
@@ -41,6 +43,11 @@ impl State {
         odd.then(|| format!("invariant 7: {} is stored after {}", phase, before.unwrap())).into_iter().collect()
     }
 
+    /// The application may be writing to the shadow.
+    fn is_closed(&self) -> bool {
+        matches!(self.phase, Some(Phase::Switching | Phase::Switched | Phase::Finished))
+    }
+
     /// Invariant 3.
     fn unsettled_records(&self, shard: &str, entry: &Entry) -> Vec<String> {
         let finished = entry.body["stage"] == "finished";
@@ -55,7 +62,9 @@ impl State {
         let unsettled = passed.filter(|record| {
             let (key, version) = (&record.change.key, record.version);
             let superseded = moves && self.is_still_to_be_read(key, version + 1);
-            !superseded && !self.shows(key, version, true)
+            // After a switch an item that expires is the shadow's own business.
+            let own_business = self.is_closed() && self.history[version].expired;
+            !superseded && !own_business && !self.shows(key, version, true)
         });
         let told = unsettled.map(|record| {
             let id = source_schema(self).to_json(&record.change.key);
@@ -174,10 +183,20 @@ impl State {
         self.waiting = waiting;
     }
 
-    /// The oldest change that came after the pin and is not durable: lag may not tell less than its age.
+    /// The oldest change that is the tail's business and is not durable: lag may not tell less than its age.
     pub(crate) fn oldest_waiting(&self) -> Option<&Waiting> {
+        let stage = |shard: &str| self.entry(&format!("{SHARD}{shard}")).map(|entry| &entry.body["stage"]);
+        let shards =
+            self.stream.shards.iter().filter(|shard| stage(&shard.id).is_none_or(|stage| stage != "before-pin"));
+        let due: BTreeSet<usize> = shards.flat_map(|shard| shard.due().iter().map(|record| record.version)).collect();
         let pin = Timestamp::from_millis(self.entry("PIN")?.body["at"].as_i64().unwrap());
-        self.waiting.iter().find(|waiting| waiting.at >= pin)
+        // Where items move, a change is durable, too, when the next one has taken its item away from its place.
+        let moves = !self.setup.transform.properties().key_preserving;
+        let last =
+            |waiting: &Waiting| self.history.iter().skip(waiting.version + 1).all(|write| write.key != waiting.key);
+        let waiting = self.waiting.iter().filter(|waiting| waiting.at >= pin && due.contains(&waiting.version));
+        let waiting = waiting.filter(|waiting| !moves || last(waiting));
+        waiting.min_by_key(|waiting| waiting.at)
     }
 
     /// Whether a page showed this source key.
@@ -196,8 +215,8 @@ impl State {
 
     /// Invariant 6: nothing of an earlier holder lands after a later one has written.
     pub(super) fn audit_writer(&mut self, process: u32) {
-        if let Some(phase @ (Phase::Switching | Phase::Switched | Phase::Finished)) = self.phase {
-            self.violations.push(format!("the shadow is written while the application may write to it: {phase}"));
+        if self.is_closed() {
+            self.violations.push("the shadow is written while the application may write to it".into());
         }
         let epoch = self.epochs.get(&process).copied().unwrap_or(0);
         if epoch < self.wrote {

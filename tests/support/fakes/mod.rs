@@ -18,7 +18,7 @@ mod stream;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
 
 pub(crate) use application::{SHADOW, SOURCE};
@@ -86,7 +86,7 @@ pub(crate) struct State {
     pub(crate) fenced: bool,
     /// The table that the application uses.
     pub(crate) pointer: String,
-    /// Changes that are not durable yet, oldest first.
+    /// Changes that are not durable yet.
     waiting: Vec<Waiting>,
     /// The phase that is stored.
     phase: Option<Phase>,
@@ -107,6 +107,7 @@ pub(crate) struct Written {
 #[derive(Clone, Debug)]
 pub(crate) struct Waiting {
     pub(crate) version: usize,
+    /// Since when it can be read in the stream.
     pub(crate) at: Timestamp,
     key: Key,
 }
@@ -265,6 +266,15 @@ impl World {
     /// What the service holds. All runs on one thread: a lock that is taken would never be free.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.try_lock().expect("the world is looked at while it is looked at")
+    }
+
+    /// Prints all that happened, unless it is being looked at.
+    pub(crate) fn tell(&self) {
+        match self.state.try_lock() {
+            Ok(state) => state.tell(),
+            Err(TryLockError::Poisoned(state)) => state.into_inner().tell(),
+            Err(TryLockError::WouldBlock) => {}
+        }
     }
 
     /// What becomes of requests from now on.

@@ -113,15 +113,21 @@ impl Process {
         self.condition.subscribe().wait_for(|now| *now == Condition::Dead).await.unwrap();
     }
 
-    /// Nothing in it moves until it is thawed; the world goes on.
+    /// Nothing in it moves until it is thawed; the world goes on. One that is dead stays so.
     pub(crate) fn freeze(&self) {
-        self.condition.send_replace(Condition::Frozen(self.world.elapsed()));
+        self.condition.send_if_modified(|condition| {
+            let running = *condition == Condition::Running;
+            if running {
+                *condition = Condition::Frozen(self.world.elapsed());
+            }
+            running
+        });
     }
 
     /// It moves again.
     pub(crate) fn thaw(&self, freeze: Freeze) {
-        let before = self.condition.send_replace(Condition::Running);
-        let Condition::Frozen(since) = before else { return };
+        let Condition::Frozen(since) = *self.condition.borrow() else { return };
+        self.condition.send_replace(Condition::Running);
         let frozen = self.world.elapsed().saturating_sub(since);
         let mut stood_still = self.stood_still.lock().unwrap();
         if freeze != Freeze::Stopped {

@@ -245,9 +245,28 @@ impl ChangeFeed for FakeFeed {
                 return Err(failure(Fault::IteratorExpired));
             }
             let page = if fate.spares == 0 { state.stream.page } else { 0 };
+            if page == 0 {
+                state.keep_back(&id, index, now);
+            }
             records(state, &id, index, page, now)
         })
         .await
+    }
+}
+
+impl State {
+    /// What is kept back from a reader is not in the stream yet, for all that anybody can know.
+    fn keep_back(&mut self, id: &str, index: usize, now: Timestamp) {
+        let kept: BTreeSet<usize> = self
+            .stream
+            .shard(id)
+            .into_iter()
+            .flat_map(|shard| shard.records.iter().skip(index))
+            .map(|record| record.version)
+            .collect();
+        for waiting in self.waiting.iter_mut().filter(|waiting| kept.contains(&waiting.version)) {
+            waiting.at = now;
+        }
     }
 }
 
