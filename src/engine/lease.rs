@@ -204,6 +204,7 @@ impl<P: Ports> Lease<P> {
                 return Ok(());
             }
             tokio::select! {
+                biased;
                 () = self.lost.cancelled() => return Err(EngineError::LeaseLost),
                 () = renewed => {}
             }

@@ -24,6 +24,7 @@ pub mod retry;
 mod settings;
 pub mod store;
 pub mod tail;
+pub mod watched;
 
 pub use error::EngineError;
 pub use settings::{

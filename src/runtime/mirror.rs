@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -22,6 +21,7 @@ use crate::engine::copy::{Copier, CopyParts};
 use crate::engine::entities::{Meta, Paused, Pin};
 use crate::engine::store::Stored;
 use crate::engine::tail::{Tail, TailParts};
+use crate::engine::watched::Watched;
 use crate::ports::{Clock, Ports, RecordsPage};
 use crate::protocol::cutover::Step;
 use crate::protocol::phase::{Event, Phase};
@@ -43,7 +43,7 @@ pub(super) struct Mirror<'a, P> {
     shown: Arc<Mutex<Meta>>,
     pin: Pin,
     pub(super) parts: Parts<P>,
-    paused: watch::Sender<Paused>,
+    paused: Arc<Watched<Paused>>,
     /// Changes after the switch's intent that were shouted about.
     pub(super) late_told: u64,
 }
@@ -91,7 +91,7 @@ impl<'a, P: Ports> Mirror<'a, P> {
         let quarantined = quarantine.load(store).await?;
         let recent = active.recent.lock().unwrap_or_else(PoisonError::into_inner).take();
         let recent = recent.unwrap_or_else(|| Recent::new(job.engine.apply.recent_keys));
-        let (paused, watching) = watch::channel(meta.value.paused);
+        let paused = Arc::new(Watched::new(meta.value.paused));
         let applier = Arc::new(Applier::new(
             Arc::clone(ports),
             Arc::clone(store),
@@ -106,7 +106,7 @@ impl<'a, P: Ports> Mirror<'a, P> {
             live,
             settings: job.engine.tail.clone(),
             lease: job.engine.lease.clone(),
-            paused: watching.clone(),
+            paused: Arc::clone(&paused),
             closed: meta.value.phase.is_closed(),
         };
         applier.inspect(|core| {
@@ -123,7 +123,7 @@ impl<'a, P: Ports> Mirror<'a, P> {
             source: job.source_key.clone(),
             settings: job.engine.copy.clone(),
             lease: job.engine.lease.clone(),
-            paused: watching,
+            paused: Arc::clone(&paused),
         };
         let copier =
             Copier::resume(Arc::clone(ports), Arc::clone(&applier), Arc::clone(store), Arc::clone(meters), copy);
@@ -212,6 +212,7 @@ impl<'a, P: Ports> Mirror<'a, P> {
         let (outside, switch) = (Arc::clone(&self.parts.outside), self.active.job.engine.cutover.switch.clone());
         tasks.spawn(async move {
             tokio::select! {
+                biased;
                 () = stop.cancelled() => Ok(Ended::Stopped),
                 watched = watch_tables(&*ports, &meta, &pin, (interval, switch.as_ref()), &outside) => {
                     watched.map(|()| Ended::Stopped)
@@ -298,7 +299,7 @@ impl<'a, P: Ports> Mirror<'a, P> {
                 Some(done) => done,
                 None => execute(self.active, self.meta, &self.parts.applier, &command.value).await?,
             };
-            self.paused.send_replace(self.meta.value.paused);
+            self.paused.set(self.meta.value.paused);
             self.show();
             let answered = crate::engine::entities::CommandRecord { answer: Some(answer), ..command.value.clone() };
             self.active.store.update(&mut command, answered).await?;

@@ -1,7 +1,7 @@
 //! The replication protocol under faults: each rule has a test that fails when the rule is broken.
 //!
-//! Everything enters through `runtime::run`, as in production, on fake ports and paused time. `SEED=7 cargo test --test
-//! protocol random` replays one random history; `TELL=1` prints all that happened when the end is wrong.
+//! Everything enters through `runtime::run`, as in production, on fake ports and paused time. `TELL=1` prints all that
+//! happened when an end is wrong. Random histories are in `tests/simulation`.
 
 // All of it is test code, which `clippy.toml` judges by itself.
 #[cfg(test)]
@@ -12,10 +12,12 @@ mod copies;
 mod cutover;
 #[cfg(test)]
 #[path = "../support/fakes/mod.rs"]
+#[allow(dead_code, reason = "what random histories need")]
 mod fakes;
 #[cfg(test)]
 mod feed;
 #[cfg(test)]
+#[allow(dead_code, reason = "what random histories need")]
 mod harness;
 #[cfg(test)]
 mod history;
@@ -29,8 +31,6 @@ mod liveness;
 mod ownership;
 #[cfg(test)]
 mod phases;
-#[cfg(test)]
-mod random;
 #[cfg(test)]
 mod segments;
 #[cfg(test)]

@@ -9,7 +9,6 @@ mod pace;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +20,7 @@ use super::error::EngineError;
 use super::retry::Retry;
 use super::settings::{CopySettings, LeaseSettings};
 use super::store::{SEGMENT, Store, Stored, segment_sort};
+use super::watched::Watched;
 use crate::model::{Key, KeySchema};
 use crate::ports::{Clock, Ports, Reaction, ScanRequest, TableReader};
 use crate::protocol::invariant::{Invariant, Violation};
@@ -36,7 +36,7 @@ pub struct Copier<P> {
     source: KeySchema,
     segments: Mutex<Vec<Segment>>,
     pace: Pace,
-    paused: watch::Receiver<Paused>,
+    paused: Arc<Watched<Paused>>,
     meters: Arc<Meters>,
 }
 
@@ -69,7 +69,7 @@ pub struct CopyParts {
     /// How often it saves.
     pub lease: LeaseSettings,
     /// What an operator paused.
-    pub paused: watch::Receiver<Paused>,
+    pub paused: Arc<Watched<Paused>>,
 }
 
 impl<P: Ports> Copier<P> {
@@ -128,6 +128,7 @@ impl<P: Ports> Copier<P> {
                     let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
                     let Some(segment) = next else { return Ok::<(), EngineError>(()) };
                     tokio::select! {
+                        biased;
                         () = stop.cancelled() => return Ok(()),
                         read = copier.read(&segment) => read?,
                     }
@@ -229,9 +230,7 @@ impl<P: Ports> Copier<P> {
 
     /// Waits while the copy is paused.
     async fn unpaused(&self) {
-        let mut paused = self.paused.clone();
-        // The sender lives as long as the migration runs; without it nothing is paused any more.
-        let _ = paused.wait_for(|paused| *paused == Paused::None).await;
+        self.paused.until(|paused| paused == Paused::None).await;
     }
 
     fn segments(&self) -> MutexGuard<'_, Vec<Segment>> {

@@ -58,6 +58,7 @@ impl Pace {
             match wait {
                 // A reply may give back most of what its page was charged.
                 Some(wait) => tokio::select! {
+                    biased;
                     () = clock.sleep(wait) => {}
                     () = answered => {}
                 },

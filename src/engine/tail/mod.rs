@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use self::board::Board;
@@ -24,6 +24,7 @@ use super::entities::{Paused, Pin};
 use super::error::EngineError;
 use super::settings::{LeaseSettings, TailSettings};
 use super::store::{SHARD, Store, Stored};
+use super::watched::Watched;
 use crate::model::Timestamp;
 use crate::ports::{Clock, Ports, RecordsPage};
 use crate::protocol::lineage::{Lineage, ShardRecord};
@@ -40,7 +41,7 @@ pub struct Tail<P> {
     board: Mutex<Board>,
     /// First pages of shards pinned by this process.
     live: Mutex<HashMap<String, RecordsPage>>,
-    paused: watch::Receiver<Paused>,
+    paused: Arc<Watched<Paused>>,
     /// Held while checkpoints are stored: each is stored over the version stored before.
     saving: tokio::sync::Mutex<()>,
     /// A shard's end was seen: its final checkpoint is due.
@@ -82,7 +83,7 @@ pub struct TailParts {
     /// How often it saves.
     pub lease: LeaseSettings,
     /// What an operator paused.
-    pub paused: watch::Receiver<Paused>,
+    pub paused: Arc<Watched<Paused>>,
     /// The application may be writing to the shadow: what a pinned shard held before the pin is not late.
     pub closed: bool,
 }

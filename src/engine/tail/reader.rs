@@ -1,6 +1,6 @@
 //! Reads one shard.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
@@ -113,7 +113,7 @@ impl<P: Ports> Tail<P> {
 
     /// For streams without new images: the items as they are now, read after all of the page's records had arrived.
     async fn read_back(&self, changes: &[Change]) -> Result<HashMap<Key, Option<Item>>, EngineError> {
-        let wanted: HashSet<Key> =
+        let wanted: BTreeSet<Key> =
             changes.iter().filter(|change| change.new == Image::NotInStream).map(|change| change.key.clone()).collect();
         let (mut wanted, mut reads, mut found) = (wanted.into_iter(), JoinSet::new(), HashMap::new());
         loop {
@@ -196,11 +196,9 @@ impl<P: Ports> Tail<P> {
 
     /// Waits while everything is paused.
     async fn unpaused(&self, shard: &str) {
-        let mut paused = self.paused.clone();
-        if *paused.borrow() == Paused::All {
+        if self.paused.get() == Paused::All {
             self.board().broken_off(shard);
         }
-        // The sender lives as long as the migration runs; without it nothing is paused any more.
-        let _ = paused.wait_for(|paused| *paused != Paused::All).await;
+        self.paused.until(|paused| paused != Paused::All).await;
     }
 }

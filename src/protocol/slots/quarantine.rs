@@ -1,6 +1,6 @@
 //! What the shadow refuses for good: pairs of a source key and the place it was meant for.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -68,7 +68,7 @@ pub enum Mark {
 /// The pairs in quarantine, by place.
 #[derive(Clone, Debug, Default)]
 pub struct Quarantined {
-    places: HashMap<Place, HashMap<Key, Reason>>,
+    places: BTreeMap<Place, BTreeMap<Key, Reason>>,
     pairs: usize,
 }
 
@@ -124,6 +124,6 @@ impl Quarantined {
     }
 }
 
-fn colliding(sources: &HashMap<Key, Reason>) -> impl Iterator<Item = &Key> {
+fn colliding(sources: &BTreeMap<Key, Reason>) -> impl Iterator<Item = &Key> {
     sources.iter().filter(|(_, reason)| **reason == Reason::Collision).map(|(source, _)| source)
 }

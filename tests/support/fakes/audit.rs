@@ -1,6 +1,7 @@
 //! The rules that can be seen from outside, looked at after every write to the state table and to the shadow.
 
 use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use shadowtable::model::{Item, Key, Timestamp};
 use shadowtable::ports::Entry;
@@ -152,6 +153,13 @@ impl State {
         let schema = source_schema(self);
         self.entries_at(QUARANTINE)
             .any(|entry| schema.from_json(&entry.body["source_key"]).is_ok_and(|key| key == *source))
+    }
+
+    /// A digest of all that happened, in order.
+    pub(crate) fn digest(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        format!("{:?}", self.log).hash(&mut hasher);
+        hasher.finish()
     }
 
     /// Prints all that happened, for somebody who looks into a failure.

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use shadowtable::engine::watched::Watched;
 use shadowtable::model::{Moment, Timestamp};
 use shadowtable::ports::{Clock, Ports};
-use tokio::sync::watch;
 
 use super::World;
 use super::admin::{FakeAdmin, Role};
@@ -21,7 +21,7 @@ use super::stream::FakeFeed;
 pub(crate) struct Process {
     world: Arc<World>,
     id: u32,
-    condition: watch::Sender<Condition>,
+    condition: Watched<Condition>,
     stood_still: Mutex<StoodStill>,
     chance: Mutex<fastrand::Rng>,
     calls: AtomicU64,
@@ -71,7 +71,7 @@ impl Process {
         Arc::new(Self {
             world,
             id,
-            condition: watch::Sender::new(Condition::Running),
+            condition: Watched::new(Condition::Running),
             stood_still: Mutex::new(StoodStill::default()),
             chance: Mutex::new(chance),
             calls: AtomicU64::new(0),
@@ -105,29 +105,25 @@ impl Process {
 
     /// Whether it has died by itself.
     pub(crate) fn is_dead(&self) -> bool {
-        *self.condition.borrow() == Condition::Dead
+        self.condition.get() == Condition::Dead
     }
 
     /// Resolves when it has died by itself.
     pub(crate) async fn died(&self) {
-        self.condition.subscribe().wait_for(|now| *now == Condition::Dead).await.unwrap();
+        self.condition.until(|now| now == Condition::Dead).await;
     }
 
     /// Nothing in it moves until it is thawed; the world goes on. One that is dead stays so.
     pub(crate) fn freeze(&self) {
-        self.condition.send_if_modified(|condition| {
-            let running = *condition == Condition::Running;
-            if running {
-                *condition = Condition::Frozen(self.world.elapsed());
-            }
-            running
-        });
+        if self.condition.get() == Condition::Running {
+            self.condition.set(Condition::Frozen(self.world.elapsed()));
+        }
     }
 
     /// It moves again.
     pub(crate) fn thaw(&self, freeze: Freeze) {
-        let Condition::Frozen(since) = *self.condition.borrow() else { return };
-        self.condition.send_replace(Condition::Running);
+        let Condition::Frozen(since) = self.condition.get() else { return };
+        self.condition.set(Condition::Running);
         let frozen = self.world.elapsed().saturating_sub(since);
         let mut stood_still = self.stood_still.lock().unwrap();
         if freeze != Freeze::Stopped {
@@ -140,7 +136,7 @@ impl Process {
 
     /// Waits while it is frozen; a dead one waits forever.
     pub(super) async fn pass(&self) {
-        self.condition.subscribe().wait_for(|now| *now == Condition::Running).await.unwrap();
+        self.condition.until(|now| now == Condition::Running).await;
     }
 
     /// A request is about to be sent. Says whether the process dies at it.
@@ -151,7 +147,7 @@ impl Process {
     }
 
     pub(super) async fn die<T>(&self) -> T {
-        self.condition.send_replace(Condition::Dead);
+        self.condition.set(Condition::Dead);
         pending().await
     }
 }

@@ -27,6 +27,8 @@ pub(crate) struct Stream {
     pub(crate) children_late: Duration,
     /// Shards that listings leave out.
     pub(crate) unlisted: BTreeSet<String>,
+    /// They leave it out even where nothing that continues it is listed: then nobody can know that it is there.
+    pub(crate) hides_leaves: bool,
     next_position: u128,
 }
 
@@ -68,6 +70,7 @@ impl Stream {
             page: 5,
             children_late: Duration::ZERO,
             unlisted: BTreeSet::new(),
+            hides_leaves: true,
             next_position: FIRST_POSITION,
         };
         stream.add_children(None, (0, 1 << 64), shards, Timestamp::EPOCH);
@@ -190,8 +193,17 @@ impl ChangeFeed for FakeFeed {
                 return Err(failure(Fault::Missing));
             }
             let kept = |shard: &&Shard| shard.closed.is_none_or(|closed| now.since(closed) < RETENTION);
+            let continued: BTreeSet<_> = stream
+                .shards
+                .iter()
+                .filter(|shard| shard.listed_from <= now)
+                .filter_map(|shard| shard.parent.as_ref())
+                .collect();
+            let hidden = |shard: &Shard| {
+                stream.unlisted.contains(&shard.id) && (stream.hides_leaves || continued.contains(&shard.id))
+            };
             let listed = stream.shards.iter().filter(kept).filter(|shard| shard.listed_from <= now);
-            let listed = listed.filter(|shard| !stream.unlisted.contains(&shard.id)).map(|shard| ListedShard {
+            let listed = listed.filter(|shard| !hidden(shard)).map(|shard| ListedShard {
                 id: shard.id.clone(),
                 parent: shard.parent.clone(),
                 says_closed: shard.closed.is_some(),
@@ -255,15 +267,20 @@ impl ChangeFeed for FakeFeed {
 }
 
 impl State {
-    /// What is kept back from a reader is not in the stream yet, for all that anybody can know.
+    /// What is kept back from a reader is not in the stream yet, for all that anybody can know; nor is what continues it.
     fn keep_back(&mut self, id: &str, index: usize, now: Timestamp) {
-        let kept: BTreeSet<usize> = self
-            .stream
+        let stream = &self.stream;
+        let mut kept: BTreeSet<usize> = stream
             .shard(id)
             .into_iter()
             .flat_map(|shard| shard.records.iter().skip(index))
             .map(|record| record.version)
             .collect();
+        let mut line = stream.children(id);
+        while let Some(child) = line.pop() {
+            kept.extend(stream.shard(&child).into_iter().flat_map(|shard| &shard.records).map(|record| record.version));
+            line.extend(stream.children(&child));
+        }
         for waiting in self.waiting.iter_mut().filter(|waiting| kept.contains(&waiting.version)) {
             waiting.at = now;
         }

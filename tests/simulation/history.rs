@@ -1,0 +1,261 @@
+//! One random history, all of it as data: what is done, when, and which faults there are. It is made from a seed, and a
+//! failing one can be shrunk.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::time::Duration;
+
+use shadowtable::model::ViewType;
+
+use crate::fakes::{Death, Freeze};
+use crate::faults::Class;
+use crate::harness::Kind;
+
+/// A history.
+#[derive(Clone, Debug)]
+pub(crate) struct History {
+    pub(crate) seed: u64,
+    pub(crate) world: WorldPlan,
+    pub(crate) limits: Limits,
+    /// The classes of faults that there are.
+    pub(crate) faults: BTreeSet<Class>,
+    /// What the source holds before anything runs.
+    pub(crate) before: Vec<Write>,
+    pub(crate) steps: Vec<Step>,
+    /// Whether a long outage may end in lost history.
+    pub(crate) forgives_loss: bool,
+}
+
+/// What the world is made of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WorldPlan {
+    pub(crate) kind: Kind,
+    pub(crate) view: ViewType,
+    pub(crate) shards: u64,
+    /// How long a child is not listed.
+    pub(crate) children_late: Duration,
+}
+
+/// The program's limits, so low that each of them is met.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) page_items: u32,
+    pub(crate) concurrency: u32,
+    pub(crate) memory_bytes: usize,
+    pub(crate) overtaken: usize,
+    pub(crate) recheck_keys: usize,
+}
+
+/// Something that is done, and how long nothing more is done afterwards.
+#[derive(Clone, Debug)]
+pub(crate) struct Step {
+    pub(crate) act: Act,
+    pub(crate) then: Duration,
+}
+
+/// A write of the application.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Write {
+    /// An item as it shall be.
+    Put {
+        id: u32,
+        /// The key attributes of the shadow: without one of them the transform refuses the item.
+        place: Option<u32>,
+        email: Option<u32>,
+        /// The shadow refuses it for good.
+        poison: bool,
+    },
+    /// The application deletes it.
+    Delete { id: u32 },
+    /// It expires.
+    Expire { id: u32 },
+}
+
+/// What can be done.
+#[derive(Clone, Debug)]
+pub(crate) enum Act {
+    /// The application writes, unless it is fenced or uses the shadow.
+    Write(Write),
+    /// Somebody writes whom the fence does not hold.
+    Trespass(Write),
+    /// The open shard of this number closes, and so many children continue it.
+    Split { shard: usize, children: u64 },
+    /// Listings leave these shards out, where they are closed: by number, as bits.
+    Unlist(u64),
+    /// Listings are complete again.
+    Relist,
+    /// One more process, if there is only one.
+    Start,
+    /// This process ends where it stands.
+    Crash(usize),
+    /// This process ends at a request, so many requests from now.
+    CrashAt { process: usize, calls: u64, death: Death },
+    /// This process is stopped as an operator would.
+    Stop(usize),
+    /// This process stands still for so many steps.
+    Freeze { process: usize, how: Freeze, steps: usize },
+    /// This process's wall clock jumps by so many seconds.
+    Jump { process: usize, seconds: i64 },
+    /// An operator asks for something.
+    Ask(Question),
+    /// Nothing runs for a long time.
+    Outage(Duration),
+}
+
+/// What an operator asks for, without waiting for the answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Question {
+    Cutover,
+    GiveUp,
+    PauseCopy,
+    PauseAll,
+    Resume,
+    Retry,
+}
+
+impl History {
+    /// The history of this seed.
+    pub(crate) fn of(seed: u64) -> Self {
+        let mut chance = fastrand::Rng::with_seed(seed);
+        let kind = *pick(&mut chance, &[Kind::SameKey, Kind::Moving, Kind::Owned]);
+        let without_new_images = kind == Kind::SameKey && chance.u32(0..3) == 0;
+        let view = if without_new_images { ViewType::KeysOnly } else { ViewType::NewAndOldImages };
+        let world = WorldPlan {
+            kind,
+            view,
+            shards: chance.u64(1..4),
+            children_late: Duration::from_millis(chance.u64(0..4_000)),
+        };
+        let limits = Limits {
+            page_items: chance.u32(1..5),
+            concurrency: chance.u32(1..5),
+            memory_bytes: chance.usize(1_000..20_000),
+            overtaken: chance.usize(1..10),
+            recheck_keys: chance.usize(1..20),
+        };
+        // A history with few kinds of faults gets further than one with all.
+        let rate = chance.u32(0..4);
+        let faults = Class::ALL.into_iter().filter(|_| chance.u32(0..3) < rate).collect();
+        let mut writer = Writer::of(&mut chance);
+        let before = (0..chance.u32(0..30)).map(|_| writer.write(&mut chance)).collect();
+        let mut maker = Maker { writer, clock_jumps: chance.bool(), calm: chance.u32(0..4) == 0 };
+        let mut steps: Vec<_> = (0..chance.u32(60..200)).map(|_| maker.step(&mut chance)).collect();
+        if chance.u32(0..8) == 0 {
+            let outage = Act::Outage(Duration::from_mins(chance.u64(60..30 * 60)));
+            let at = chance.usize(0..steps.len());
+            steps.insert(at, Step { act: outage, then: Duration::ZERO });
+        }
+        Self { seed, world, limits, faults, before, steps, forgives_loss: true }
+    }
+
+    /// How much there is of it.
+    pub(crate) fn size(&self) -> usize {
+        self.faults.len() + self.before.len() + self.steps.len()
+    }
+
+    /// Whether history may be lost in it.
+    pub(crate) fn may_lose(&self) -> bool {
+        self.forgives_loss
+            && self.steps.iter().any(|step| matches!(step.act, Act::Outage(span) if span > Duration::from_hours(22)))
+    }
+}
+
+fn pick<'a, T>(chance: &mut fastrand::Rng, from: &'a [T]) -> &'a T {
+    &from[chance.usize(0..from.len())]
+}
+
+/// How the application of one history writes.
+struct Writer {
+    /// How many different items, places and addresses there are.
+    ids: u32,
+    places: u32,
+    emails: u32,
+    /// Every second write is to one item.
+    hot: bool,
+}
+
+impl Writer {
+    fn of(chance: &mut fastrand::Rng) -> Self {
+        Self { ids: chance.u32(1..20), places: chance.u32(1..4), emails: chance.u32(1..10), hot: chance.bool() }
+    }
+
+    fn write(&mut self, chance: &mut fastrand::Rng) -> Write {
+        let id = if self.hot && chance.bool() { 0 } else { chance.u32(0..self.ids) };
+        match chance.u32(0..20) {
+            0..5 => Write::Delete { id },
+            5 => Write::Expire { id },
+            _ => Write::Put {
+                id,
+                place: (chance.u32(0..24) > 0).then(|| chance.u32(0..self.places)),
+                email: (chance.u32(0..24) > 0).then(|| chance.u32(0..self.emails)),
+                poison: chance.u32(0..15) == 0,
+            },
+        }
+    }
+}
+
+struct Maker {
+    writer: Writer,
+    /// Wall clocks jump; then no machine sleeps that has no boot clock: nothing could tell how long it slept.
+    clock_jumps: bool,
+    /// Processes are left alone.
+    calm: bool,
+}
+
+impl Maker {
+    fn step(&mut self, chance: &mut fastrand::Rng) -> Step {
+        let act = match chance.u32(0..100) {
+            0..70 => Act::Write(self.writer.write(chance)),
+            70..78 => stream_event(chance),
+            78..80 => Act::Trespass(self.writer.write(chance)),
+            80..88 => Act::Ask(question(chance)),
+            _ if self.calm => Act::Relist,
+            _ => self.process_event(chance),
+        };
+        Step { act, then: Duration::from_millis(chance.u64(0..1_500)) }
+    }
+
+    fn process_event(&self, chance: &mut fastrand::Rng) -> Act {
+        let process = chance.usize(0..2);
+        match chance.u32(0..12) {
+            0 | 1 => Act::Crash(process),
+            2..5 => {
+                Act::CrashAt { process, calls: chance.u64(1..40), death: *pick(chance, &[Death::Before, Death::After]) }
+            }
+            5 => Act::Stop(process),
+            6 | 7 => {
+                let hows = [Freeze::Stopped, Freeze::Suspended, Freeze::SuspendedWithoutBootClock];
+                let hows = if self.clock_jumps { &hows[..2] } else { &hows };
+                Act::Freeze { process, how: *pick(chance, hows), steps: chance.usize(1..50) }
+            }
+            8 if self.clock_jumps => Act::Jump { process, seconds: chance.i64(-90_000..90_000) },
+            _ => Act::Start,
+        }
+    }
+}
+
+fn stream_event(chance: &mut fastrand::Rng) -> Act {
+    match chance.u32(0..8) {
+        0..3 => Act::Split { shard: chance.usize(0..4), children: chance.u64(1..4) },
+        3 => Act::Unlist(chance.u64(..)),
+        _ => Act::Relist,
+    }
+}
+
+fn question(chance: &mut fastrand::Rng) -> Question {
+    use Question::{Cutover, GiveUp, PauseAll, PauseCopy, Resume, Retry};
+    *pick(chance, &[Cutover, Cutover, Cutover, GiveUp, PauseCopy, PauseAll, Resume, Resume, Resume, Retry])
+}
+
+impl fmt::Display for History {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(out, "seed {}: {:?}", self.seed, self.world)?;
+        writeln!(out, "  {:?}", self.limits)?;
+        writeln!(out, "  faults: {:?}", self.faults)?;
+        writeln!(out, "  the source holds, as written: {:?}", self.before)?;
+        for (number, step) in self.steps.iter().enumerate() {
+            writeln!(out, "  {number:>4} {:?}, then {} ms", step.act, step.then.as_millis())?;
+        }
+        Ok(())
+    }
+}
