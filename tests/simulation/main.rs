@@ -26,3 +26,5 @@ mod run;
 mod seeds;
 #[cfg(test)]
 mod shrink;
+#[cfg(test)]
+mod sweep;

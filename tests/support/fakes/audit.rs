@@ -44,6 +44,11 @@ impl State {
         odd.then(|| format!("invariant 7: {} is stored after {}", phase, before.unwrap())).into_iter().collect()
     }
 
+    /// After a switch an item that expires is the shadow's own business.
+    fn is_own_business(&self, version: usize) -> bool {
+        self.is_closed() && self.history[version].expired
+    }
+
     /// The application may be writing to the shadow.
     fn is_closed(&self) -> bool {
         matches!(self.phase, Some(Phase::Switching | Phase::Switched | Phase::Finished))
@@ -63,9 +68,7 @@ impl State {
         let unsettled = passed.filter(|record| {
             let (key, version) = (&record.change.key, record.version);
             let superseded = moves && self.is_still_to_be_read(key, version + 1);
-            // After a switch an item that expires is the shadow's own business.
-            let own_business = self.is_closed() && self.history[version].expired;
-            !superseded && !own_business && !self.shows(key, version, true)
+            !superseded && !self.is_own_business(version) && !self.shows(key, version, true)
         });
         let told = unsettled.map(|record| {
             let id = source_schema(self).to_json(&record.change.key);
@@ -204,6 +207,7 @@ impl State {
             |waiting: &Waiting| self.history.iter().skip(waiting.version + 1).all(|write| write.key != waiting.key);
         let waiting = self.waiting.iter().filter(|waiting| waiting.at >= pin && due.contains(&waiting.version));
         let waiting = waiting.filter(|waiting| !moves || last(waiting));
+        let waiting = waiting.filter(|waiting| !self.is_own_business(waiting.version));
         waiting.min_by_key(|waiting| waiting.at)
     }
 
