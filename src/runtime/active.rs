@@ -10,7 +10,7 @@ use super::history::Chronicle;
 use super::mirror::Mirror;
 use super::monitor::Snapshot;
 use super::status::{EventLine, LeaseStatus, MirrorStatus, status};
-use super::watch::Outside;
+use super::watch::{Outside, stream_is_there};
 use super::{Job, Monitor};
 use crate::engine::EngineError;
 use crate::engine::apply::recent::Recent;
@@ -324,6 +324,7 @@ impl<P: Ports> Active<P> {
         meta: &mut Stored<Meta>,
         live: HashMap<String, RecordsPage>,
     ) -> Result<Option<Outcome>, EngineError> {
+        stream_is_there(&*self.ports).await?;
         let source = self.unchanged_source(&meta.value).await?;
         let pin = self.store.load::<Pin>(PIN).await?.map(|stored| stored.value).ok_or_else(|| EngineError::State {
             entry: PIN.into(),

@@ -368,8 +368,8 @@ impl<P: Ports> Parts<P> {
         let quiet_since = tail.last_change.unwrap_or(tail.known_through);
         let complete = phase != Phase::Copying;
         MirrorStatus {
-            lag_seconds: Some(tail.lag.as_secs_f64()),
-            headroom_seconds: Some(RETENTION.saturating_sub(now.since(tail.known_through)).as_secs_f64()),
+            lag_seconds: tail.lag.map(|lag| lag.as_secs_f64()),
+            headroom_seconds: tail.lag.map(|_| RETENTION.saturating_sub(now.since(tail.known_through)).as_secs_f64()),
             since_poll_seconds: tail.since_poll.map(|since| since.as_secs_f64()),
             quiet_seconds: if quiet && tail.caught_up { now.since(quiet_since).as_secs_f64() } else { 0.0 },
             copy: CopyStatus {

@@ -12,6 +12,8 @@ use crate::protocol::cutover::Pointer;
 
 /// `DescribeTable` is eventually consistent: so many answers in a row must agree that something is wrong.
 const AGREEMENT: u32 = 3;
+/// How soon it is asked again at the start.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What gates look at and is not the migration's own.
 #[derive(Clone, Debug)]
@@ -50,6 +52,22 @@ pub(super) async fn watch_tables<P: Ports>(
             }
         }
     }
+}
+
+/// Past the pin, a stream that is off has lost history: enabling it makes another one.
+pub(super) async fn stream_is_there<P: Ports>(ports: &P) -> Result<(), EngineError> {
+    let admin = ports.source_admin();
+    for look in 1..=AGREEMENT {
+        match admin.describe().await {
+            Ok(Some(table)) if table.stream.is_none() && look == AGREEMENT => {
+                return Err(EngineError::Lost(format!("the stream of the source table {} was disabled", admin.name())));
+            }
+            Ok(Some(table)) if table.stream.is_none() => ports.clock().sleep(LOOK_AGAIN).await,
+            // Whatever else is wrong is told by whoever needs it.
+            _ => return Ok(()),
+        }
+    }
+    Ok(())
 }
 
 /// What of the shadow is not active, in words.

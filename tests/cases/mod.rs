@@ -96,7 +96,8 @@ macro_rules! for_each_case {
             upsets:
                 a_source_recreated_under_its_name_is_noticed
                 a_shadow_deleted_under_us_is_noticed
-                a_stream_disabled_by_somebody_is_noticed;
+                a_stream_disabled_by_somebody_is_noticed
+                a_stream_disabled_while_nobody_ran_is_noticed;
             verbs:
                 the_status_says_everything_it_promises
                 a_paused_copy_lets_the_tail_go_on

@@ -62,6 +62,19 @@ pub(crate) fn a_stream_disabled_by_somebody_is_noticed(ctx: &Ctx) {
     assert_eq!(migration.project.status().phase(), "needs-reseed");
 }
 
+pub(crate) fn a_stream_disabled_while_nobody_ran_is_noticed(ctx: &Ctx) {
+    let migration = migration(ctx);
+    let mut process = migration.run();
+    process.wait_for_tailing();
+    process.stop();
+    migration.source.disable_stream();
+    migration.source.put(&items::smallest(ID, 500));
+    // Another stream would not make up for what was written without one.
+    migration.project.start(&["run", "--enable-stream"]).wait_for_reseed(&["stream", "was disabled"]);
+    assert_eq!(migration.project.status().phase(), "needs-reseed");
+    assert!(migration.source.describe().unwrap().stream_specification.is_none());
+}
+
 /// 60 orders to move.
 fn migration(ctx: &Ctx) -> Migration {
     let source = ctx.table("source", before(ID));

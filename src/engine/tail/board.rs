@@ -238,7 +238,7 @@ impl Board {
         }
         let open = self.reading.len();
         TailFigures {
-            lag: lag(views, caught_up, pinned, now),
+            lag: self.lineage.listed().map(|_| lag(views, caught_up, pinned, now)),
             since_poll,
             known_through,
             caught_up: all_caught_up,

@@ -54,8 +54,8 @@ pub struct Tail<P> {
 /// The figures of the tail, as of one moment.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TailFigures {
-    /// The age of the oldest change that may not be durable.
-    pub lag: Duration,
+    /// The age of the oldest change that may not be durable; not known until this process has seen a listing.
+    pub lag: Option<Duration>,
     /// Since the last successful poll of the shard that waits longest for one; `None` before the first.
     pub since_poll: Option<Duration>,
     /// The oldest known-through time of all shards that are not finished.
