@@ -211,6 +211,24 @@ impl<P: Ports> Lease<P> {
         }
     }
 
+    /// Waits until the lease is lost, or ran out unrenewed: from then on somebody else may hold it.
+    pub async fn over(&self) {
+        let clock = self.ports.clock();
+        while self.may_write(Duration::ZERO) {
+            let renewed = self.renewed.notified();
+            let left = {
+                let state = self.state();
+                state.boot_deadline.since(clock.now()).min(state.wall_deadline.since(clock.wall()))
+            };
+            tokio::select! {
+                biased;
+                () = self.lost.cancelled() => return,
+                () = renewed => {}
+                () = clock.sleep(left.max(Duration::from_millis(1))) => {}
+            }
+        }
+    }
+
     /// Renews the lease three times in its span until it is lost. Owned by the runtime, beside everything else.
     pub async fn keep(&self) -> EngineError {
         let clock = self.ports.clock();

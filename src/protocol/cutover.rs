@@ -56,6 +56,11 @@ impl Step {
         }
     }
 
+    /// Whether it changes something outside, which may go on for a while after it was cut short.
+    pub const fn acts(self) -> bool {
+        matches!(self, Self::Fence | Self::Switch | Self::Unfence)
+    }
+
     /// The word for people, logs and programs.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -127,9 +127,11 @@ impl<P: Ports> Active<P> {
     pub(super) async fn undo_fence(&self, meta: &mut Stored<Meta>) -> Result<(), EngineError> {
         let (settings, subject) = (&self.job.engine.cutover, subject(&meta.value));
         self.audit("cutover: the unfence begins").await?;
+        self.outlast_acting().await;
         let mut told = false;
         loop {
-            match unfence(&*self.ports, settings, &subject).await {
+            let undone = unfence(&*self.ports, settings, &subject, self.job.engine.apply.abandon);
+            match self.under_lease(undone).await {
                 Ok(seen) => {
                     self.audit(&format!("cutover: the unfence ended: {seen}")).await?;
                     break;
@@ -207,9 +209,11 @@ impl<P: Ports> Mirror<'_, P> {
             self.show();
         }
         let work = self.steps();
+        self.under_way = Some(step);
         self.active.audit(&format!("cutover: the {step} begins")).await?;
         tracing::info!(%step, "a step of the cutover begins");
-        steps.spawn(async move { (step, work.run(step).await) });
+        let work = self.active.under_lease(async move { work.run(step).await });
+        steps.spawn(async move { (step, work.await) });
         Ok(())
     }
 
@@ -226,6 +230,7 @@ impl<P: Ports> Mirror<'_, P> {
             fenced: cutover.and_then(|cutover| cutover.fenced),
             left: settings.fenced_limit.saturating_sub(now.since(begun)),
             abandon: self.active.job.engine.apply.abandon,
+            acting: self.active.acting(),
         }
     }
 
@@ -382,8 +387,6 @@ impl<P: Ports> Mirror<'_, P> {
                     refused("the application may be writing to the shadow; vouch that nothing does: --vouch")
                 }
                 Phase::Fencing | Phase::Fenced | Phase::Drained | Phase::Switching => {
-                    // A program that is killed is run again by whoever needs it.
-                    steps.shutdown().await;
                     self.active.give_up(self.meta, "the operator gave it up").await?;
                     return Ok(Some((
                         Done::Unfences,
@@ -451,7 +454,8 @@ impl<P: Ports> Mirror<'_, P> {
 
     async fn unfence_by_hand(&self) -> Result<Answer, EngineError> {
         let subject = subject(&self.meta.value);
-        let undone = unfence(&*self.active.ports, &self.active.job.engine.cutover, &subject).await;
+        let engine = &self.active.job.engine;
+        let undone = unfence(&*self.active.ports, &engine.cutover, &subject, engine.apply.abandon).await;
         let (done, message) = match undone {
             Ok(seen) => (true, seen),
             Err(reason) => (false, reason),

@@ -46,6 +46,8 @@ pub(super) struct Mirror<'a, P> {
     paused: Arc<Watched<Paused>>,
     /// Changes after the switch's intent that were shouted about.
     pub(super) late_told: u64,
+    /// The step of a cutover that was begun last.
+    pub(super) under_way: Option<Step>,
 }
 
 /// The parts that work, and that status looks at.
@@ -137,6 +139,7 @@ impl<'a, P: Ports> Mirror<'a, P> {
             parts: Parts { applier, copier, tail, items_expected, outside: Arc::new(Mutex::new(outside)) },
             paused,
             late_told: 0,
+            under_way: None,
         })
     }
 
@@ -153,7 +156,14 @@ impl<'a, P: Ports> Mirror<'a, P> {
         let (readers, writer) = (CancellationToken::new(), CancellationToken::new());
         let mut tasks = JoinSet::new();
         self.start_tasks(&mut tasks, &readers, &writer);
-        let ended = self.work(&mut tasks).await;
+        let mut steps = JoinSet::new();
+        let ended = self.work(&mut tasks, &mut steps).await;
+        // A step that is interrupted is begun again by the next run.
+        let interrupted = !steps.is_empty() && self.under_way.is_some_and(Step::acts);
+        steps.shutdown().await;
+        if interrupted {
+            self.active.may_act_for(self.active.job.engine.apply.abandon);
+        }
         // Without the lease nothing may be saved; after a defect nothing should be: what a panic left half done may look durable.
         if ended.as_ref().is_err_and(|error| matches!(error, EngineError::LeaseLost) || error.is_defect()) {
             return ended.map(|_| None);
@@ -176,7 +186,7 @@ impl<'a, P: Ports> Mirror<'a, P> {
         if !in_time {
             tracing::warn!("writes did not finish within the grace; what is not durable is read again by the next run");
         }
-        let quiet = in_time && self.parts.applier.inspect(|core| core.nothing_can_land(clock.now()));
+        let quiet = in_time && !interrupted && self.parts.applier.inspect(|core| core.nothing_can_land(clock.now()));
         if ended == Done::Unfences {
             if !quiet {
                 self.active.may_land_until(clock.now().plus(self.active.job.engine.apply.abandon));
@@ -222,13 +232,16 @@ impl<'a, P: Ports> Mirror<'a, P> {
     }
 
     /// Until the operator, an error or the lease ends it.
-    async fn work(&mut self, tasks: &mut JoinSet<Result<Ended, EngineError>>) -> Result<Done, EngineError> {
+    async fn work(
+        &mut self,
+        tasks: &mut JoinSet<Result<Ended, EngineError>>,
+        steps: &mut JoinSet<StepEnd>,
+    ) -> Result<Done, EngineError> {
         let clock = self.active.ports.clock();
         let (stop, lost) = (self.active.stop.clone(), self.active.store.lease().lost().clone());
         let mut live_due = clock.now();
-        // A step ends with this function: one that is interrupted is begun again by the next run.
-        let (mut steps, mut told) = (JoinSet::new(), JoinSet::new());
-        self.go_on(&mut steps).await?;
+        let mut told = JoinSet::new();
+        self.go_on(steps).await?;
         loop {
             // The lease first, since nothing may be written without it; then stopping, then what failed, then the cutover,
             // then commands.
@@ -256,7 +269,7 @@ impl<'a, P: Ports> Mirror<'a, P> {
                     if self.step_ended(ended).await? {
                         return Ok(Done::Unfences);
                     }
-                    self.go_on(&mut steps).await?;
+                    self.go_on(steps).await?;
                 }
                 Some(ended) = told.join_next(), if !told.is_empty() => {
                     let ended = ended.map_err(|error| EngineError::Task(error.to_string()))?;
@@ -268,7 +281,7 @@ impl<'a, P: Ports> Mirror<'a, P> {
                     let done = tokio::select! {
                         biased;
                         () = stop.cancelled() => continue,
-                        done = self.attend(live, &mut steps) => done?,
+                        done = self.attend(live, steps) => done?,
                     };
                     if done != Done::GoesOn {
                         return Ok(done);

@@ -126,6 +126,7 @@ pub async fn run<P: Ports>(
             stop: stop.clone(),
             recent: Mutex::default(),
             landing: Mutex::default(),
+            acting: Mutex::default(),
         };
         let outcome = hold(active, &lease, settle).await;
         if outcome.is_err() {

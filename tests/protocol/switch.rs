@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use crate::cutover::{
     LONG, ask, assert_as_before, assert_switched, cutover, leave, live_writes, until_phase, with_command,
 };
-use crate::fakes::{Call, Event, Fate, World, key_of, version_of};
+use crate::fakes::{Call, Event, Fate, SHADOW, World, key_of, version_of};
 use crate::harness::{Kind, Running, simulate, start, until, with_pointer};
 
 /// A migration whose switch is intended, and whose program meets this fate.
@@ -361,5 +361,91 @@ fn no_checkpoint_passes_a_late_change_while_the_switched_phase_cannot_be_stored(
         until_phase(&world, "tailing").await;
         running.caught_up().await;
         assert_as_before(&world);
+    });
+}
+
+/// The program of a process that was killed goes on without it.
+#[test]
+fn a_switch_that_a_dead_process_began_is_over_before_an_operator_is_asked() {
+    simulate(async {
+        for (begun, dies) in [(40, 2), (60, 1)] {
+            let world = Kind::SameKey.world(22);
+            let running = switching(&world, Fate::slow(Duration::from_secs(begun))).await;
+            sleep(Duration::from_secs(dies)).await;
+            running.crash().await;
+            world.script(|_, call| match call {
+                Call::Program("switch") => Fate::throttled(),
+                _ => Fate::answered(),
+            });
+            let mut running = start(&world, &with_command(&world));
+            until_asked(&world).await;
+            let moved = world.state().pointer == SHADOW;
+            let decision = if moved { CommandVerb::DeclareSwitched } else { CommandVerb::GiveUp { vouched: true } };
+            assert!(ask(&world, decision).await.done);
+            sleep(LONG).await;
+            assert!(running.is_running());
+            assert_switched(&world);
+        }
+    });
+}
+
+#[test]
+fn a_fence_that_a_dead_process_began_is_over_before_the_source_is_opened() {
+    simulate(async {
+        let world = Kind::SameKey.world(23);
+        let mut running = start(&world, &with_command(&world));
+        running.caught_up().await;
+        world.script(|_, call| match call {
+            Call::Program("fence") => Fate::slow(Duration::from_secs(50)),
+            _ => Fate::answered(),
+        });
+        assert!(cutover(&world).await.done);
+        until_phase(&world, "fencing").await;
+        sleep(Duration::from_secs(1)).await;
+        running.crash().await;
+        world.no_more_faults();
+        let mut running = start(&world, &with_command(&world));
+        sleep(Duration::from_secs(20)).await;
+        assert!(ask(&world, CommandVerb::GiveUp { vouched: false }).await.done);
+        until_phase(&world, "tailing").await;
+        sleep(LONG).await;
+        running.caught_up().await;
+        assert_as_before(&world);
+    });
+}
+
+#[test]
+fn a_fence_that_was_cut_short_is_over_before_the_source_is_opened() {
+    simulate(async {
+        let world = Kind::SameKey.world(24);
+        let mut running = start(&world, &with_command(&world));
+        running.caught_up().await;
+        world.script(|_, call| match call {
+            Call::Program("fence") => Fate::late(Duration::from_secs(6)),
+            _ => Fate::answered(),
+        });
+        assert!(cutover(&world).await.done);
+        sleep(LONG).await;
+        assert_eq!(world.state().phase(), "tailing");
+        running.caught_up().await;
+        assert_as_before(&world);
+    });
+}
+
+#[test]
+fn a_process_that_is_stopped_during_a_switch_is_not_quiet() {
+    simulate(async {
+        let world = Kind::SameKey.world(25);
+        let running = switching(&world, Fate::slow(Duration::from_secs(8))).await;
+        sleep(Duration::from_secs(1)).await;
+        running.stop().await.unwrap();
+        let lease = world.state().entry("LEASE").unwrap().body.clone();
+        assert_eq!((&lease["released"], &lease["quiet"]), (&true.into(), &false.into()));
+        let mut running = start(&world, &with_command(&world));
+        until_phase(&world, "switched").await;
+        assert_eq!(world.state().programs, ["fence", "switch", "switch"], "the second one waits for the first");
+        sleep(LONG).await;
+        assert!(running.is_running());
+        assert_switched(&world);
     });
 }

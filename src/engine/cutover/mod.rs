@@ -10,12 +10,13 @@ mod surroundings;
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::programs::run_program;
 pub use self::programs::{Occasion, Subject, run_hook, unfence};
 pub use self::surroundings::{compare_surroundings, pointer};
 use super::apply::Applier;
 use super::settings::{CutoverSettings, Fence, Switch};
 use super::tail::Tail;
-use crate::model::Timestamp;
+use crate::model::{Moment, Timestamp};
 use crate::ports::{Application, Clock, Fault, Ports, Reaction, TableAdmin};
 use crate::protocol::cutover::Step;
 
@@ -42,6 +43,8 @@ pub struct Steps<P> {
     pub left: Duration,
     /// How long after a request was given up it may still take effect.
     pub abandon: Duration,
+    /// What a step that was cut short has set off may act until then.
+    pub acting: Option<Moment>,
 }
 
 impl<P: Ports> Steps<P> {
@@ -54,6 +57,9 @@ impl<P: Ports> Steps<P> {
             biased;
             done = self.act(step) => done,
             () = self.ports.clock().sleep(self.left) => {
+                if step.acts() {
+                    self.ports.clock().sleep(self.abandon).await;
+                }
                 let limit = self.settings.fenced_limit.as_secs_f64();
                 Err(format!("the cutover took longer than cutover.fenced_limit_seconds ({limit} s)"))
             }
@@ -61,12 +67,16 @@ impl<P: Ports> Steps<P> {
     }
 
     async fn act(&self, step: Step) -> Result<String, String> {
+        if let Some(until) = self.acting.filter(|_| step.acts()) {
+            let clock = self.ports.clock();
+            clock.sleep(until.since(clock.now())).await;
+        }
         match step {
             Step::Fence => self.fence().await,
             Step::Drain => self.drain().await,
             Step::Recheck => self.recheck().await,
             Step::Switch => switch(&*self.ports, &self.settings, &self.subject, self.abandon).await,
-            Step::Unfence => unfence(&*self.ports, &self.settings, &self.subject).await,
+            Step::Unfence => unfence(&*self.ports, &self.settings, &self.subject, self.abandon).await,
         }
     }
 
@@ -80,7 +90,8 @@ impl<P: Ports> Steps<P> {
             Some(Fence::Manual) => Ok("the operator vouches that writes to the source are stopped".into()),
             Some(Fence::Command { fence, .. }) => {
                 let environment = self.subject.environment(Occasion::Fence);
-                match self.ports.application().run(fence, &environment, self.settings.program_timeout).await {
+                let limits = (self.settings.program_timeout, self.abandon);
+                match run_program(&*self.ports, limits, fence, &environment).await {
                     Ok(output) => Ok(format!("the fence's program ended well{}", programs::quoted(&output))),
                     Err(failure) => Err(format!("the fence's program {fence}: {failure}")),
                 }
@@ -142,7 +153,7 @@ pub async fn switch<P: Ports>(
         None => Err("no [cutover] switch is configured".into()),
         Some(Switch::Command(program)) => {
             let environment = subject.environment(Occasion::Switch);
-            match ports.application().run(program, &environment, settings.program_timeout).await {
+            match run_program(ports, (settings.program_timeout, abandon), program, &environment).await {
                 Ok(output) => Ok(format!("the switch's program ended well{}", programs::quoted(&output))),
                 Err(failure) => Err(format!("the switch's program {program}: {failure}")),
             }

@@ -1,9 +1,10 @@
 //! The operator's programs, and what they are told.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::engine::settings::{CutoverSettings, Fence};
-use crate::ports::{Application, Ports, Program, ProgramFailure};
+use crate::ports::{Application, Clock, Ports, Program, ProgramFailure};
 
 /// As much of a program's output as goes into the audit trail, in characters.
 const QUOTED: usize = 200;
@@ -77,14 +78,34 @@ impl Subject {
     }
 }
 
-/// Allows writes to the source again.
-pub async fn unfence<P: Ports>(ports: &P, settings: &CutoverSettings, subject: &Subject) -> Result<String, String> {
+/// Runs a program. What one that was cut short has sent before may still take effect, for as long as a request that was
+/// given up: nobody goes on before.
+pub(super) async fn run_program<P: Ports>(
+    ports: &P,
+    (limit, abandon): (Duration, Duration),
+    program: &Program,
+    environment: &[(&'static str, String)],
+) -> Result<String, ProgramFailure> {
+    let ended = ports.application().run(program, environment, limit).await;
+    if matches!(ended, Err(ProgramFailure::TimedOut { .. })) {
+        ports.clock().sleep(abandon).await;
+    }
+    ended
+}
+
+/// Allows writes to the source again. `abandon`: how long what was cut short may still take effect.
+pub async fn unfence<P: Ports>(
+    ports: &P,
+    settings: &CutoverSettings,
+    subject: &Subject,
+    abandon: Duration,
+) -> Result<String, String> {
     match &settings.fence {
         None => Err("no [cutover] fence is configured any more, so nothing tells how to undo it".into()),
         Some(Fence::Manual) => Ok("the operator may allow writes to the source again".into()),
         Some(Fence::Command { unfence, .. }) => {
             let environment = subject.environment(Occasion::Unfence);
-            match ports.application().run(unfence, &environment, settings.program_timeout).await {
+            match run_program(ports, (settings.program_timeout, abandon), unfence, &environment).await {
                 Ok(output) => Ok(format!("the unfence's program ended well{}", quoted(&output))),
                 Err(failure) => Err(format!("the unfence's program {unfence}: {failure}")),
             }
