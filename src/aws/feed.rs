@@ -158,8 +158,11 @@ fn is_ttl(identity: &Identity) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use aws_sdk_dynamodbstreams::types::{AttributeValue as StreamValue, StreamRecord};
-    use aws_smithy_types::DateTime;
+    use aws_smithy_types::{Blob, DateTime};
+    use proptest::prelude::*;
 
     use super::super::canned::Canned;
     use super::*;
@@ -253,5 +256,56 @@ mod tests {
         let feed = AwsChangeFeed::new(&endpoint.connection(), "orders", schema());
         let error = feed.shards("arn:aws:stream-of-orders-with-a-long-name").await.unwrap_err();
         assert!(error.message.contains("did not end"), "{error}");
+    }
+
+    fn any_value() -> impl Strategy<Value = StreamValue> {
+        let leaf = prop_oneof![
+            ".{0,4}".prop_map(StreamValue::S),
+            "[-0-9.eE]{0,6}".prop_map(StreamValue::N),
+            prop::collection::vec(any::<u8>(), 0..4).prop_map(|bytes| StreamValue::B(Blob::new(bytes))),
+            any::<bool>().prop_map(StreamValue::Bool),
+            Just(StreamValue::Null(true)),
+            prop::collection::vec("[-0-9.eE]{0,6}", 0..3).prop_map(StreamValue::Ns),
+            prop::collection::vec(".{0,4}", 0..3).prop_map(StreamValue::Ss),
+        ];
+        leaf.prop_recursive(3, 8, 3, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..3).prop_map(StreamValue::L),
+                prop::collection::hash_map(".{0,3}", inner, 0..3).prop_map(StreamValue::M),
+            ]
+        })
+    }
+
+    fn any_image() -> impl Strategy<Value = Option<HashMap<String, StreamValue>>> {
+        prop::option::of(prop::collection::hash_map("p|.{0,3}", any_value(), 0..4))
+    }
+
+    proptest! {
+        /// What a record lacks, or has in excess, is told; nothing of it is guessed.
+        #[test]
+        fn a_record_of_any_shape_is_a_change_or_told(
+            kind in prop::option::of("INSERT|MODIFY|REMOVE|.{0,6}"),
+            (keys, new, old) in (any_image(), any_image(), any_image()),
+            sequence in prop::option::of("[0-9]{0,40}|.{0,4}"),
+            created in prop::option::of(any::<i64>()),
+            bodiless in prop::bool::weighted(0.05),
+        ) {
+            let body = StreamRecord::builder()
+                .set_keys(keys.clone())
+                .set_new_image(new.clone())
+                .set_old_image(old)
+                .set_sequence_number(sequence.clone())
+                .set_approximate_creation_date_time(created.map(DateTime::from_secs));
+            let record = Record::builder()
+                .set_event_name(kind.as_deref().map(OperationType::from))
+                .set_dynamodb((!bodiless).then(|| body.build()));
+            if let Ok(change) = change_of(record.build(), &schema()) {
+                prop_assert!(matches!(keys.as_ref().and_then(|keys| keys.get("p")), Some(StreamValue::S(_))));
+                prop_assert_eq!(change.kind.is_deletion(), kind.as_deref() == Some("REMOVE"));
+                prop_assert_eq!(change.new == Image::Deleted, change.kind.is_deletion());
+                prop_assert!(change.kind.is_deletion() || (change.new == Image::NotInStream) == new.is_none());
+                prop_assert!(sequence.is_some() && created.is_some());
+            }
+        }
     }
 }

@@ -104,6 +104,15 @@ impl<P: Ports> Store<P> {
         self.list(prefix).await?.iter().map(stored).collect()
     }
 
+    /// The same, where one that cannot be read shall not keep the others from being read: its sort key, and why.
+    pub async fn load_readable<T: Entity>(
+        &self,
+        prefix: &str,
+    ) -> Result<Vec<Result<Stored<T>, (String, EngineError)>>, EngineError> {
+        let read = |entry: &Entry| stored(entry).map_err(|error| (entry.key.sort.clone(), error));
+        Ok(self.list(prefix).await?.iter().map(read).collect())
+    }
+
     /// Rewrites every entry under `prefix` with this holder's epoch, so that what an earlier holder wrote late fails.
     /// To be done before any of them is read.
     pub async fn claim(&self, prefix: &str) -> Result<(), EngineError> {

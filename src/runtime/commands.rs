@@ -29,12 +29,21 @@ const COMMAND_LIFE: Duration = Duration::from_mins(5);
 /// An answer that nobody fetched is deleted after this.
 const ANSWER_LIFE: Duration = Duration::from_hours(1);
 
-/// Commands to be done, oldest first. Those that are too old are answered so.
+/// Commands to be done, oldest first. Those that are too old are answered so; one that cannot be read is deleted: it would
+/// end every process that takes over, and nobody could answer it.
 pub(super) async fn pending<P: Ports>(active: &Active<P>) -> Result<Vec<Stored<CommandRecord>>, EngineError> {
     let (store, now) = (&active.store, active.ports.clock().service());
     let life = COMMAND_LIFE + active.job.engine.lease.duration;
     let mut commands = Vec::new();
-    for mut command in store.load_all::<CommandRecord>(COMMAND).await? {
+    for found in store.load_readable::<CommandRecord>(COMMAND).await? {
+        let mut command = match found {
+            Ok(command) => command,
+            Err((sort, error)) => {
+                tracing::error!(%error, "a command that cannot be read is deleted");
+                store.delete(&sort).await?;
+                continue;
+            }
+        };
         let age = now.since(command.value.at);
         match command.value.answer {
             Some(_) if age > ANSWER_LIFE => store.delete(&command.sort).await?,

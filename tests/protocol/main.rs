@@ -17,6 +17,8 @@ mod fakes;
 #[cfg(test)]
 mod feed;
 #[cfg(test)]
+mod foreign;
+#[cfg(test)]
 #[allow(dead_code, reason = "what random histories need")]
 mod harness;
 #[cfg(test)]
