@@ -239,6 +239,11 @@ fn differences(state: &State) -> Vec<String> {
     }
     for (key, claimants) in &claims {
         let shown = state.shadow.get(key);
+        // Whoever loses is kept because somebody else has the place.
+        let refused = |claimed: &Item| claimed.get(REFUSED).is_some();
+        if shown.is_none() && claimants.iter().any(|(_, claimed)| !refused(claimed)) {
+            told.push(format!("nobody is at a place that {} items claim", claimants.len()));
+        }
         for (source, claimed) in claimants {
             let (shown, kept) = (shown == Some(claimed), state.is_quarantined(source));
             if shown == kept {
