@@ -1,6 +1,6 @@
 //! From the switch's intent on nothing is written to the shadow, and nothing is undone by itself.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use shadowtable::engine::entities::{CommandVerb, Paused};
@@ -447,5 +447,35 @@ fn a_process_that_is_stopped_during_a_switch_is_not_quiet() {
         sleep(LONG).await;
         assert!(running.is_running());
         assert_switched(&world);
+    });
+}
+
+/// Whoever takes over waits for what was begun, not for what goes on being begun.
+#[test]
+fn a_process_that_is_cut_off_from_the_state_table_ends_its_switch_with_its_lease() {
+    simulate(async {
+        let world = Kind::SameKey.world(26);
+        let running = start(&world, &with_pointer(&world));
+        sleep(Duration::from_secs(10)).await;
+        let process = running.process.id();
+        let (asked, seen) = (Arc::new(Mutex::new(Vec::new())), Arc::clone(&world));
+        let noted = Arc::clone(&asked);
+        world.script(move |caller, call| match call {
+            Call::Point if caller == process => {
+                noted.lock().unwrap().push(seen.elapsed());
+                Fate::throttled()
+            }
+            Call::StateGet(_) | Call::StateList(_) | Call::StatePut(_) | Call::StateDelete(_)
+                if caller == process && !noted.lock().unwrap().is_empty() =>
+            {
+                Fate::lost()
+            }
+            _ => Fate::answered(),
+        });
+        assert!(cutover(&world).await.done);
+        sleep(LONG).await;
+        let asked = asked.lock().unwrap();
+        let span = asked.last().unwrap().saturating_sub(asked[0]);
+        assert!(asked.len() > 5 && span < Duration::from_secs(20), "{} times in {span:?}", asked.len());
     });
 }
