@@ -87,8 +87,16 @@ async fn drive(ports: &AwsPorts, id: &str, args: &CutoverArgs) -> Result<ExitCod
     follow(ports, id, seen).await
 }
 
-/// Tells what happens until the cutover ends or asks.
-async fn follow(ports: &AwsPorts, id: &str, mut seen: usize) -> Result<ExitCode, EngineError> {
+/// Tells what happens until the cutover ends or asks. It does not depend on being followed.
+async fn follow(ports: &AwsPorts, id: &str, seen: usize) -> Result<ExitCode, EngineError> {
+    let followed = tell(ports, id, seen).await;
+    if followed.is_err() {
+        talk("the cutover goes on without this command: `shadowtable status --watch` shows it");
+    }
+    followed
+}
+
+async fn tell(ports: &AwsPorts, id: &str, mut seen: usize) -> Result<ExitCode, EngineError> {
     loop {
         let found = operator::overview(ports, id).await?;
         let events = operator::audit(ports, id).await?;

@@ -12,6 +12,7 @@ mod history;
 mod mirror;
 mod monitor;
 pub mod operator;
+mod patient;
 mod state_table;
 mod status;
 mod unmirrored;

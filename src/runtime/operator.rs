@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::patient::{patiently, put_new};
 use super::status::Status;
 use super::{Job, unique_name};
-use crate::engine::EngineError;
 use crate::engine::entities::{
     Answer, CommandRecord, CommandVerb, DirectoryRecord, EventRecord, LeaseRecord, Live, Meta, Pin, QuarantineRecord,
 };
@@ -15,8 +15,9 @@ use crate::engine::store::{
     COMMAND, DIRECTORY, EVENT, LEASE, LIVE, META, PIN, QUARANTINE, SEGMENT, SHARD, Store, Stored, decode, encode,
     partition_of,
 };
+use crate::engine::{ApplySettings, EngineError};
 use crate::model::{Moment, Timestamp};
-use crate::ports::{Clock, Entry, Fault, Guard, Ports, Reaction, StateKey, StateStore, TableAdmin};
+use crate::ports::{Clock, Entry, Fault, Guard, PortError, Ports, Reaction, StateKey, StateStore, TableAdmin};
 use crate::protocol::phase::{Event, next};
 
 /// How often an answer is looked for.
@@ -57,7 +58,7 @@ pub async fn enter_directory<P: Ports>(ports: &P, migration: &str) -> Result<(),
 
 /// The ids of all migrations in the state table.
 pub async fn migrations<P: Ports>(ports: &P) -> Result<Vec<String>, EngineError> {
-    let entries = ports.state().list(DIRECTORY, "").await?;
+    let entries = patiently(ports.clock(), || ports.state().list(DIRECTORY, "")).await?;
     entries.iter().map(|entry| Ok(decode::<DirectoryRecord>(entry)?.migration)).collect()
 }
 
@@ -79,13 +80,12 @@ pub async fn overview<P: Ports>(ports: &P, migration: &str) -> Result<Option<Ove
 
 /// Everything in quarantine.
 pub async fn quarantine<P: Ports>(ports: &P, migration: &str) -> Result<Vec<QuarantineRecord>, EngineError> {
-    let entries = ports.state().list(&partition_of(migration), QUARANTINE).await?;
-    entries.iter().map(decode).collect()
+    list(ports, migration, QUARANTINE).await?.iter().map(decode).collect()
 }
 
 /// The audit trail, oldest first.
 pub async fn audit<P: Ports>(ports: &P, migration: &str) -> Result<Vec<EventRecord>, EngineError> {
-    let entries = ports.state().list(&partition_of(migration), EVENT).await?;
+    let entries = list(ports, migration, EVENT).await?;
     let mut events: Vec<EventRecord> = entries.iter().map(decode).collect::<Result<_, _>>()?;
     events.sort_by_key(|event| event.at);
     Ok(events)
@@ -94,27 +94,37 @@ pub async fn audit<P: Ports>(ports: &P, migration: &str) -> Result<Vec<EventReco
 /// Asks the active process and waits for its answer. Fails when nobody holds the lease.
 pub async fn command<P: Ports>(ports: &P, migration: &str, verb: CommandVerb) -> Result<Answer, EngineError> {
     require(ports, migration).await?;
-    let clock = ports.clock();
+    let (clock, state) = (ports.clock(), ports.state());
     let key = StateKey { partition: partition_of(migration), sort: format!("{COMMAND}{}", unique_name(clock)) };
     let asked = CommandRecord { verb, at: clock.service(), answer: None };
-    ports.state().put(&encode(&key, 1, 0, &asked)?, Guard::Absent).await?;
+    let entry = encode(&key, 1, 0, &asked)?;
+    let given_up = put_new(clock, state, &entry).await.map_err(|error| match error.fault {
+        Fault::Throttled => error.into(),
+        _ => unsure(error),
+    })?;
     let mut holder = Holder::default();
     let began = clock.now();
     loop {
-        let entry = ports.state().get(&key).await?;
+        let entry = patiently(clock, || state.get(&key)).await.map_err(unsure)?;
         let answer = entry.as_ref().map(decode::<CommandRecord>).transpose()?.and_then(|command| command.answer);
         if let Some(answer) = answer {
-            ports.state().delete(&key, Guard::Epoch(u64::MAX)).await?;
+            // A request that was given up would be done anew where this lies no more; whoever is active deletes it later.
+            if given_up.is_none() {
+                patiently(clock, || state.delete(&key, Guard::Epoch(u64::MAX))).await?;
+            }
             return Ok(answer);
         }
         let alive = holder.is_alive(lease_of(ports, migration).await?, clock.now());
         let patience = holder.patience() + PATIENCE;
         if !alive || clock.now().since(began) > patience {
+            if let Some(at) = given_up {
+                clock.sleep(ApplySettings::default().abandon.saturating_sub(clock.now().since(at))).await;
+            }
             // Taken back under the version that was written: if it is being answered right now, that wins.
-            match ports.state().delete(&key, Guard::Unchanged { version: 1, epoch: 0 }).await {
+            match patiently(clock, || state.delete(&key, Guard::Unchanged { version: 1, epoch: 0 })).await {
                 Ok(()) => return Err(nobody(migration, alive)),
                 Err(error) if error.fault == Fault::Conflict => {}
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(unsure(error)),
             }
         }
         clock.sleep(POLL).await;
@@ -162,7 +172,7 @@ pub async fn reseed<P: Ports>(ports: &Arc<P>, job: &Job, delete_shadow: bool) ->
     alone(ports, &job.migration, &operator, async |store, meta| {
         clear_shadow(&**ports, &known.meta, delete_shadow).await?;
         for prefix in [SHARD, SEGMENT, QUARANTINE, PIN] {
-            for entry in ports.state().list(&partition_of(&job.migration), prefix).await? {
+            for entry in list(&**ports, &job.migration, prefix).await? {
                 store.delete(&entry.key.sort).await?;
             }
         }
@@ -235,7 +245,7 @@ impl OperatorJob {
 async fn clear_shadow<P: Ports>(ports: &P, known: &Meta, delete: bool) -> Result<(), EngineError> {
     let admin = ports.shadow_admin();
     let name = admin.name();
-    let Some(found) = admin.describe().await? else { return Ok(()) };
+    let Some(found) = patiently(ports.clock(), || admin.describe()).await? else { return Ok(()) };
     let ours = known.shadow.as_ref().is_some_and(|shadow| shadow.table_id == found.table_id);
     if !ours {
         return Ok(());
@@ -351,7 +361,13 @@ async fn lease_of<P: Ports>(ports: &P, migration: &str) -> Result<Option<(LeaseR
 }
 
 async fn get<P: Ports>(ports: &P, migration: &str, sort: &str) -> Result<Option<Entry>, EngineError> {
-    Ok(ports.state().get(&StateKey { partition: partition_of(migration), sort: sort.into() }).await?)
+    let key = StateKey { partition: partition_of(migration), sort: sort.into() };
+    Ok(patiently(ports.clock(), || ports.state().get(&key)).await?)
+}
+
+async fn list<P: Ports>(ports: &P, migration: &str, prefix: &str) -> Result<Vec<Entry>, EngineError> {
+    let partition = partition_of(migration);
+    Ok(patiently(ports.clock(), || ports.state().list(&partition, prefix)).await?)
 }
 
 async fn require<P: Ports>(ports: &P, migration: &str) -> Result<Overview, EngineError> {
@@ -363,6 +379,17 @@ fn unknown(migration: &str) -> EngineError {
         format!("the state table knows no migration {migration}"),
         "see `shadowtable list`; `shadowtable run` begins one",
     )
+}
+
+/// The connection broke when the command may have been taken.
+fn unsure(error: PortError) -> EngineError {
+    match error.fault {
+        Fault::Abandoned | Fault::Throttled => EngineError::refused(
+            format!("nobody knows whether the command was done: {error}"),
+            "look at `shadowtable status` and `shadowtable audit` before you ask again",
+        ),
+        _ => error.into(),
+    }
 }
 
 fn nobody(migration: &str, alive: bool) -> EngineError {

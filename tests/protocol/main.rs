@@ -7,6 +7,8 @@
 #[cfg(test)]
 mod checkpoints;
 #[cfg(test)]
+mod commands;
+#[cfg(test)]
 mod copies;
 #[cfg(test)]
 mod cutover;
