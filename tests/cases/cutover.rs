@@ -1,149 +1,20 @@
-//! Moving an application over while it writes: a pointer that it reads, and a fence of files that it respects.
+//! Moving an application over while it writes: a pointer that it reads, and a fence that refuses its writes.
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
-use std::time::Duration;
 
-use aws_sdk_dynamodb::types::{AttributeValue, StreamViewType};
-use tempfile::TempDir;
+use aws_sdk_dynamodb::types::StreamViewType;
 
 use super::{ID, after, before};
+use crate::support::application::{Application, POINTER_KEYS};
 use crate::support::chaos::{Chaos, Effect, Rule};
 use crate::support::clock;
 use crate::support::context::Ctx;
-use crate::support::items::{self, n, s};
-use crate::support::layout::{Keys, Kind, Layout, Projection};
+use crate::support::items::{self, s};
+use crate::support::layout::{Kind, Layout, Projection};
 use crate::support::migration::Migration;
 use crate::support::process::{Finished, Process};
 use crate::support::project::CAUGHT_UP;
-use crate::support::table::Table;
-
-/// The keys of the table that holds the pointer.
-const POINTER_KEYS: Keys = &[("name", Kind::S)];
-/// The items that the application writes.
-const ITEMS: usize = 20;
-
-/// An application and the folder of its operators.
-struct Application {
-    folder: TempDir,
-    source: Table,
-    shadow: Table,
-    settings: Table,
-    stopping: Arc<AtomicBool>,
-    acknowledged: Arc<Mutex<BTreeMap<usize, u64>>>,
-    writer: Option<JoinHandle<()>>,
-}
-
-impl Application {
-    fn new(ctx: &Ctx, source: &Table, shadow: &Table) -> Self {
-        let settings = ctx.table("settings", Layout::new(POINTER_KEYS));
-        settings.create();
-        settings.put(&items::item([("name", s("orders")), ("table", s(source.name.as_str()))]));
-        Self {
-            folder: TempDir::new().unwrap(),
-            source: source.clone(),
-            shadow: shadow.clone(),
-            settings,
-            stopping: Arc::default(),
-            acknowledged: Arc::default(),
-            writer: None,
-        }
-    }
-
-    /// A script in its folder.
-    fn script(&self, name: &str, text: &str) -> String {
-        let path = self.folder.path().join(name);
-        fs::write(&path, format!("cd {}\n{text}\n", self.folder.path().display())).unwrap();
-        format!("sh {}", path.display())
-    }
-
-    /// Fenced by a file, switched by the pointer.
-    fn configure(&self, migration: &mut Migration) {
-        let project = &mut migration.project;
-        project.set("cutover.fence", "command");
-        project
-            .set("cutover.fence_command", self.script("fence.sh", "echo $SHADOWTABLE_OCCASION >> said; touch fenced"));
-        project.set(
-            "cutover.unfence_command",
-            self.script("unfence.sh", "echo $SHADOWTABLE_OCCASION >> said; rm -f fenced"),
-        );
-        project.set("cutover.switch", "pointer");
-        project.set("cutover.pointer_table", self.settings.name.as_str());
-        project.set("cutover.pointer_key", r#"{"name": {"S": "orders"}}"#);
-        project.set("cutover.pointer_attribute", "table");
-        // DynamoDB Local floors records' times to the minute: with live writes the lag is up to that much.
-        project.set("cutover.max_lag_seconds", 120.0);
-        project.set("cutover.quiet_seconds", 0.4);
-        project.set("cutover.program_timeout_seconds", 2.0);
-        project.set("cutover.drain_timeout_seconds", 3.0);
-    }
-
-    fn is_fenced(&self) -> bool {
-        is_fenced(self.folder.path())
-    }
-
-    fn pointed_at(&self) -> String {
-        pointer(&self.settings)
-    }
-
-    /// Writes one item after the other, each to the table that the pointer names; not to a fenced source.
-    fn start(&mut self) {
-        let (source, shadow, settings) = (self.source.clone(), self.shadow.clone(), self.settings.clone());
-        let (stopping, acknowledged) = (Arc::clone(&self.stopping), Arc::clone(&self.acknowledged));
-        let folder: PathBuf = self.folder.path().to_owned();
-        self.writer = Some(std::thread::spawn(move || {
-            let mut round = 0_u64;
-            while !stopping.load(Ordering::Relaxed) {
-                let table = if pointer(&settings) == shadow.name { &shadow } else { &source };
-                if table.name == source.name && is_fenced(&folder) {
-                    std::thread::sleep(Duration::from_millis(10));
-                    continue;
-                }
-                round += 1;
-                let which = usize::try_from(round).unwrap() % ITEMS;
-                let mut item = items::smallest(ID, which);
-                item.insert("round".into(), n(round));
-                table.put(&item);
-                acknowledged.lock().unwrap().insert(which, round);
-                std::thread::sleep(Duration::from_millis(5));
-            }
-        }));
-    }
-
-    fn wait_for(&self, more: u64) {
-        let written = || self.acknowledged.lock().unwrap().values().max().copied().unwrap_or(0);
-        let from = written();
-        clock::wait_for("the application writes", || {
-            if written() >= from + more { Ok(()) } else { Err(format!("{} of {more}", written() - from)) }
-        });
-    }
-
-    fn stop(&mut self) {
-        self.stopping.store(true, Ordering::Relaxed);
-        self.writer.take().unwrap().join().unwrap();
-    }
-
-    /// Every acknowledged write, or a later one of the same item, is in this table.
-    fn assert_all_in(&self, table: &Table) {
-        for (which, round) in self.acknowledged.lock().unwrap().iter() {
-            let found = table.get(&items::key(ID, *which)).unwrap_or_else(|| panic!("item {which} is missing"));
-            assert_eq!(found["round"], AttributeValue::N(round.to_string()), "item {which}");
-        }
-    }
-}
-
-fn is_fenced(folder: &Path) -> bool {
-    folder.join("fenced").exists()
-}
-
-fn pointer(settings: &Table) -> String {
-    let item = settings.get(&items::item([("name", s("orders"))])).unwrap();
-    item["table"].as_s().unwrap().clone()
-}
 
 fn migration(ctx: &Ctx) -> (Migration, Application) {
     let source = ctx.table("source", before(ID));
@@ -204,7 +75,7 @@ pub(crate) fn each_gate_refuses_in_turn_with_its_remedy(ctx: &Ctx) {
     let source = ctx.table("source", before(ID));
     source.create_with(&items::orders(ID, 200, ctx.seed()), StreamViewType::NewAndOldImages);
     let target = after(ID).with_global("by-rank", &[("rank", Kind::N)], Projection::All);
-    let chaos = Chaos::before(&source.place.url, ctx.handle());
+    let chaos = Chaos::before(&source.place, ctx.handle(), ctx.seed());
     let mut migration = Migration::new(ctx, &source, target).slow_copy(1.0);
     migration.project.set("shadow.endpoint_url", chaos.url());
     let refused = |migration: &Migration, gates: &[&str], remedy: &str| {
@@ -251,10 +122,8 @@ pub(crate) fn each_gate_refuses_in_turn_with_its_remedy(ctx: &Ctx) {
     refused(&migration, &["quarantine empty"], "shadowtable quarantine list");
     source.delete(&items::item([("id", s("poisoned"))]));
     process.wait_until("an empty quarantine", |status| status.number("/quarantine") < 0.5);
-    chaos.set([Rule {
-        operation: Some("DescribeTable"),
-        effect: Effect::Rewrite("\"IndexStatus\":\"ACTIVE\"", "\"IndexStatus\":\"CREATING\""),
-    }]);
+    let creating = Effect::Rewrite("\"IndexStatus\":\"ACTIVE\"", "\"IndexStatus\":\"CREATING\"");
+    chaos.set([Rule::on("DescribeTable", creating)]);
     refused(&migration, &["indexes active"], "all its indexes are ACTIVE");
     chaos.set([]);
     migration.project.set("cutover.max_lag_seconds", 0);
@@ -361,7 +230,7 @@ pub(crate) fn a_switch_that_fails_keeps_the_source_fenced_until_the_operator_dec
     process.wait_until("the holder", |status| status.holds_lease() && status.phase() == "switching");
     assert!(application.is_fenced());
     assert_eq!(migration.project.finish(&["unfence"]).code, Some(2), "not without vouching");
-    fs::write(application.folder.path().join("mended"), "").unwrap();
+    fs::write(application.folder().join("mended"), "").unwrap();
     clock::wait_for("the switch is tried again", || {
         let again = migration.project.finish(&["cutover", "--again"]);
         if again.code == Some(0) { Ok(()) } else { Err(again.stderr) }

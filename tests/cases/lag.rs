@@ -115,7 +115,7 @@ impl Scene {
         let source = ctx.table("source", before(ID));
         source.create_with(&items::orders(ID, 30, ctx.seed()), StreamViewType::NewAndOldImages);
         let mut migration = Migration::new(ctx, &source, after(ID));
-        let chaos = Chaos::before(&source.place.url, ctx.handle());
+        let chaos = Chaos::before(&source.place, ctx.handle(), ctx.seed());
         migration.project.set("source.endpoint_url", chaos.url());
         migration.project.set("shadow.endpoint_url", chaos.url());
         change(&mut migration, &chaos);
@@ -160,7 +160,7 @@ impl Scene {
 }
 
 fn on(operation: &'static str, effect: Effect) -> Rule {
-    Rule { operation: Some(operation), effect }
+    Rule::on(operation, effect)
 }
 
 pub(crate) fn lag_grows_while_a_shards_reader_hangs(ctx: &Ctx) {
@@ -168,11 +168,11 @@ pub(crate) fn lag_grows_while_a_shards_reader_hangs(ctx: &Ctx) {
 }
 
 pub(crate) fn lag_grows_while_the_endpoint_is_down(ctx: &Ctx) {
-    Scene::start(ctx, |_, _| {}).fault("the endpoint is down", [Rule { operation: None, effect: Effect::Reset }]);
+    Scene::start(ctx, |_, _| {}).fault("the endpoint is down", [Rule::always(Effect::Reset)]);
 }
 
 pub(crate) fn lag_grows_while_credentials_are_expired(ctx: &Ctx) {
-    let expired = Rule { operation: None, effect: Effect::Refuse("ExpiredTokenException") };
+    let expired = Rule::always(Effect::Refuse("ExpiredTokenException"));
     Scene::start(ctx, |_, _| {}).fault("credentials are expired", [expired]);
 }
 
@@ -206,7 +206,7 @@ pub(crate) fn lag_grows_while_a_child_shard_is_not_discovered(ctx: &Ctx) {
     let mut scene = Scene::start(ctx, |_, _| {});
     scene.watch(Duration::from_secs(2));
     scene.chaos.hide_children(true);
-    scene.chaos.split(2);
+    scene.chaos.split(0, 2);
     let seen = scene.watch(FAULT);
     seen.tell("a child shard is never listed");
     let (truth, reported) = *seen.samples.last().unwrap();
@@ -218,7 +218,7 @@ pub(crate) fn lag_grows_while_a_child_shard_is_not_discovered(ctx: &Ctx) {
 pub(crate) fn lag_is_true_over_a_split_under_writes(ctx: &Ctx) {
     let mut scene = Scene::start(ctx, |_, _| {});
     scene.watch(Duration::from_secs(2));
-    scene.chaos.split(3);
+    scene.chaos.split(0, 3);
     scene.watch(FAULT).tell("the shard splits in three");
     scene.end();
 }

@@ -3,6 +3,7 @@
 //! A case is a function of its surroundings; `for_each_case!` makes a test of each, on the endpoint of the target that
 //! calls it. A case that is not in the list is dead code, and the compiler says so.
 
+pub(crate) mod chaos;
 pub(crate) mod copying;
 pub(crate) mod cutover;
 pub(crate) mod fixtures;
@@ -115,6 +116,18 @@ macro_rules! for_each_case {
                 lag_is_true_over_a_split_under_writes
                 lag_is_true_when_a_paused_process_goes_on
                 lag_is_true_ten_minutes_behind_and_between_two_pages;
+            chaos:
+                a_hundred_sigkills_with_splits_and_throttles_lose_nothing
+                shadow_keys_swapped_between_shards_survive_bad_weather
+                a_batch_that_lands_late_overwrites_nothing
+                a_holder_that_was_frozen_writes_nothing_after_a_takeover
+                shards_that_split_again_and_again_are_followed
+                iterators_that_expire_are_replaced
+                records_that_were_trimmed_while_nobody_ran_are_lost_history
+                records_that_are_trimmed_under_their_reader_are_lost_history
+                a_permission_that_is_taken_away_ends_the_process_with_its_name
+                credentials_that_expire_are_waited_for
+                a_cutover_in_bad_weather_loses_nothing;
             watching:
                 the_status_document_is_what_its_page_says
                 a_status_is_watched_from_outside_until_nobody_works

@@ -14,6 +14,7 @@ use crate::support::migration::Migration;
 use crate::support::process::Process;
 use crate::support::project::CAUGHT_UP;
 use crate::support::table::{Item, Table};
+use crate::support::tenants;
 use crate::support::writer::Plan;
 
 pub(crate) fn a_new_key_built_from_the_old_one(ctx: &Ctx) {
@@ -198,33 +199,13 @@ pub(crate) fn items_that_collide_for_good_are_all_shown(ctx: &Ctx) {
 }
 
 pub(crate) fn swaps_of_shadow_keys_survive_sigkills(ctx: &Ctx) {
-    const TENANTS: usize = 24;
     const SWAPS: usize = 1000;
-    let slot = |number: usize| s(format!("slot-{number:02}"));
-    let tenants: Vec<_> = (0..TENANTS)
-        .map(|number| item([("id", s(format!("tenant-{number:02}"))), ("slot", slot(number)), ("size", n(number))]))
-        .collect();
-    let source = ctx.table("source", Layout::new(ID));
-    source.create_with(&tenants, StreamViewType::NewAndOldImages);
-    let migration = Migration::new(ctx, &source, Layout::new(&[("slot", Kind::S)]));
+    let source = ctx.table("source", Layout::new(tenants::BY_ID));
+    source.create_with(&tenants::tenants(), StreamViewType::NewAndOldImages);
+    let migration = Migration::new(ctx, &source, Layout::new(tenants::BY_SLOT));
 
     std::thread::scope(|scope| {
-        let swapping = scope.spawn(|| {
-            let mut rng = Rng::with_seed(ctx.seed());
-            let mut slots: Vec<usize> = (0..TENANTS).collect();
-            for _ in 0..SWAPS {
-                let (one, other) = (rng.usize(..TENANTS), rng.usize(..TENANTS));
-                source.set(&source.key_of(&tenants[one]), "slot", slot(slots[other]));
-                // Between the two both claim one key; now and then for good.
-                if rng.u8(..12) != 0 {
-                    source.set(&source.key_of(&tenants[other]), "slot", slot(slots[one]));
-                    slots.swap(one, other);
-                } else {
-                    slots[one] = slots[other];
-                }
-                std::thread::sleep(Duration::from_millis(10));
-            }
-        });
+        let swapping = scope.spawn(|| tenants::swap(&source, SWAPS, Duration::from_millis(10), ctx.seed()));
         let mut rng = Rng::with_seed(!ctx.seed());
         while !swapping.is_finished() {
             let mut process = migration.run();

@@ -4,6 +4,7 @@
 //! as few others as it can, so that a target that needs one of them takes that one by `#[path]`.
 
 pub(crate) mod admin;
+pub(crate) mod application;
 pub(crate) mod chaos;
 pub(crate) mod checker;
 pub(crate) mod clock;
@@ -17,4 +18,5 @@ pub(crate) mod process;
 pub(crate) mod project;
 pub(crate) mod quarantine;
 pub(crate) mod table;
+pub(crate) mod tenants;
 pub(crate) mod writer;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::DisplayErrorContext;
+use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata as _};
 use aws_sdk_dynamodb::operation::describe_table::DescribeTableError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, BillingMode, CreateGlobalSecondaryIndexAction, DeleteGlobalSecondaryIndexAction,
@@ -83,6 +83,21 @@ impl Table {
     pub(crate) fn put(&self, item: &Item) {
         let request = self.client.put_item().table_name(&self.name).set_item(Some(item.clone()));
         self.wait(request.send(), "PutItem");
+    }
+
+    /// The same table, as somebody else reaches it.
+    pub(crate) fn reached_by(&self, place: Place) -> Self {
+        Self { client: place.client(), place, ..self.clone() }
+    }
+
+    /// Whether it was done; `false` when a policy denies it.
+    pub(crate) fn put_if_allowed(&self, item: &Item) -> bool {
+        let request = self.client.put_item().table_name(&self.name).set_item(Some(item.clone()));
+        match self.handle.block_on(request.send()) {
+            Ok(_) => true,
+            Err(error) if error.code() == Some("AccessDeniedException") => false,
+            Err(error) => panic!("PutItem on {}: {}", self.name, DisplayErrorContext(error)),
+        }
     }
 
     /// Sets one attribute of an item.

@@ -1,10 +1,13 @@
-//! A proxy before an endpoint that does what no emulator does: it hangs, loses replies, throttles, refuses, and shows a
-//! stream of one shard as one that rolled and split.
+//! A proxy before an endpoint that does what no emulator does: it hangs, loses replies, lets writes land late, throttles,
+//! does batches in part, refuses by a policy, trims, lets iterators expire, and shows a stream of one shard as many that
+//! roll and split.
 //!
 //! Faults are rules: the first that fits a request decides. Changing them takes effect with the next request. Requests
 //! that hang are let go when the rules change.
 
-mod split;
+mod batch;
+mod rules;
+mod shards;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,57 +15,46 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
+use hyper::http::request::Parts;
 use hyper::service::service_fn;
-use hyper::{Request, Response, header};
+use hyper::{Request, Response, StatusCode, header};
 use hyper_util::rt::TokioIo;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio_util::task::TaskTracker;
 
-pub(crate) use self::split::Split;
-
-/// What happens to a request.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Effect {
-    /// It is passed on, and nothing comes back until the rules change.
-    Hang,
-    /// It waits before it is passed on.
-    Delay(Duration),
-    /// It takes effect, and its reply is lost: the connection is closed.
-    LoseReply,
-    /// The connection is closed at once.
-    Reset,
-    /// It is passed on, and in its reply the first text is replaced by the second.
-    Rewrite(&'static str, &'static str),
-    /// It is refused with this code, as the service says it: HTTP 400, or 500 for `InternalServerError`.
-    Refuse(&'static str),
-}
-
-/// A fault for some requests.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Rule {
-    /// The operation; every one where none is given.
-    pub(crate) operation: Option<&'static str>,
-    pub(crate) effect: Effect,
-}
+use self::rules::refusal;
+pub(crate) use self::rules::{Deny, Effect, Rule};
+use self::shards::Shards;
+use super::endpoint::Place;
 
 /// What a request passes through.
 #[derive(Clone, Default)]
 struct Plan {
     rules: Vec<Rule>,
+    /// What comes before the rules.
+    policy: Vec<Deny>,
     /// How many records a page has at most.
     page_records: Option<u32>,
     /// How far the replies' clock is ahead, in seconds: records are so much older then.
     ahead_seconds: i64,
+    /// Records' times are floored to so many seconds; to whole ones, by the service itself, where it is zero.
+    floor_seconds: u64,
 }
 
 struct Shared {
     upstream: SocketAddr,
+    /// Whoever asks, requests are passed on with this one: emulators keep tables apart by it.
+    access_key: String,
     plan: Mutex<Plan>,
     changed: watch::Sender<u64>,
-    split: Mutex<Split>,
+    shards: Mutex<Shards>,
+    chance: Mutex<fastrand::Rng>,
+    /// Writes that nobody waits for any more.
+    landing: TaskTracker,
 }
 
 /// The proxy, as long as it is held.
@@ -73,16 +65,19 @@ pub(crate) struct Chaos {
 }
 
 impl Chaos {
-    /// Before the endpoint at `url`.
-    pub(crate) fn before(url: &str, handle: &Handle) -> Self {
-        let upstream = url.strip_prefix("http://").unwrap().parse().unwrap();
+    /// Before the endpoint of this place, with chance from the seed.
+    pub(crate) fn before(place: &Place, handle: &Handle, seed: u64) -> Self {
+        let upstream = place.url.strip_prefix("http://").unwrap().parse().unwrap();
         let listener = handle.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             upstream,
+            access_key: place.access_key.clone(),
             plan: Mutex::default(),
             changed: watch::channel(0).0,
-            split: Mutex::default(),
+            shards: Mutex::default(),
+            chance: Mutex::new(fastrand::Rng::with_seed(seed)),
+            landing: TaskTracker::new(),
         });
         let mut serving = JoinSet::new();
         serving.spawn_on(serve(listener, Arc::clone(&shared)), handle);
@@ -99,20 +94,41 @@ impl Chaos {
         self.shared.changed.send_modify(|version| *version += 1);
     }
 
+    /// These statements from now on, and no others.
+    pub(crate) fn deny(&self, policy: impl Into<Vec<Deny>>) {
+        lock(&self.shared.plan).policy = policy.into();
+    }
+
+    /// Records' times are floored to so many seconds.
+    pub(crate) fn floor_times(&self, seconds: u64) {
+        lock(&self.shared.plan).floor_seconds = seconds;
+    }
+
     /// The replies' clock is so far ahead, as if that time had passed, and pages have so many records at most.
     pub(crate) fn pass(&self, seconds: i64, page_records: u32) {
         let mut plan = lock(&self.shared.plan);
         (plan.ahead_seconds, plan.page_records) = (seconds, Some(page_records));
     }
 
-    /// The stream's open shard ends behind the last record that was passed on; so many children continue it.
-    pub(crate) fn split(&self, children: usize) {
-        lock(&self.shared.split).split(children);
+    /// An open shard of the stream, by number, ends behind the last record that was passed on; so many children continue
+    /// it.
+    pub(crate) fn split(&self, which: usize, children: usize) {
+        lock(&self.shared.shards).split(which, children);
+    }
+
+    /// Every iterator that was given out has expired.
+    pub(crate) fn expire_iterators(&self) {
+        lock(&self.shared.shards).expire_iterators();
+    }
+
+    /// The first record behind those that were passed on is trimmed.
+    pub(crate) fn trim(&self) {
+        lock(&self.shared.shards).trim();
     }
 
     /// Whether listings leave the children out.
     pub(crate) fn hide_children(&self, hidden: bool) {
-        lock(&self.shared.split).hidden = hidden;
+        lock(&self.shared.shards).hidden = hidden;
     }
 }
 
@@ -159,21 +175,39 @@ async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> Result<Respo
     let mut changed = shared.changed.subscribe();
     changed.mark_unchanged();
     let plan = lock(&shared.plan).clone();
-    let rule = plan.rules.iter().find(|rule| rule.operation.is_none_or(|wanted| wanted == operation));
+    let denied = |deny: &Deny| deny.refusal(access_key(&parts), &operation, &body);
+    if let Some(refusal) = plan.policy.iter().find_map(denied) {
+        return Ok(refusal);
+    }
+    let rule = plan.rules.iter().find(|rule| rule.fits(&operation, &mut lock(&shared.chance)));
     let effect = rule.map(|rule| rule.effect.clone());
     match &effect {
         Some(Effect::Reset) => return Err(Closed),
         Some(Effect::Refuse(code)) => return Ok(refusal(code)),
         Some(Effect::Delay(span)) => tokio::time::sleep(*span).await,
+        Some(Effect::Late(span)) => {
+            shared.landing.spawn(land(Arc::clone(&shared), parts, body, *span));
+            let _ = changed.changed().await;
+            return Err(Closed);
+        }
         Some(Effect::Hang) => {
             // Whatever asked gives up, or the rules change.
             let _ = changed.changed().await;
             return Err(Closed);
         }
-        Some(Effect::LoseReply | Effect::Rewrite(..)) | None => {}
+        Some(Effect::LoseReply | Effect::Rewrite(..) | Effect::Unprocessed) | None => {}
     }
-    let asked = lock(&shared.split).question(&operation, &plan, body);
-    let (status, reply) = forward(shared.upstream, parts, asked.bytes.clone()).await.map_err(|_| Closed)?;
+    let asked = lock(&shared.shards).question(&operation, &plan, body);
+    if let Some(code) = asked.refused {
+        return Ok(refusal(code));
+    }
+    let (bytes, left) = match effect {
+        Some(Effect::Unprocessed) if operation == "BatchWriteItem" => {
+            batch::part(&asked.bytes, &mut lock(&shared.chance))
+        }
+        _ => (asked.bytes.clone(), Value::Null),
+    };
+    let (status, reply) = forward(&shared, parts, bytes).await.map_err(|_| Closed)?;
     if effect == Some(Effect::LoseReply) {
         return Err(Closed);
     }
@@ -181,23 +215,42 @@ async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> Result<Respo
         Some(Effect::Rewrite(from, to)) => Bytes::from(String::from_utf8_lossy(&reply).replace(from, to)),
         _ => reply,
     };
-    let reply = lock(&shared.split).reply(&operation, &asked, status, reply);
-    let mut response = Response::new(Full::new(reply));
-    *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/x-amz-json-1.0"));
+    let reply = batch::with_unprocessed(status, reply, &left);
+    let reply = lock(&shared.shards).reply(&operation, &asked, &plan, status, reply);
+    let mut response = json(status, reply);
     response.headers_mut().insert(header::DATE, date(plan.ahead_seconds));
     Ok(response)
 }
 
+/// Who signed the request.
+fn access_key(parts: &Parts) -> &str {
+    let signed = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let (_, credential) = signed.split_once("Credential=").unwrap_or_default();
+    credential.split('/').next().unwrap_or_default()
+}
+
+/// Passes a write on when nobody expects it any more.
+async fn land(shared: Arc<Shared>, parts: Parts, body: Bytes, after: Duration) {
+    tokio::time::sleep(after).await;
+    // The endpoint may be gone by then; its refusals are nobody's.
+    let _ = forward(&shared, parts, body).await;
+}
+
 /// Passes a request on, over a connection of its own.
 async fn forward(
-    upstream: SocketAddr,
-    parts: hyper::http::request::Parts,
+    shared: &Shared,
+    parts: Parts,
     body: Bytes,
-) -> Result<(hyper::StatusCode, Bytes), Box<dyn std::error::Error + Send + Sync>> {
-    let stream = TcpStream::connect(upstream).await?;
+) -> Result<(StatusCode, Bytes), Box<dyn std::error::Error + Send + Sync>> {
+    let key = access_key(&parts).to_owned();
+    let stream = TcpStream::connect(shared.upstream).await?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let mut request = Request::from_parts(parts, Full::new(body));
+    if let Some(signed) = request.headers_mut().get_mut(header::AUTHORIZATION) {
+        let own =
+            signed.to_str()?.replace(&format!("Credential={key}/"), &format!("Credential={}/", shared.access_key));
+        *signed = own.parse()?;
+    }
     request.headers_mut().remove(header::CONTENT_LENGTH);
     request.headers_mut().remove(header::TRANSFER_ENCODING);
     let exchange = async {
@@ -219,15 +272,9 @@ fn date(ahead_seconds: i64) -> header::HeaderValue {
     date.fmt(aws_smithy_types::date_time::Format::HttpDate).unwrap().parse().unwrap()
 }
 
-fn refusal(code: &str) -> Response<Full<Bytes>> {
-    let status = if code == "InternalServerError" { 500 } else { 400 };
-    let body = json!({ "__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": "said by the proxy" });
-    json_reply(status, &body)
-}
-
-fn json_reply(status: u16, body: &Value) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(body.to_string())));
-    *response.status_mut() = hyper::StatusCode::from_u16(status).unwrap();
+fn json(status: StatusCode, body: Bytes) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body));
+    *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/x-amz-json-1.0"));
     response
 }
