@@ -18,7 +18,7 @@ use crate::support::context::Ctx;
 use crate::support::items;
 use crate::support::layout::Layout;
 use crate::support::migration::Migration;
-use crate::support::process::Status;
+use crate::support::process::{Process, Status};
 use crate::support::project::CAUGHT_UP;
 use crate::support::table::Table;
 use crate::support::tenants;
@@ -26,7 +26,9 @@ use crate::support::writer::Plan;
 
 const KILLS: usize = 100;
 /// So much later a late write lands: it was given up before, and the abandonment bound has not passed.
-const LATE: Effect = Effect::Late(Duration::from_millis(900));
+const LATE: Effect = Effect::Late(Duration::from_millis(700));
+/// Within this, requests that had passed the proxy when its rules changed are answered.
+const SETTLED: Duration = Duration::from_millis(500);
 const THROTTLED: Effect = Effect::Refuse("ProvisionedThroughputExceededException");
 const FAILED: Effect = Effect::Refuse("InternalServerError");
 
@@ -57,6 +59,14 @@ impl Scene {
         let source = ctx.table("source", before(ID));
         source.create_with(&items::orders(ID, orders, ctx.seed()), view);
         Self::of(ctx, &source, after(ID))
+    }
+
+    /// So many orders, copied, and the process that goes on tailing.
+    fn tailing(ctx: &Ctx, orders: usize) -> (Self, Process) {
+        let scene = Self::of_orders(ctx, orders, StreamViewType::NewAndOldImages);
+        let mut process = scene.migration.run();
+        process.wait_for_tailing();
+        (scene, process)
     }
 
     /// A little of everything from now on.
@@ -101,7 +111,7 @@ impl Scene {
         self.state.set([]);
     }
 
-    /// Kills it so many times, each after so many milliseconds, while shards split and iterators expire. Returns how often it was killed
+    /// Kills it so many times, a third of them while it copies, each after so many milliseconds, while shards split and iterators expire. Returns how often it was killed
     /// in which phase.
     fn kill_and_split(&mut self, rng: &mut Rng, kills: usize, life: Range<u64>) -> BTreeMap<String, usize> {
         let mut phases = BTreeMap::new();
@@ -111,7 +121,9 @@ impl Scene {
             }
             let mut process = self.migration.run();
             // One in three dies wherever it is; the others get to work first.
-            if kill == 0 || rng.u8(..3) > 0 {
+            if kill == kills / 3 {
+                process.wait_for_tailing();
+            } else if kill == 0 || rng.u8(..3) > 0 {
                 process.wait_until("copy or tail", |status| {
                     status.holds_lease() && ["copying", "tailing"].contains(&status.phase())
                 });
@@ -179,9 +191,7 @@ pub(crate) fn shadow_keys_swapped_between_shards_survive_bad_weather(ctx: &Ctx) 
 /// Every fifth batch lands when it was given up and the next image of its keys is waiting.
 pub(crate) fn a_batch_that_lands_late_overwrites_nothing(ctx: &Ctx) {
     const KEYS: usize = 8;
-    let scene = Scene::of_orders(ctx, KEYS, StreamViewType::NewAndOldImages);
-    let mut process = scene.migration.run();
-    process.wait_for_tailing();
+    let (scene, mut process) = Scene::tailing(ctx, KEYS);
     for _ in 0..4 {
         scene.chaos.set([Rule::sometimes(20, "BatchWriteItem", LATE)]);
         let plan = Plan { keys: KEYS, hot: 0, writes_per_second: 30.0, mix: [1, 4, 2, 1], ..Plan::default() };
@@ -197,9 +207,7 @@ pub(crate) fn a_batch_that_lands_late_overwrites_nothing(ctx: &Ctx) {
 
 /// A holder is stopped with its requests on the way, and goes on when another one has taken over.
 pub(crate) fn a_holder_that_was_frozen_writes_nothing_after_a_takeover(ctx: &Ctx) {
-    let scene = Scene::of_orders(ctx, 50, StreamViewType::NewAndOldImages);
-    let mut first = scene.migration.run();
-    first.wait_for_tailing();
+    let (scene, mut first) = Scene::tailing(ctx, 50);
     let mut second = scene.migration.run();
     let writers = scene.migration.writers(ctx, &on_the_move(50));
     for _ in 0..3 {
@@ -223,9 +231,7 @@ pub(crate) fn a_holder_that_was_frozen_writes_nothing_after_a_takeover(ctx: &Ctx
 }
 
 pub(crate) fn shards_that_split_again_and_again_are_followed(ctx: &Ctx) {
-    let scene = Scene::of_orders(ctx, 50, StreamViewType::NewAndOldImages);
-    let mut process = scene.migration.run();
-    process.wait_for_tailing();
+    let (scene, mut process) = Scene::tailing(ctx, 50);
     let writers = scene.migration.writers(ctx, &on_the_move(50));
     let mut rng = Rng::with_seed(ctx.seed());
     for _ in 0..20 {
@@ -233,15 +239,12 @@ pub(crate) fn shards_that_split_again_and_again_are_followed(ctx: &Ctx) {
         std::thread::sleep(Duration::from_millis(300));
     }
     writers.finish();
-    let status = process.status().unwrap();
-    assert!(status.number("/tail/shards_open") > 5.0, "{status:?}");
+    process.wait_until("readers of them all", |status| status.number("/tail/shards_open") > 5.0);
     scene.migration.finish(process);
 }
 
 pub(crate) fn iterators_that_expire_are_replaced(ctx: &Ctx) {
-    let scene = Scene::of_orders(ctx, 50, StreamViewType::NewAndOldImages);
-    let mut process = scene.migration.run();
-    process.wait_for_tailing();
+    let (scene, mut process) = Scene::tailing(ctx, 50);
     let writers = scene.migration.writers(ctx, &on_the_move(50));
     for _ in 0..20 {
         scene.chaos.expire_iterators();
@@ -252,9 +255,7 @@ pub(crate) fn iterators_that_expire_are_replaced(ctx: &Ctx) {
 }
 
 pub(crate) fn records_that_were_trimmed_while_nobody_ran_are_lost_history(ctx: &Ctx) {
-    let scene = Scene::of_orders(ctx, 20, StreamViewType::NewAndOldImages);
-    let mut process = scene.migration.run();
-    process.wait_for_tailing();
+    let (scene, mut process) = Scene::tailing(ctx, 20);
     scene.migration.source.put(&items::smallest(ID, 500));
     process.drain(CAUGHT_UP);
     process.stop();
@@ -265,13 +266,12 @@ pub(crate) fn records_that_were_trimmed_while_nobody_ran_are_lost_history(ctx: &
 }
 
 pub(crate) fn records_that_are_trimmed_under_their_reader_are_lost_history(ctx: &Ctx) {
-    let scene = Scene::of_orders(ctx, 20, StreamViewType::NewAndOldImages);
-    let mut process = scene.migration.run();
-    process.wait_for_tailing();
+    let (scene, mut process) = Scene::tailing(ctx, 20);
     scene.migration.source.put(&items::smallest(ID, 500));
     process.drain(CAUGHT_UP);
     // It cannot read while the record is still there, nor go on with its iterator afterwards.
     scene.chaos.set([Rule::on("GetRecords", FAILED)]);
+    std::thread::sleep(SETTLED);
     scene.migration.source.put(&items::smallest(ID, 501));
     scene.chaos.trim();
     scene.chaos.expire_iterators();
@@ -308,9 +308,7 @@ pub(crate) fn a_permission_that_is_taken_away_ends_the_process_with_its_name(ctx
 
 /// The state table, too, says that the token has expired, so the lease runs out meanwhile.
 pub(crate) fn credentials_that_expire_are_waited_for(ctx: &Ctx) {
-    let scene = Scene::of_orders(ctx, 50, StreamViewType::NewAndOldImages);
-    let mut process = scene.migration.run();
-    process.wait_for_tailing();
+    let (scene, mut process) = Scene::tailing(ctx, 50);
     let writers = scene.migration.writers(ctx, &on_the_move(50));
     for _ in 0..2 {
         let expired = Rule::always(Effect::Refuse("ExpiredTokenException"));
