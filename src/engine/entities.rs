@@ -78,6 +78,9 @@ pub struct Meta {
     /// The hook on-ready was run.
     #[serde(default)]
     pub told_ready: bool,
+    /// The sort key of the command whose doing wrote this last: it is not done again.
+    #[serde(default)]
+    pub last_command: Option<String>,
     /// Goes up with every `reseed`.
     pub generation: u32,
     /// When the migration was first run.
@@ -207,6 +210,9 @@ pub struct CommandRecord {
     pub verb: CommandVerb,
     /// When, on the service's clock as the operator's machine knows it.
     pub at: Timestamp,
+    /// A process is at it: whoever asked can no longer be sure that it is not done.
+    #[serde(default)]
+    pub begun: bool,
     /// What came of it; absent until the active process has done it.
     pub answer: Option<Answer>,
 }

@@ -160,6 +160,14 @@ impl<P: Ports> Store<P> {
         Ok(())
     }
 
+    /// Writes a new value over one that somebody without a lease may delete meanwhile. Returns whether it is still there.
+    pub async fn rewrite<T: Entity>(&self, stored: &mut Stored<T>, value: T) -> Result<bool, EngineError> {
+        match self.update(stored, value).await {
+            Err(EngineError::LeaseLost) if self.fetch(&stored.sort).await?.is_none() => Ok(false),
+            other => other.map(|()| true),
+        }
+    }
+
     /// Writes a value whatever lies there, unless a later holder wrote it.
     pub async fn replace<T: Entity>(&self, sort: &str, value: &T) -> Result<(), EngineError> {
         let version = self.fetch(sort).await?.map_or(1, |entry| entry.version + 1);

@@ -294,6 +294,7 @@ impl<P: Ports> Active<P> {
                 cutover: None,
                 postponed: false,
                 told_ready: false,
+                last_command: None,
                 generation: 1,
                 created: self.ports.clock().service(),
             };

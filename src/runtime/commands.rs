@@ -26,12 +26,75 @@ pub(super) enum Done {
 /// What was asked for longer ago, beyond the time that a CLI waits for a standby, is not done: nobody waits for it, and what
 /// was vouched for may be over.
 const COMMAND_LIFE: Duration = Duration::from_mins(5);
+/// The answer to a command whose answer was not stored by whoever did it.
+pub(super) const DONE_UNANSWERED: &str = "it was done; the process that did it ended before it could say more";
 /// An answer that nobody fetched is deleted after this.
 const ANSWER_LIFE: Duration = Duration::from_hours(1);
 
-/// Commands to be done, oldest first. Those that are too old are answered so; one that cannot be read is deleted: it would
-/// end every process that takes over, and nobody could answer it.
-pub(super) async fn pending<P: Ports>(active: &Active<P>) -> Result<Vec<Stored<CommandRecord>>, EngineError> {
+/// A command that is being done.
+pub(super) struct Doing {
+    command: Stored<CommandRecord>,
+    /// The migration's version before, and the command that had written it.
+    before: (u64, Option<String>),
+}
+
+impl Doing {
+    /// What is asked.
+    pub(super) fn command(&self) -> &CommandRecord {
+        &self.command.value
+    }
+
+    /// It is over. If it wrote nothing, what is written next has nothing to do with it.
+    pub(super) fn settle(self, meta: &mut Stored<Meta>) -> Stored<CommandRecord> {
+        let (version, last_command) = self.before;
+        if meta.version == version {
+            meta.value.last_command = last_command;
+        }
+        self.command
+    }
+}
+
+impl<P: Ports> Active<P> {
+    /// Takes a command on: from now on whoever asked cannot take it back, and the next write of the migration says that it
+    /// is done. `None`: it was taken back.
+    pub(super) async fn begin(
+        &self,
+        meta: &mut Stored<Meta>,
+        mut command: Stored<CommandRecord>,
+    ) -> Result<Option<Doing>, EngineError> {
+        let begun = CommandRecord { begun: true, ..command.value.clone() };
+        if !self.store.rewrite(&mut command, begun).await? {
+            return Ok(None);
+        }
+        let before = (meta.version, meta.value.last_command.replace(command.sort.clone()));
+        Ok(Some(Doing { command, before }))
+    }
+
+    /// Answers a command that was done, or refused.
+    pub(super) async fn answer(
+        &self,
+        meta: &mut Stored<Meta>,
+        doing: Doing,
+        answer: Answer,
+    ) -> Result<(), EngineError> {
+        let mut command = doing.settle(meta);
+        self.reply(&mut command, answer).await
+    }
+
+    /// Stores an answer. Whoever asked may have gone.
+    pub(super) async fn reply(&self, command: &mut Stored<CommandRecord>, answer: Answer) -> Result<(), EngineError> {
+        let answered = CommandRecord { answer: Some(answer), ..command.value.clone() };
+        self.store.rewrite(command, answered).await.map(drop)
+    }
+}
+
+/// Commands to be done, oldest first. What a predecessor did without answering is answered and not done again, and so is
+/// what is too old. One that cannot be read is deleted: it would end every process that takes over, and nobody could
+/// answer it.
+pub(super) async fn pending<P: Ports>(
+    active: &Active<P>,
+    meta: &Meta,
+) -> Result<Vec<Stored<CommandRecord>>, EngineError> {
     let (store, now) = (&active.store, active.ports.clock().service());
     let life = COMMAND_LIFE + active.job.engine.lease.duration;
     let mut commands = Vec::new();
@@ -48,11 +111,13 @@ pub(super) async fn pending<P: Ports>(active: &Active<P>) -> Result<Vec<Stored<C
         match command.value.answer {
             Some(_) if age > ANSWER_LIFE => store.delete(&command.sort).await?,
             Some(_) => {}
+            None if meta.last_command.as_ref() == Some(&command.sort) => {
+                active.reply(&mut command, Answer::new(true, DONE_UNANSWERED)).await?;
+            }
             None if age > life => {
                 tracing::warn!(verb = ?command.value.verb, age_seconds = age.as_secs(), "a command that is too old is not done");
                 let answer = Answer::new(false, format!("it was asked for {} s ago; ask again", age.as_secs()));
-                let answered = CommandRecord { answer: Some(answer), ..command.value.clone() };
-                store.update(&mut command, answered).await?;
+                active.reply(&mut command, answer).await?;
             }
             None => commands.push(command),
         }
@@ -134,4 +199,35 @@ async fn compare<P: Ports>(ports: &P) -> Answer {
         }
     };
     Answer { checklist, ..Answer::new(true, message) }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::model::Timestamp;
+
+    fn stored<T>(value: T, version: u64) -> Stored<T> {
+        Stored { value, sort: "COMMAND#2".into(), version }
+    }
+
+    fn settled(written: bool) -> Option<String> {
+        let meta: Meta = serde_json::from_value(json!({
+            "migration": "orders", "phase": "tailing", "reason": null, "source_table": "a", "source": null,
+            "shadow_table": "b", "shadow": null, "target_hash": "", "transform_hash": "", "segments": 1,
+            "paused": "none", "last_command": "COMMAND#2", "generation": 1, "created": Timestamp::EPOCH,
+        }))
+        .unwrap();
+        let mut meta = stored(meta, if written { 8 } else { 7 });
+        let command = CommandRecord { verb: CommandVerb::Abort, at: Timestamp::EPOCH, begun: true, answer: None };
+        Doing { command: stored(command, 2), before: (7, Some("COMMAND#1".into())) }.settle(&mut meta);
+        meta.value.last_command
+    }
+
+    #[test]
+    fn a_command_that_wrote_nothing_is_not_named_by_what_is_written_next() {
+        assert_eq!(settled(false).as_deref(), Some("COMMAND#1"));
+        assert_eq!(settled(true).as_deref(), Some("COMMAND#2"));
+    }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use super::active::Active;
-use super::commands::{Done, pending};
+use super::commands::{Doing, Done, pending};
 use super::mirror::Mirror;
 use super::status::MirrorStatus;
 use super::unique_name;
@@ -17,7 +17,7 @@ use super::watch::{Outside, not_active};
 use crate::engine::EngineError;
 use crate::engine::apply::core::Intake;
 use crate::engine::cutover::{Occasion, Steps, Subject, pointer, run_hook, unfence};
-use crate::engine::entities::{Answer, CommandRecord, CommandVerb, CutoverRecord, Meta, Paused};
+use crate::engine::entities::{Answer, CommandVerb, CutoverRecord, Meta, Paused};
 use crate::engine::store::Stored;
 use crate::engine::{CutoverSettings, Fence, Switch};
 use crate::ports::{Clock, Ports, ProgramFailure, TableAdmin};
@@ -128,7 +128,7 @@ impl<P: Ports> Active<P> {
         let (settings, subject) = (&self.job.engine.cutover, subject(&meta.value));
         self.audit("cutover: the unfence begins").await?;
         self.outlast_acting().await;
-        let mut told = false;
+        let (mut told, mut vouched) = (false, None);
         loop {
             let undone = unfence(&*self.ports, settings, &subject, self.job.engine.apply.abandon);
             match self.under_lease(undone).await {
@@ -143,37 +143,43 @@ impl<P: Ports> Active<P> {
                     }
                 }
             }
-            if self.operator_unfenced().await? {
+            vouched = self.operator_unfenced(meta).await?;
+            if vouched.is_some() {
                 self.audit("cutover: the operator vouches that writes to the source are allowed again").await?;
                 break;
             }
         }
-        self.transition(meta, Event::Unfenced, None).await?;
+        let unfenced = self.transition(meta, Event::Unfenced, None).await;
+        match (unfenced, vouched) {
+            (Ok(()), Some(doing)) => {
+                self.answer(meta, doing, Answer::new(true, "the migration goes on tailing")).await?;
+            }
+            (Ok(()), None) => {}
+            (Err(error), vouched) => {
+                vouched.map(|doing| doing.settle(meta));
+                return Err(error);
+            }
+        }
         let hooks = &settings.hooks;
         self.tell(&subject, Occasion::OnFailure, hooks.on_failure.as_ref()).await
     }
 
-    /// Waits for a while for an operator who did by hand what the program cannot.
-    async fn operator_unfenced(&self) -> Result<bool, EngineError> {
+    /// Waits for a while for an operator who did by hand what the program cannot, and vouches for it.
+    async fn operator_unfenced(&self, meta: &mut Stored<Meta>) -> Result<Option<Doing>, EngineError> {
         let clock = self.ports.clock();
         let until = clock.now().plus(UNFENCE_AGAIN);
         while clock.now() < until {
-            for mut command in pending(self).await? {
-                let vouched = command.value.verb == CommandVerb::DeclareUnfenced;
-                let answer = if vouched {
-                    Answer::new(true, "the migration goes on tailing")
-                } else {
-                    Answer::new(false, "the fence is being undone; its program fails: see `shadowtable audit`")
-                };
-                let answered = CommandRecord { answer: Some(answer), ..command.value.clone() };
-                self.store.update(&mut command, answered).await?;
-                if vouched {
-                    return Ok(true);
+            for mut command in pending(self, &meta.value).await? {
+                if command.value.verb != CommandVerb::DeclareUnfenced {
+                    let why = "the fence is being undone; its program fails: see `shadowtable audit`";
+                    self.reply(&mut command, Answer::new(false, why)).await?;
+                } else if let Some(doing) = self.begin(meta, command).await? {
+                    return Ok(Some(doing));
                 }
             }
             clock.sleep(COMMAND_POLL).await;
         }
-        Ok(false)
+        Ok(None)
     }
 
     /// Runs a hook whose failure changes nothing.

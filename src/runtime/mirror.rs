@@ -18,7 +18,7 @@ use crate::engine::apply::mapping::Mapping;
 use crate::engine::apply::recent::Recent;
 use crate::engine::apply::{Applier, Quarantine};
 use crate::engine::copy::{Copier, CopyParts};
-use crate::engine::entities::{Meta, Paused, Pin};
+use crate::engine::entities::{Answer, CommandRecord, Meta, Paused, Pin};
 use crate::engine::store::Stored;
 use crate::engine::tail::{Tail, TailParts};
 use crate::engine::watched::Watched;
@@ -307,21 +307,35 @@ impl<'a, P: Ports> Mirror<'a, P> {
 
     /// Does what operators asked.
     async fn obey(&mut self, steps: &mut JoinSet<StepEnd>) -> Result<Done, EngineError> {
-        for mut command in pending(self.active).await? {
-            let (done, answer) = match self.cutover_command(&command.value.verb, steps).await? {
-                Some(done) => done,
-                None => execute(self.active, self.meta, &self.parts.applier, &command.value).await?,
+        for command in pending(self.active, &self.meta.value).await? {
+            let Some(doing) = self.active.begin(self.meta, command).await? else { continue };
+            let (done, answer) = match self.carry_out(doing.command(), steps).await {
+                Ok(done) => done,
+                Err(error) => {
+                    doing.settle(self.meta);
+                    return Err(error);
+                }
             };
             self.paused.set(self.meta.value.paused);
             self.show();
-            let answered = crate::engine::entities::CommandRecord { answer: Some(answer), ..command.value.clone() };
-            self.active.store.update(&mut command, answered).await?;
+            self.active.answer(self.meta, doing, answer).await?;
             if done != Done::GoesOn {
                 return Ok(done);
             }
             self.go_on(steps).await?;
         }
         Ok(Done::GoesOn)
+    }
+
+    async fn carry_out(
+        &mut self,
+        command: &CommandRecord,
+        steps: &mut JoinSet<StepEnd>,
+    ) -> Result<(Done, Answer), EngineError> {
+        match self.cutover_command(&command.verb, steps).await? {
+            Some(done) => Ok(done),
+            None => execute(self.active, self.meta, &self.parts.applier, command).await,
+        }
     }
 
     /// Starts what the present phase asks for, unless a failed switch waits for the operator's word.

@@ -6,6 +6,7 @@
 
 mod active;
 pub mod admin;
+mod asking;
 mod commands;
 mod cutover;
 mod history;

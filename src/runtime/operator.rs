@@ -3,27 +3,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::patient::{patiently, put_new};
+pub use super::asking::command;
+use super::patient::patiently;
 use super::status::Status;
 use super::{Job, unique_name};
+use crate::engine::EngineError;
 use crate::engine::entities::{
-    Answer, CommandRecord, CommandVerb, DirectoryRecord, EventRecord, LeaseRecord, Live, Meta, Pin, QuarantineRecord,
+    CommandVerb, DirectoryRecord, EventRecord, LeaseRecord, Live, Meta, Pin, QuarantineRecord,
 };
 use crate::engine::lease::{Acquired, acquire, holder};
 use crate::engine::retry::Retry;
 use crate::engine::store::{
-    COMMAND, DIRECTORY, EVENT, LEASE, LIVE, META, PIN, QUARANTINE, SEGMENT, SHARD, Store, Stored, decode, encode,
-    partition_of,
+    DIRECTORY, EVENT, LEASE, LIVE, META, PIN, QUARANTINE, SEGMENT, SHARD, Store, Stored, decode, encode, partition_of,
 };
-use crate::engine::{ApplySettings, EngineError};
 use crate::model::{Moment, Timestamp};
-use crate::ports::{Clock, Entry, Fault, Guard, PortError, Ports, Reaction, StateKey, StateStore, TableAdmin};
+use crate::ports::{Clock, Entry, Fault, Guard, Ports, Reaction, StateKey, StateStore, TableAdmin};
 use crate::protocol::phase::{Event, next};
 
-/// How often an answer is looked for.
-const POLL: Duration = Duration::from_millis(200);
-/// How long an active process may take to answer, beyond its lease.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How often something is looked at that is waited for.
+pub(super) const POLL: Duration = Duration::from_millis(200);
 /// How long the audit trail is kept, in seconds: a year.
 const EVENT_SECONDS: i64 = 366 * 24 * 3600;
 
@@ -89,46 +87,6 @@ pub async fn audit<P: Ports>(ports: &P, migration: &str) -> Result<Vec<EventReco
     let mut events: Vec<EventRecord> = entries.iter().map(decode).collect::<Result<_, _>>()?;
     events.sort_by_key(|event| event.at);
     Ok(events)
-}
-
-/// Asks the active process and waits for its answer. Fails when nobody holds the lease.
-pub async fn command<P: Ports>(ports: &P, migration: &str, verb: CommandVerb) -> Result<Answer, EngineError> {
-    require(ports, migration).await?;
-    let (clock, state) = (ports.clock(), ports.state());
-    let key = StateKey { partition: partition_of(migration), sort: format!("{COMMAND}{}", unique_name(clock)) };
-    let asked = CommandRecord { verb, at: clock.service(), answer: None };
-    let entry = encode(&key, 1, 0, &asked)?;
-    let given_up = put_new(clock, state, &entry).await.map_err(|error| match error.fault {
-        Fault::Throttled => error.into(),
-        _ => unsure(error),
-    })?;
-    let mut holder = Holder::default();
-    let began = clock.now();
-    loop {
-        let entry = patiently(clock, || state.get(&key)).await.map_err(unsure)?;
-        let answer = entry.as_ref().map(decode::<CommandRecord>).transpose()?.and_then(|command| command.answer);
-        if let Some(answer) = answer {
-            // A request that was given up would be done anew where this lies no more; whoever is active deletes it later.
-            if given_up.is_none() {
-                patiently(clock, || state.delete(&key, Guard::Epoch(u64::MAX))).await?;
-            }
-            return Ok(answer);
-        }
-        let alive = holder.is_alive(lease_of(ports, migration).await?, clock.now());
-        let patience = holder.patience() + PATIENCE;
-        if !alive || clock.now().since(began) > patience {
-            if let Some(at) = given_up {
-                clock.sleep(ApplySettings::default().abandon.saturating_sub(clock.now().since(at))).await;
-            }
-            // Taken back under the version that was written: if it is being answered right now, that wins.
-            match patiently(clock, || state.delete(&key, Guard::Unchanged { version: 1, epoch: 0 })).await {
-                Ok(()) => return Err(nobody(migration, alive)),
-                Err(error) if error.fault == Fault::Conflict => {}
-                Err(error) => return Err(unsure(error)),
-            }
-        }
-        clock.sleep(POLL).await;
-    }
 }
 
 /// Whether somebody holds the lease: its counter moves, or has not stood still for long enough to tell.
@@ -257,8 +215,12 @@ async fn clear_shadow<P: Ports>(ports: &P, known: &Meta, delete: bool) -> Result
         ));
     }
     tracing::info!(table = name, "deleting the old shadow");
-    admin.delete().await?;
-    while admin.describe().await?.is_some() {
+    match patiently(ports.clock(), || admin.delete()).await {
+        // A request that was given up was done.
+        Err(error) if !matches!(error.fault, Fault::Missing | Fault::Busy) => return Err(error.into()),
+        _ => {}
+    }
+    while patiently(ports.clock(), || admin.describe()).await?.is_some() {
         ports.clock().sleep(POLL).await;
     }
     Ok(())
@@ -325,6 +287,7 @@ pub struct Holder {
     seen: Option<(u64, Moment)>,
     moved: bool,
     duration: Duration,
+    abandon: Duration,
 }
 
 impl Holder {
@@ -338,6 +301,7 @@ impl Holder {
     pub fn is_alive(&mut self, lease: Option<(LeaseRecord, u64)>, now: Moment) -> bool {
         let Some((record, version)) = lease.filter(|(record, _)| !record.released) else { return false };
         self.duration = Duration::from_millis(record.duration_millis);
+        self.abandon = Duration::from_millis(record.abandon_millis);
         match self.seen {
             Some((seen, since)) if seen == version => now.since(since) <= self.duration,
             before => {
@@ -348,12 +312,13 @@ impl Holder {
         }
     }
 
-    fn patience(&self) -> Duration {
-        self.duration
+    /// The lease's span, and its holder's abandonment bound, as far as one was seen.
+    pub(super) fn spans(&self) -> (Duration, Duration) {
+        (self.duration, self.abandon)
     }
 }
 
-async fn lease_of<P: Ports>(ports: &P, migration: &str) -> Result<Option<(LeaseRecord, u64)>, EngineError> {
+pub(super) async fn lease_of<P: Ports>(ports: &P, migration: &str) -> Result<Option<(LeaseRecord, u64)>, EngineError> {
     match get(ports, migration, LEASE).await? {
         Some(entry) => Ok(Some((decode(&entry)?, entry.version))),
         None => Ok(None),
@@ -370,7 +335,7 @@ async fn list<P: Ports>(ports: &P, migration: &str, prefix: &str) -> Result<Vec<
     Ok(patiently(ports.clock(), || ports.state().list(&partition, prefix)).await?)
 }
 
-async fn require<P: Ports>(ports: &P, migration: &str) -> Result<Overview, EngineError> {
+pub(super) async fn require<P: Ports>(ports: &P, migration: &str) -> Result<Overview, EngineError> {
     overview(ports, migration).await?.ok_or_else(|| unknown(migration))
 }
 
@@ -379,29 +344,4 @@ fn unknown(migration: &str) -> EngineError {
         format!("the state table knows no migration {migration}"),
         "see `shadowtable list`; `shadowtable run` begins one",
     )
-}
-
-/// The connection broke when the command may have been taken.
-fn unsure(error: PortError) -> EngineError {
-    match error.fault {
-        Fault::Abandoned | Fault::Throttled => EngineError::refused(
-            format!("nobody knows whether the command was done: {error}"),
-            "look at `shadowtable status` and `shadowtable audit` before you ask again",
-        ),
-        _ => error.into(),
-    }
-}
-
-fn nobody(migration: &str, alive: bool) -> EngineError {
-    if alive {
-        EngineError::refused(
-            format!("the process that runs migration {migration} did not answer"),
-            "look at its log; the command was taken back",
-        )
-    } else {
-        EngineError::refused(
-            format!("nobody holds the lease of migration {migration}"),
-            "start it with `shadowtable run`; the command was taken back",
-        )
-    }
 }

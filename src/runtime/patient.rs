@@ -45,22 +45,23 @@ where
     }
 }
 
-/// Stores an entry under a name that nobody else uses. Returns when a request for it was last given up, if any was: it may
-/// still land, wherever nothing lies by then.
+/// Stores an entry under a name that nobody else uses. `given_up` says when a request for it was last given up, if any
+/// was, however this ends: it may still land, if nothing lies there by then.
 pub(super) async fn put_new(
     clock: &impl Clock,
     state: &impl StateStore,
     entry: &Entry,
-) -> Result<Option<Moment>, PortError> {
-    let (mut outage, mut given_up) = (Outage::default(), None);
+    given_up: &mut Option<Moment>,
+) -> Result<(), PortError> {
+    let mut outage = Outage::default();
     loop {
         match state.put(entry, Guard::Absent).await {
-            Ok(()) => return Ok(given_up),
+            Ok(()) => return Ok(()),
             // Its own earlier request has landed.
-            Err(error) if error.fault == Fault::Conflict && given_up.is_some() => return Ok(given_up),
+            Err(error) if error.fault == Fault::Conflict && given_up.is_some() => return Ok(()),
             Err(error) => {
                 if error.fault == Fault::Abandoned {
-                    given_up = Some(clock.now());
+                    *given_up = Some(clock.now());
                 }
                 outage.outlast(clock, error).await?;
             }

@@ -14,7 +14,7 @@ use super::cutover::subject;
 use super::status::MirrorStatus;
 use crate::engine::EngineError;
 use crate::engine::cutover::switch;
-use crate::engine::entities::{Answer, CommandRecord, CommandVerb, Meta};
+use crate::engine::entities::{Answer, CommandVerb, Meta};
 use crate::engine::store::Stored;
 use crate::ports::{Clock, Ports};
 use crate::protocol::phase::{Event, Phase};
@@ -59,10 +59,16 @@ impl<P: Ports> Active<P> {
                 }
                 () = clock.sleep(POLL) => {
                     // One at a time: what it changed may change what the next one may do.
-                    if let Some(mut command) = pending(self).await?.into_iter().next() {
-                        let answer = self.decide(meta, &command.value.verb, &mut switching).await?;
-                        let answered = CommandRecord { answer: Some(answer), ..command.value.clone() };
-                        self.store.update(&mut command, answered).await?;
+                    if let Some(command) = pending(self, &meta.value).await?.into_iter().next()
+                        && let Some(doing) = self.begin(meta, command).await?
+                    {
+                        match self.decide(meta, &doing.command().verb, &mut switching).await {
+                            Ok(answer) => self.answer(meta, doing, answer).await?,
+                            Err(error) => {
+                                doing.settle(meta);
+                                return Err(error);
+                            }
+                        }
                     }
                 }
             }

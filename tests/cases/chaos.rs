@@ -244,7 +244,7 @@ pub(crate) fn shards_that_split_again_and_again_are_followed(ctx: &Ctx) {
 }
 
 pub(crate) fn iterators_that_expire_are_replaced(ctx: &Ctx) {
-    let (scene, mut process) = Scene::tailing(ctx, 50);
+    let (scene, process) = Scene::tailing(ctx, 50);
     let writers = scene.migration.writers(ctx, &on_the_move(50));
     for _ in 0..20 {
         scene.chaos.expire_iterators();

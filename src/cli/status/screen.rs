@@ -296,6 +296,7 @@ mod tests {
             cutover: None,
             postponed: false,
             told_ready: false,
+            last_command: None,
             generation: 1,
             created: at(5_000),
         }
