@@ -159,12 +159,8 @@ impl Scene {
     }
 }
 
-fn on(operation: &'static str, effect: Effect) -> Rule {
-    Rule::on(operation, effect)
-}
-
 pub(crate) fn lag_grows_while_a_shards_reader_hangs(ctx: &Ctx) {
-    Scene::start(ctx, |_, _| {}).fault("a shard's reader hangs", [on("GetRecords", Effect::Hang)]);
+    Scene::start(ctx, |_, _| {}).fault("a shard's reader hangs", [Rule::on("GetRecords", Effect::Hang)]);
 }
 
 pub(crate) fn lag_grows_while_the_endpoint_is_down(ctx: &Ctx) {
@@ -177,18 +173,18 @@ pub(crate) fn lag_grows_while_credentials_are_expired(ctx: &Ctx) {
 }
 
 pub(crate) fn lag_grows_while_the_applier_is_throttled(ctx: &Ctx) {
-    let throttled = on("BatchWriteItem", Effect::Refuse("ProvisionedThroughputExceededException"));
+    let throttled = Rule::on("BatchWriteItem", Effect::Refuse("ProvisionedThroughputExceededException"));
     Scene::start(ctx, |_, _| {}).fault("the applier is throttled", [throttled]);
 }
 
 pub(crate) fn lag_grows_while_replies_to_writes_are_lost_or_fail(ctx: &Ctx) {
     // The write takes effect, so the truth does not grow; lag may not know that.
     let mut scene = Scene::start(ctx, |_, _| {});
-    scene.chaos.set([on("BatchWriteItem", Effect::LoseReply)]);
+    scene.chaos.set([Rule::on("BatchWriteItem", Effect::LoseReply)]);
     let seen = scene.watch(FAULT);
     seen.tell("replies to writes are lost");
     assert!(seen.samples.last().unwrap().1 > FAULT.as_secs_f64() - 3.0, "what has no outcome counts as missing");
-    scene.chaos.set([on("BatchWriteItem", Effect::Refuse("InternalServerError"))]);
+    scene.chaos.set([Rule::on("BatchWriteItem", Effect::Refuse("InternalServerError"))]);
     scene.watch(Duration::from_secs(3));
     scene.chaos.set([]);
     scene.end();
@@ -196,7 +192,7 @@ pub(crate) fn lag_grows_while_replies_to_writes_are_lost_or_fail(ctx: &Ctx) {
 
 pub(crate) fn lag_is_true_while_every_answer_is_slow(ctx: &Ctx) {
     let mut scene = Scene::start(ctx, |_, _| {});
-    scene.chaos.set([on("GetRecords", Effect::Delay(Duration::from_millis(700)))]);
+    scene.chaos.set([Rule::on("GetRecords", Effect::Delay(Duration::from_millis(700)))]);
     scene.watch(FAULT).tell("every page of records takes 0.7 s longer");
     scene.chaos.set([]);
     scene.end();

@@ -122,6 +122,7 @@ macro_rules! for_each_case {
                 a_batch_that_lands_late_overwrites_nothing
                 a_holder_that_was_frozen_writes_nothing_after_a_takeover
                 shards_that_split_again_and_again_are_followed
+                shards_that_split_while_nobody_ran_are_read_in_their_order
                 iterators_that_expire_are_replaced
                 records_that_were_trimmed_while_nobody_ran_are_lost_history
                 records_that_are_trimmed_under_their_reader_are_lost_history

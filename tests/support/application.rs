@@ -141,7 +141,7 @@ impl Application {
         self.writer.take().unwrap().join().unwrap();
     }
 
-    /// Every acknowledged write, or a later one of the same item, is in this table.
+    /// The last acknowledged write of each item is in this table.
     pub(crate) fn assert_all_in(&self, table: &Table) {
         for (which, round) in self.acknowledged.lock().unwrap().iter() {
             let key = items::key(table.layout.keys, *which);

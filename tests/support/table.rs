@@ -10,6 +10,7 @@ use aws_sdk_dynamodb::types::{
     GlobalSecondaryIndexUpdate, IndexStatus, ProvisionedThroughput, PutRequest, StreamSpecification, StreamViewType,
     TableDescription, TableStatus, TimeToLiveSpecification, UpdateGlobalSecondaryIndexAction, WriteRequest,
 };
+use aws_sdk_dynamodbstreams::types::ShardIteratorType;
 use tokio::runtime::Handle;
 
 use super::clock;
@@ -164,6 +165,25 @@ impl Table {
         let request = self.client.update_table().table_name(&self.name).stream_specification(stream);
         self.wait(request.send(), "UpdateTable");
         self.wait_active();
+    }
+
+    /// Reads the stream to its end: its only shard, and the sequence number of its last record.
+    pub(crate) fn end_of_stream(&self) -> (String, String) {
+        let (client, arn) = (self.place.streams(), self.describe().unwrap().latest_stream_arn.unwrap());
+        let stream = self.wait(client.describe_stream().stream_arn(&arn).send(), "DescribeStream");
+        let shard = stream.stream_description.unwrap().shards.unwrap()[0].shard_id.clone().unwrap();
+        let iterator = client.get_shard_iterator().stream_arn(&arn).shard_id(&shard);
+        let iterator = iterator.shard_iterator_type(ShardIteratorType::TrimHorizon).send();
+        let mut next = self.wait(iterator, "GetShardIterator").shard_iterator;
+        let mut last = None;
+        loop {
+            let page = self.wait(client.get_records().set_shard_iterator(next).send(), "GetRecords");
+            match page.records().last() {
+                Some(record) => last = record.dynamodb().unwrap().sequence_number.clone(),
+                None => return (shard, last.expect("something was written")),
+            }
+            next = page.next_shard_iterator;
+        }
     }
 
     pub(crate) fn drop_index(&self, index: &str) {

@@ -2,8 +2,8 @@
 //! does batches in part, refuses by a policy, trims, lets iterators expire, and shows a stream of one shard as many that
 //! roll and split.
 //!
-//! Faults are rules: the first that fits a request decides. Changing them takes effect with the next request. Requests
-//! that hang are let go when the rules change.
+//! Faults are rules: the first that fits a request decides. Changing them takes effect with the next request; requests that
+//! hang are let go then.
 
 mod batch;
 mod rules;
@@ -30,6 +30,7 @@ use self::rules::refusal;
 pub(crate) use self::rules::{Deny, Effect, Rule};
 use self::shards::Shards;
 use super::endpoint::Place;
+use super::table::Table;
 
 /// What a request passes through.
 #[derive(Clone, Default)]
@@ -121,6 +122,17 @@ impl Chaos {
         lock(&self.shared.shards).expire_iterators();
     }
 
+    /// How many requests came with an iterator that had expired.
+    pub(crate) fn expired(&self) -> usize {
+        lock(&self.shared.shards).expired
+    }
+
+    /// Reads this table's stream to its end, as if all of it had been passed on: shards that are split now end there.
+    pub(crate) fn pass_all(&self, table: &Table) {
+        let (root, last) = table.end_of_stream();
+        lock(&self.shared.shards).passed(root, &last);
+    }
+
     /// The first record behind those that were passed on is trimmed.
     pub(crate) fn trim(&self) {
         lock(&self.shared.shards).trim();
@@ -183,11 +195,12 @@ async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> Result<Respo
     let effect = rule.map(|rule| rule.effect.clone());
     match &effect {
         Some(Effect::Reset) => return Err(Closed),
-        Some(Effect::Refuse(code)) => return Ok(refusal(code)),
+        Some(Effect::Refuse(code)) => return Ok(refusal(code, &operation)),
         Some(Effect::Delay(span)) => tokio::time::sleep(*span).await,
         Some(Effect::Late(span)) => {
             shared.landing.spawn(land(Arc::clone(&shared), parts, body, *span));
-            let _ = changed.changed().await;
+            // Whatever asked gives up before.
+            tokio::time::sleep(*span).await;
             return Err(Closed);
         }
         Some(Effect::Hang) => {
@@ -199,7 +212,7 @@ async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> Result<Respo
     }
     let asked = lock(&shared.shards).question(&operation, &plan, body);
     if let Some(code) = asked.refused {
-        return Ok(refusal(code));
+        return Ok(refusal(code, &operation));
     }
     let (bytes, left) = match effect {
         Some(Effect::Unprocessed) if operation == "BatchWriteItem" => {

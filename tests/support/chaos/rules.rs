@@ -1,6 +1,6 @@
 //! Which requests meet with what.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use http_body_util::Full;
@@ -8,10 +8,13 @@ use hyper::Response;
 use hyper::body::Bytes;
 use serde_json::{Value, json};
 
+/// How long after it was put up a statement of a policy holds.
+const POLICY_LAG: Duration = Duration::from_millis(150);
+
 /// What happens to a request.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Effect {
-    /// It is passed on, and nothing comes back until the rules change.
+    /// It is not passed on, and nothing comes back; the connection is closed when the rules change.
     Hang,
     /// It waits before it is passed on; not at all, if whoever asked gives up meanwhile.
     Delay(Duration),
@@ -79,7 +82,7 @@ impl Deny {
         let meant = self.access_key == access_key
             && self.operations.contains(&operation)
             && self.table.as_deref().is_none_or(|table| names(body, table))
-            && self.file.as_ref().is_none_or(|file| file.exists());
+            && self.file.as_ref().is_none_or(|file| stands(file));
         meant.then(|| {
             let table = self.table.as_deref().unwrap_or("*");
             let message = format!(
@@ -93,6 +96,12 @@ impl Deny {
     }
 }
 
+/// Whether a file has been there for long enough: a policy does not hold at once.
+fn stands(file: &Path) -> bool {
+    let since = file.metadata().and_then(|file| file.modified());
+    since.is_ok_and(|since| since.elapsed().is_ok_and(|stood| stood >= POLICY_LAG))
+}
+
 /// Whether a request is about this table.
 fn names(body: &Bytes, table: &str) -> bool {
     let body: Value = serde_json::from_slice(body).unwrap();
@@ -100,14 +109,16 @@ fn names(body: &Bytes, table: &str) -> bool {
 }
 
 /// A refusal with this code; a throttle says its reasons.
-pub(super) fn refusal(code: &str) -> Response<Full<Bytes>> {
+pub(super) fn refusal(code: &str, operation: &str) -> Response<Full<Bytes>> {
     let status = if code == "InternalServerError" { 500 } else { 400 };
     let mut body =
         json!({ "__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": "said by the proxy" });
     if code.contains("Throughput") || code.contains("Throttl") {
         let resource = "arn:aws:dynamodb:us-east-1:000000000000:table/chaos";
-        body["ThrottlingReasons"] =
-            json!([{ "reason": "TableWriteProvisionedThroughputExceeded", "resource": resource }]);
+        let writes = operation.contains("Write") || operation.ends_with("Item") && operation != "GetItem";
+        let way = if writes { "Write" } else { "Read" };
+        let reason = format!("Table{way}ProvisionedThroughputExceeded");
+        body["ThrottlingReasons"] = json!([{ "reason": reason, "resource": resource }]);
     }
     reply(status, &body)
 }

@@ -1,7 +1,8 @@
 //! A stream of one shard, shown as many that roll and split: each has a range of its keys' hashes, and the records from
 //! its parent's end to its own.
 //!
-//! Iterators of shards made here are `made/<shard>/<generation>/` before the endpoint's own.
+//! Iterators are `made/<shard>/<generation>/<position>/` before the endpoint's own; the position is the last record behind
+//! which they read, or `end` where they began at the shard's end.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -30,6 +31,8 @@ pub(crate) struct Shards {
     made: Vec<Shard>,
     /// Iterators of an earlier generation have expired.
     generation: u64,
+    /// How many requests came with one of those.
+    pub(super) expired: usize,
     /// Records up to this one are trimmed.
     trimmed: u128,
 }
@@ -48,7 +51,7 @@ struct Shard {
 
 impl Shard {
     fn holds(&self, record: &Value) -> bool {
-        let sequence = number(&record["dynamodb"]["SequenceNumber"]);
+        let sequence = sequence(record);
         let place = u128::from(hash(&record["dynamodb"]["Keys"]));
         (self.range.0..self.range.1).contains(&place)
             && sequence > self.after
@@ -62,7 +65,12 @@ pub(super) struct Asked {
     pub(super) refused: Option<&'static str>,
     /// The shard that its iterator belongs to.
     shard: Option<String>,
+    /// Where that reads.
+    position: String,
 }
+
+/// The position of an iterator that was taken from a shard's end.
+const END: &str = "end";
 
 impl Shards {
     /// The open shard of this number, counted round, ends behind what was passed on; so many children continue it.
@@ -89,6 +97,13 @@ impl Shards {
         self.made.extend(new);
     }
 
+    /// All was passed on, up to this record.
+    pub(super) fn passed(&mut self, root: String, last: &str) {
+        self.root = root;
+        self.digits = last.len();
+        self.seen = self.seen.max(last.parse().unwrap());
+    }
+
     /// Every iterator that was given out has expired.
     pub(super) fn expire_iterators(&mut self) {
         self.generation += 1;
@@ -103,12 +118,12 @@ impl Shards {
         self.made.iter().find(|shard| shard.id == id)
     }
 
-    pub(super) fn question(&self, operation: &str, plan: &Plan, bytes: Bytes) -> Asked {
+    pub(super) fn question(&mut self, operation: &str, plan: &Plan, bytes: Bytes) -> Asked {
         if !["GetShardIterator", "GetRecords", "DescribeStream"].contains(&operation) {
-            return Asked { bytes, refused: None, shard: None };
+            return Asked { bytes, refused: None, shard: None, position: String::new() };
         }
         let mut body: Value = serde_json::from_slice(&bytes).unwrap();
-        let mut refused = None;
+        let (mut refused, mut position) = (None, String::new());
         let shard;
         match operation {
             "DescribeStream" => {
@@ -122,30 +137,56 @@ impl Shards {
                     body["Limit"] = json!(limit);
                 }
                 let iterator = body["ShardIterator"].as_str().unwrap_or_default().to_owned();
-                let mut parts = iterator.strip_prefix(MADE).unwrap_or_default().splitn(3, '/');
-                let (made, generation) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+                let mut parts = iterator.strip_prefix(MADE).unwrap_or_default().splitn(4, '/');
+                let mut part = || parts.next().unwrap_or_default().to_owned();
+                let (made, generation) = (part(), part());
+                position = part();
                 if generation != self.generation.to_string() {
+                    self.expired += 1;
                     refused = Some("ExpiredIteratorException");
+                } else if position.parse().is_ok_and(|position: u128| position < self.trimmed) {
+                    refused = Some("TrimmedDataAccessException");
                 }
-                shard = Some(made.to_owned());
-                body["ShardIterator"] = json!(parts.next().unwrap_or_default());
+                shard = Some(made);
+                body["ShardIterator"] = json!(part());
             }
             _ => {
                 let name = body["ShardId"].as_str().unwrap_or_default().to_owned();
-                let after = self.shard(&name).map_or(0, |shard| shard.after).max(self.trimmed);
-                if body["ShardIteratorType"] == "TRIM_HORIZON" && after > 0 {
-                    body["ShardIteratorType"] = json!("AFTER_SEQUENCE_NUMBER");
-                    body["SequenceNumber"] = self.written(after);
-                } else if body["ShardIteratorType"] == "AFTER_SEQUENCE_NUMBER"
-                    && number(&body["SequenceNumber"]) < self.trimmed
-                {
-                    refused = Some("TrimmedDataAccessException");
-                }
+                (refused, position) = self.begin(&name, &mut body);
                 body["ShardId"] = json!(self.root);
                 shard = Some(name);
             }
         }
-        Asked { bytes: Bytes::from(body.to_string()), refused, shard }
+        Asked { bytes: Bytes::from(body.to_string()), refused, shard, position }
+    }
+
+    /// Where an iterator of this shard shall begin, or why there is none.
+    fn begin(&self, shard: &str, body: &mut Value) -> (Option<&'static str>, String) {
+        let (after, end) = self.shard(shard).map_or((0, None), |shard| (shard.after, shard.end));
+        match body["ShardIteratorType"].as_str().unwrap_or_default() {
+            "TRIM_HORIZON" => {
+                // Nothing says that records are missing.
+                let begin = after.max(self.trimmed);
+                if begin > 0 {
+                    body["ShardIteratorType"] = json!("AFTER_SEQUENCE_NUMBER");
+                    body["SequenceNumber"] = self.written(begin);
+                }
+                (None, begin.to_string())
+            }
+            "AFTER_SEQUENCE_NUMBER" => {
+                let behind = number(&body["SequenceNumber"]);
+                let refused = if behind < self.trimmed {
+                    Some("TrimmedDataAccessException")
+                } else if behind <= after || end.is_some_and(|end| behind > end) {
+                    // It is no record of this shard.
+                    Some("ValidationException")
+                } else {
+                    None
+                };
+                (refused, behind.to_string())
+            }
+            _ => (None, END.to_owned()),
+        }
     }
 
     pub(super) fn reply(
@@ -163,20 +204,22 @@ impl Shards {
         let shard = asked.shard.clone().unwrap_or_default();
         match operation {
             "DescribeStream" => self.list(&shard, &mut body),
-            "GetShardIterator" => self.give(&shard, &mut body["ShardIterator"]),
+            "GetShardIterator" => self.give(&shard, &asked.position, &mut body["ShardIterator"]),
             _ => {
+                let last = body["Records"].as_array().and_then(|records| records.last());
+                let position = last.map_or(asked.position.clone(), |record| sequence(record).to_string());
                 self.records(&shard, &mut body);
                 floor(&mut body["Records"], plan.floor_seconds);
-                self.give(&shard, &mut body["NextShardIterator"]);
+                self.give(&shard, &position, &mut body["NextShardIterator"]);
             }
         }
         Bytes::from(body.to_string())
     }
 
     /// The endpoint's iterator as one of this shard.
-    fn give(&self, shard: &str, iterator: &mut Value) {
+    fn give(&self, shard: &str, position: &str, iterator: &mut Value) {
         if let Some(real) = iterator.as_str() {
-            *iterator = json!(format!("{MADE}{shard}/{}/{real}", self.generation));
+            *iterator = json!(format!("{MADE}{shard}/{}/{position}/{real}", self.generation));
         }
     }
 
@@ -189,11 +232,9 @@ impl Shards {
         if self.made.is_empty() {
             return;
         }
-        let shown = self.made.iter().filter(|shard| !self.hidden || shard.parent.is_none());
-        let mut page: Vec<&Shard> = shown.skip_while(|shard| !behind.is_empty() && shard.id != behind).collect();
-        if !behind.is_empty() {
-            page.remove(0);
-        }
+        let before = self.made.iter().position(|shard| shard.id == behind).map_or(0, |at| at + 1);
+        let shown = self.made[before..].iter().filter(|shard| !self.hidden || shard.parent.is_none());
+        let mut page: Vec<&Shard> = shown.collect();
         let more = page.len() > LISTED;
         page.truncate(LISTED);
         stream["LastEvaluatedShardId"] = if more { json!(page[LISTED - 1].id) } else { Value::Null };
@@ -225,14 +266,14 @@ impl Shards {
         if let Some(record) = records.last() {
             self.digits = record["dynamodb"]["SequenceNumber"].as_str().unwrap().len();
         }
-        let last = records.last().map(|record| number(&record["dynamodb"]["SequenceNumber"]));
+        let last = records.last().map(sequence);
         if let Some(made) = self.shard(shard) {
             if made.end.is_some_and(|end| last.is_none_or(|last| last > end)) {
                 body["NextShardIterator"] = Value::Null;
             }
             records.retain(|record| made.holds(record));
         }
-        let passed = records.last().map(|record| number(&record["dynamodb"]["SequenceNumber"]));
+        let passed = records.last().map(sequence);
         self.seen = self.seen.max(passed.unwrap_or(0));
         body["Records"] = json!(records);
     }
@@ -245,6 +286,10 @@ fn floor(records: &mut Value, seconds: u64) {
         let whole: u64 = time.to_string().split('.').next().unwrap().parse().unwrap();
         *time = json!(whole / seconds * seconds);
     }
+}
+
+fn sequence(record: &Value) -> u128 {
+    number(&record["dynamodb"]["SequenceNumber"])
 }
 
 fn number(sequence: &Value) -> u128 {

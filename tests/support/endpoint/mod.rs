@@ -31,6 +31,16 @@ impl Place {
             .build();
         Client::from_conf(config)
     }
+
+    pub(crate) fn streams(&self) -> aws_sdk_dynamodbstreams::Client {
+        let config = aws_sdk_dynamodbstreams::Config::builder()
+            .behavior_version(aws_sdk_dynamodbstreams::config::BehaviorVersion::latest())
+            .region(aws_sdk_dynamodbstreams::config::Region::new(self.region))
+            .endpoint_url(&self.url)
+            .credentials_provider(Credentials::new(&self.access_key, SECRET_KEY, None, None, "tests"))
+            .build();
+        aws_sdk_dynamodbstreams::Client::from_conf(config)
+    }
 }
 
 impl fmt::Debug for Place {
