@@ -13,6 +13,7 @@ use rustix::process::Signal;
 use super::{ID, after, before};
 use crate::support::application::Application;
 use crate::support::chaos::{Chaos, Deny, Effect, Rule};
+use crate::support::clock;
 use crate::support::context::Ctx;
 use crate::support::items;
 use crate::support::layout::Layout;
@@ -285,10 +286,12 @@ pub(crate) fn iterators_that_expire_are_replaced(ctx: &Ctx) {
     let (scene, process) = Scene::tailing(ctx, 50);
     let writers = scene.migration.writers(ctx, &on_the_move(50));
     for _ in 0..20 {
+        let before = scene.chaos.expired();
         scene.chaos.expire_iterators();
-        std::thread::sleep(Duration::from_millis(200));
+        clock::wait_for("a request with an expired iterator", || {
+            if scene.chaos.expired() > before { Ok(()) } else { Err("none came".into()) }
+        });
     }
-    assert!(scene.chaos.expired() >= 10, "{} requests met an expired iterator", scene.chaos.expired());
     writers.finish();
     scene.migration.finish(process);
 }
