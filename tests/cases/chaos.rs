@@ -287,8 +287,10 @@ pub(crate) fn iterators_that_expire_are_replaced(ctx: &Ctx) {
     let writers = scene.migration.writers(ctx, &on_the_move(50));
     for _ in 0..20 {
         let before = scene.chaos.expired();
-        scene.chaos.expire_iterators();
         clock::wait_for("a request with an expired iterator", || {
+            // There may be none to expire: the reader is asking for one.
+            scene.chaos.expire_iterators();
+            std::thread::sleep(Duration::from_millis(100));
             if scene.chaos.expired() > before { Ok(()) } else { Err("none came".into()) }
         });
     }
