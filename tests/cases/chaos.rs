@@ -223,7 +223,11 @@ pub(crate) fn a_batch_that_lands_late_overwrites_nothing(ctx: &Ctx) {
 
 /// A holder is stopped with its requests on the way, and goes on when another one has taken over.
 pub(crate) fn a_holder_that_was_frozen_writes_nothing_after_a_takeover(ctx: &Ctx) {
-    let (scene, mut first) = Scene::tailing(ctx, 50);
+    let mut scene = Scene::of_orders(ctx, 50, StreamViewType::NewAndOldImages);
+    // So that nobody loses it for want of a processor.
+    scene.migration.project.set("lease.duration_seconds", 3.0);
+    let mut first = scene.migration.run();
+    first.wait_for_tailing();
     let mut second = scene.migration.run();
     for _ in 0..3 {
         let writers = scene.migration.writers(ctx, &on_the_move(50));

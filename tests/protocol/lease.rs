@@ -1,5 +1,7 @@
 //! Invariant 6: one active process, which stops writing before its lease can be taken.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use shadowtable::engine::EngineError;
@@ -10,7 +12,7 @@ use shadowtable::runtime::operator::release_lease;
 use tokio::time::sleep;
 
 use crate::fakes::{Call, Event, FakePorts, Fate, Freeze, State, key_of, version_of};
-use crate::harness::{Kind, Running, assert_exact, job, simulate, start};
+use crate::harness::{Kind, Running, assert_exact, job, simulate, start, until};
 
 /// The defaults that these tests count with.
 const LEASE: Duration = Duration::from_secs(15);
@@ -80,6 +82,36 @@ fn a_holder_on_a_suspended_machine_writes_nothing_once_it_was_replaced() {
 #[test]
 fn a_holder_whose_only_clock_stood_still_writes_nothing_once_it_was_replaced() {
     simulate(a_frozen_holder(Freeze::SuspendedWithoutBootClock));
+}
+
+/// The lease was looked at, the connection is being made, and then the process stands still until it was replaced.
+#[test]
+fn a_write_whose_connection_was_being_made_is_not_sent_when_its_process_goes_on() {
+    simulate(async {
+        let world = Kind::SameKey.world(5);
+        let mut old = start(&world, &job(&world));
+        old.caught_up().await;
+        let asked = Arc::new(AtomicBool::new(false));
+        let (note, mut first) = (Arc::clone(&asked), true);
+        world.script(move |process, call| match call {
+            Call::Write(_) if process == 0 && std::mem::take(&mut first) => {
+                note.store(true, Ordering::Relaxed);
+                Fate::connecting(Duration::from_millis(500))
+            }
+            _ => Fate::answered(),
+        });
+        world.put("a", &[("who", "old")]);
+        until(&world, "the write is on its way", |_| asked.load(Ordering::Relaxed)).await;
+        old.process.freeze();
+        let mut new = start(&world, &job(&world));
+        until_active(&new).await;
+        world.put("a", &[("who", "new")]);
+        new.caught_up().await;
+        old.process.thaw(Freeze::Stopped);
+        sleep(LEASE).await;
+        assert_exact(&world);
+        assert_eq!(writes_of(&world.state(), 0), []);
+    });
 }
 
 #[test]

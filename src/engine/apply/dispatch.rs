@@ -1,6 +1,9 @@
 //! Sends what the slots give out.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -201,22 +204,31 @@ impl<P: Ports> Applier<P> {
         Ok(Ended::Pressed { spent: -batch.estimated_units, begun })
     }
 
-    /// Gives a request up after its time, whatever the client does: the lease counts on it.
+    /// Gives a request up after its time, whatever the client does: the lease counts on it. Nor does the client do anything
+    /// for it once the lease has run out: a machine that stood still while the connection was made would send it then.
     async fn within<T>(
         &self,
         operation: &'static str,
         request: impl Future<Output = Result<T, PortError>>,
     ) -> Result<T, PortError> {
-        let limit = self.settings.request_timeout;
+        let given_up = |message: String| PortError {
+            fault: Fault::Abandoned,
+            operation,
+            resource: "the shadow".into(),
+            message,
+        };
+        let (limit, mut request) = (self.settings.request_timeout, pin!(request));
+        let leased = poll_fn(|context| {
+            if self.store.lease().may_write(Duration::ZERO) {
+                request.as_mut().poll(context)
+            } else {
+                Poll::Ready(Err(given_up("the lease ran out before it was answered".into())))
+            }
+        });
         tokio::select! {
             biased;
-            reply = request => reply,
-            () = self.ports.clock().sleep(limit) => Err(PortError {
-                fault: Fault::Abandoned,
-                operation,
-                resource: "the shadow".into(),
-                message: format!("no reply within {limit:?}"),
-            }),
+            reply = leased => reply,
+            () = self.ports.clock().sleep(limit) => Err(given_up(format!("no reply within {limit:?}"))),
         }
     }
 

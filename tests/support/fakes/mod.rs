@@ -158,6 +158,8 @@ pub(crate) struct Fate {
     hears: Result<(), Fault>,
     /// When its sender hears it: after the effect for the truth, after sending for a fault.
     after: Duration,
+    /// How long the connection is being made before it is sent.
+    connects: Duration,
     /// Which operations of a batch come back, as bits; or whether a page of records is empty.
     spares: u32,
 }
@@ -167,51 +169,56 @@ const WAY: Duration = Duration::from_millis(5);
 
 impl Fate {
     pub(crate) const fn answered() -> Self {
-        Self { lands: Some(WAY), hears: Ok(()), after: WAY, spares: 0 }
+        Self { lands: Some(WAY), hears: Ok(()), after: WAY, spares: 0, connects: Duration::ZERO }
+    }
+
+    /// It is sent only when a connection was made, and then answered.
+    pub(crate) const fn connecting(connects: Duration) -> Self {
+        Self { connects, ..Self::answered() }
     }
 
     pub(crate) const fn throttled() -> Self {
-        Self { lands: None, hears: Err(Fault::Throttled), after: WAY, spares: 0 }
+        Self { lands: None, hears: Err(Fault::Throttled), after: WAY, spares: 0, connects: Duration::ZERO }
     }
 
     /// It takes effect, and its sender gives it up.
     pub(crate) const fn reply_lost() -> Self {
-        Self { lands: Some(WAY), hears: Err(Fault::Abandoned), after: Duration::from_millis(200), spares: 0 }
+        Self { lands: Some(WAY), hears: Err(Fault::Abandoned), after: Duration::from_millis(200), spares: 0, connects: Duration::ZERO }
     }
 
     /// It is given up after a second and takes effect `after` that.
     pub(crate) const fn late(after: Duration) -> Self {
         let given_up = Duration::from_secs(1);
-        Self { lands: Some(given_up.saturating_add(after)), hears: Err(Fault::Abandoned), after: given_up, spares: 0 }
+        Self { lands: Some(given_up.saturating_add(after)), hears: Err(Fault::Abandoned), after: given_up, spares: 0, connects: Duration::ZERO }
     }
 
     /// It never arrives.
     pub(crate) const fn lost() -> Self {
-        Self { lands: None, hears: Err(Fault::Abandoned), after: Duration::from_secs(1), spares: 0 }
+        Self { lands: None, hears: Err(Fault::Abandoned), after: Duration::from_secs(1), spares: 0, connects: Duration::ZERO }
     }
 
     /// It never arrives, and is given up so much later.
     pub(crate) const fn hangs(after: Duration) -> Self {
-        Self { lands: None, hears: Err(Fault::Abandoned), after, spares: 0 }
+        Self { lands: None, hears: Err(Fault::Abandoned), after, spares: 0, connects: Duration::ZERO }
     }
 
     /// It takes effect at once and is answered so much later.
     pub(crate) const fn slow_reply(after: Duration) -> Self {
-        Self { lands: Some(WAY), hears: Ok(()), after, spares: 0 }
+        Self { lands: Some(WAY), hears: Ok(()), after, spares: 0, connects: Duration::ZERO }
     }
 
     /// It takes effect so much later and is answered then.
     pub(crate) const fn slow(lands: Duration) -> Self {
-        Self { lands: Some(lands), hears: Ok(()), after: WAY, spares: 0 }
+        Self { lands: Some(lands), hears: Ok(()), after: WAY, spares: 0, connects: Duration::ZERO }
     }
 
     /// The batch comes back in part, or the page of records is empty.
     pub(crate) const fn sparing(bits: u32) -> Self {
-        Self { lands: Some(WAY), hears: Ok(()), after: WAY, spares: bits }
+        Self { lands: Some(WAY), hears: Ok(()), after: WAY, spares: bits, connects: Duration::ZERO }
     }
 
     pub(crate) const fn fault(fault: Fault) -> Self {
-        Self { lands: None, hears: Err(fault), after: WAY, spares: 0 }
+        Self { lands: None, hears: Err(fault), after: WAY, spares: 0, connects: Duration::ZERO }
     }
 }
 
@@ -333,6 +340,10 @@ async fn request<T: Send + 'static>(
     let fate = world.fate(process.id(), call);
     if dies == Some(Death::Before) {
         return process.die().await;
+    }
+    if !fate.connects.is_zero() {
+        sleep(fate.connects).await;
+        process.pass().await;
     }
     let landed = world.carry(fate.lands, move |state, now| effect(state, now, fate));
     if dies == Some(Death::After) {
