@@ -211,12 +211,8 @@ impl<P: Ports> Applier<P> {
         operation: &'static str,
         request: impl Future<Output = Result<T, PortError>>,
     ) -> Result<T, PortError> {
-        let given_up = |message: String| PortError {
-            fault: Fault::Abandoned,
-            operation,
-            resource: "the shadow".into(),
-            message,
-        };
+        let given_up =
+            |message: String| PortError { fault: Fault::Abandoned, operation, resource: "the shadow".into(), message };
         let (limit, mut request) = (self.settings.request_timeout, pin!(request));
         let leased = poll_fn(|context| {
             if self.store.lease().may_write(Duration::ZERO) {

@@ -178,47 +178,48 @@ impl Fate {
     }
 
     pub(crate) const fn throttled() -> Self {
-        Self { lands: None, hears: Err(Fault::Throttled), after: WAY, spares: 0, connects: Duration::ZERO }
+        Self { lands: None, hears: Err(Fault::Throttled), after: WAY, ..Self::answered() }
     }
 
     /// It takes effect, and its sender gives it up.
     pub(crate) const fn reply_lost() -> Self {
-        Self { lands: Some(WAY), hears: Err(Fault::Abandoned), after: Duration::from_millis(200), spares: 0, connects: Duration::ZERO }
+        Self { hears: Err(Fault::Abandoned), after: Duration::from_millis(200), ..Self::answered() }
     }
 
     /// It is given up after a second and takes effect `after` that.
     pub(crate) const fn late(after: Duration) -> Self {
         let given_up = Duration::from_secs(1);
-        Self { lands: Some(given_up.saturating_add(after)), hears: Err(Fault::Abandoned), after: given_up, spares: 0, connects: Duration::ZERO }
+        let lands = Some(given_up.saturating_add(after));
+        Self { lands, hears: Err(Fault::Abandoned), after: given_up, ..Self::answered() }
     }
 
     /// It never arrives.
     pub(crate) const fn lost() -> Self {
-        Self { lands: None, hears: Err(Fault::Abandoned), after: Duration::from_secs(1), spares: 0, connects: Duration::ZERO }
+        Self { lands: None, hears: Err(Fault::Abandoned), after: Duration::from_secs(1), ..Self::answered() }
     }
 
     /// It never arrives, and is given up so much later.
     pub(crate) const fn hangs(after: Duration) -> Self {
-        Self { lands: None, hears: Err(Fault::Abandoned), after, spares: 0, connects: Duration::ZERO }
+        Self { lands: None, hears: Err(Fault::Abandoned), after, ..Self::answered() }
     }
 
     /// It takes effect at once and is answered so much later.
     pub(crate) const fn slow_reply(after: Duration) -> Self {
-        Self { lands: Some(WAY), hears: Ok(()), after, spares: 0, connects: Duration::ZERO }
+        Self { lands: Some(WAY), hears: Ok(()), after, ..Self::answered() }
     }
 
     /// It takes effect so much later and is answered then.
     pub(crate) const fn slow(lands: Duration) -> Self {
-        Self { lands: Some(lands), hears: Ok(()), after: WAY, spares: 0, connects: Duration::ZERO }
+        Self { lands: Some(lands), hears: Ok(()), after: WAY, ..Self::answered() }
     }
 
     /// The batch comes back in part, or the page of records is empty.
     pub(crate) const fn sparing(bits: u32) -> Self {
-        Self { lands: Some(WAY), hears: Ok(()), after: WAY, spares: bits, connects: Duration::ZERO }
+        Self { lands: Some(WAY), hears: Ok(()), after: WAY, spares: bits, ..Self::answered() }
     }
 
     pub(crate) const fn fault(fault: Fault) -> Self {
-        Self { lands: None, hears: Err(fault), after: WAY, spares: 0, connects: Duration::ZERO }
+        Self { lands: None, hears: Err(fault), after: WAY, ..Self::answered() }
     }
 }
 
