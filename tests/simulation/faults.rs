@@ -16,6 +16,8 @@ pub(crate) enum Class {
     LostReply,
     /// A write to the shadow never arrives.
     LostWrite,
+    /// A write to the shadow is sent only once its connection is made.
+    SlowConnection,
     /// Some writes of a batch are not done.
     Unprocessed,
     /// A write to the shadow is throttled.
@@ -43,10 +45,11 @@ pub(crate) enum Class {
 }
 
 impl Class {
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::LateWrite,
         Self::LostReply,
         Self::LostWrite,
+        Self::SlowConnection,
         Self::Unprocessed,
         Self::ThrottledWrite,
         Self::LateEntry,
@@ -101,6 +104,9 @@ fn fate(call: &Call<'_>, classes: &BTreeSet<Class>, chance: &mut fastrand::Rng) 
         (Call::Write(_), 14..20) => (Class::ThrottledWrite, Fate::throttled()),
         (Call::Write(_), 20..30) => (Class::Unprocessed, Fate::sparing(chance.u32(..))),
         (Call::Write(_), 30..33) => (Class::LostWrite, Fate::lost()),
+        (Call::Write(_), 33..41) => {
+            (Class::SlowConnection, Fate::connecting(Duration::from_millis(chance.u64(0..3_000))))
+        }
         (Call::StatePut(_) | Call::StateDelete(_), 0..3) => (Class::LateEntry, late),
         (Call::StatePut(_) | Call::StateDelete(_), 3..6) => (Class::LostEntryReply, Fate::reply_lost()),
         (Call::StatePut(_) | Call::StateDelete(_), 6..9) => (Class::ThrottledEntry, Fate::throttled()),
