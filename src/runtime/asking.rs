@@ -55,7 +55,7 @@ impl<P: Ports> Asking<'_, P> {
             };
             let command: CommandRecord = decode(&entry)?;
             if let Some(answer) = command.answer {
-                self.clean_up().await;
+                self.clean_up(&answer).await?;
                 return Ok(answer);
             }
             let now = clock.now();
@@ -87,13 +87,22 @@ impl<P: Ports> Asking<'_, P> {
     }
 
     /// Deletes what was answered. Where a request to store it was given up, it stays: one that lands late finds the place
-    /// taken, and whoever is active deletes it later.
-    async fn clean_up(&self) {
-        if self.given_up.is_none() {
-            let delete = || self.ports.state().delete(&self.key, Guard::Epoch(u64::MAX));
-            if let Err(error) = patiently(self.ports.clock(), delete).await {
+    /// taken, and whoever is active deletes it later. That it may not be deleted is told: nothing could be taken back.
+    async fn clean_up(&self, answer: &Answer) -> Result<(), EngineError> {
+        if self.given_up.is_some() {
+            return Ok(());
+        }
+        let delete = || self.ports.state().delete(&self.key, Guard::Epoch(u64::MAX));
+        match patiently(self.ports.clock(), delete).await {
+            Err(error) if error.fault == Fault::Denied => Err(EngineError::refused(
+                format!("the command was answered ({}), and its entry cannot be deleted: {error}", answer.message),
+                error.hint().unwrap_or_default(),
+            )),
+            Err(error) => {
                 tracing::debug!(%error, "an answered command is left where it lies");
+                Ok(())
             }
+            Ok(()) => Ok(()),
         }
     }
 

@@ -64,7 +64,7 @@ pub(crate) async fn play(history: &History) -> (End, Seen) {
     for (number, step) in history.steps.iter().enumerate() {
         play.step(&step.act).await;
         sleep(step.then).await;
-        play.look(number);
+        play.look(&format!("after step {number}"));
     }
     play.end().await
 }
@@ -251,20 +251,17 @@ impl<'a> Play<'a> {
     }
 
     /// No rule is broken, and no figure is better than the truth.
-    fn look(&mut self, step: usize) {
+    fn look(&mut self, when: &str) {
         let (now, waits, broken) = {
             let state = self.world.state();
             (self.world.service(), state.oldest_waiting().cloned(), state.violations.clone())
         };
-        assert!(broken.is_empty(), "after step {step}: {broken:#?}");
+        assert!(broken.is_empty(), "{when}: {broken:#?}");
         let truth = waits.as_ref().map_or(0.0, |oldest| now.since(oldest.at).as_secs_f64());
         for one in &self.running {
             let Some(status) = one.status().filter(|status| status.lease.held) else { continue };
             let told = status.lag_seconds.unwrap_or(f64::INFINITY);
-            assert!(
-                told >= truth,
-                "after step {step}: the lag is told as {told} s, and is {truth} s at least: {waits:?}"
-            );
+            assert!(told >= truth, "{when}: the lag is told as {told} s, and is {truth} s at least: {waits:?}");
         }
     }
 
@@ -278,7 +275,7 @@ impl<'a> Play<'a> {
         let mut looks = 0;
         let end = loop {
             self.reap().await;
-            self.look(usize::MAX);
+            self.look("at the end");
             let phase = self.world.state().phase();
             match phase.as_str() {
                 "needs-reseed" => break End::NeedsReseed,
