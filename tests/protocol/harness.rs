@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use shadowtable::engine::{EngineError, EngineSettings, Fence, Switch};
 use shadowtable::model::{Billing, IndexLayout, Item, Key, KeyType, Projection, TableLayout, ViewType};
-use shadowtable::ports::Program;
+use shadowtable::ports::{Entry, Program};
 use shadowtable::protocol::transform::{Target, Transform};
 use shadowtable::runtime::{Job, Monitor, Status, run};
 use shadowtable::telemetry::Meters;
@@ -255,7 +255,9 @@ fn differences(state: &State) -> Vec<String> {
     let kept = state.entries_at("QUARANTINE#").count();
     due += claims.values().flatten().filter(|(source, _)| state.is_quarantined(source)).count();
     if kept != due {
-        told.push(format!("{kept} entries are in quarantine, {due} should be"));
+        let pair = |entry: &Entry| format!("{} at {}", entry.body["source_key"], entry.body["shadow_key"]);
+        let pairs: Vec<_> = state.entries_at("QUARANTINE#").map(pair).collect();
+        told.push(format!("{kept} entries are in quarantine, {due} should be: {pairs:?}"));
     }
     told
 }

@@ -1,8 +1,10 @@
 //! Invariant 4: a shard's children are read only when its final checkpoint is stored.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use shadowtable::ports::Entry;
+use serde_json::json;
+use shadowtable::ports::{Entry, StateKey};
 use tokio::time::sleep;
 
 use crate::fakes::{Call, Event, Fate, State, key_of, version_of};
@@ -212,5 +214,42 @@ fn a_closed_shard_without_children_yet_is_waited_for() {
         assert!(!status.tail.caught_up && status.lag_seconds.unwrap() > 20.0, "{status:#?}");
         running.caught_up().await;
         assert_exact(&world);
+    });
+}
+
+/// A process died while it pinned the stream, and what it sent lands after its successor cleared that pin away.
+#[test]
+fn a_record_of_an_earlier_pin_that_lands_late_is_written_over() {
+    simulate(async {
+        let world = Kind::SameKey.world(9);
+        world.put("a", &[("place", "old")]);
+        let parent = world.shard_of("a");
+        world.roll(&parent);
+        world.put("a", &[("place", "new")]);
+        let (landing, shard, mut listings) = (Arc::clone(&world), parent.clone(), 0);
+        world.script(move |_, call| {
+            if matches!(call, Call::Shards) {
+                listings += 1;
+                // The second one is the pin's own.
+                if listings == 2 {
+                    let key = StateKey { partition: "MIGRATION#orders".into(), sort: format!("SHARD#forward#{shard}") };
+                    let body = json!({
+                        "schema": 1, "shard": shard, "parent": null, "stage": "pinned", "position": null,
+                        "known_through": landing.service(),
+                    });
+                    let entry = Entry { key: key.clone(), version: 1, epoch: 0, expires: None, body };
+                    landing.state().entries.insert(key, entry);
+                }
+            }
+            Fate::answered()
+        });
+        let mut running = start(&world, &job(&world));
+        running.caught_up().await;
+        world.no_more_faults();
+        assert_exact(&world);
+        let state = world.state();
+        let kept = state.entry(&format!("SHARD#forward#{parent}")).unwrap();
+        assert_eq!(kept.body["stage"], "before-pin");
+        assert_eq!(read_begins(&state, &parent), None, "it was closed when the stream was pinned");
     });
 }

@@ -55,7 +55,8 @@ pub async fn pin<P: Ports>(
             position: None,
             known_through: at,
         };
-        store.create(&format!("{SHARD}{}", shard.id), &record).await?;
+        // Whatever lies there: a request of an earlier pin may have landed since it was cleared away.
+        store.replace(&format!("{SHARD}{}", shard.id), &record).await?;
         live.extend(page.map(|page| (shard.id.clone(), page)));
     }
     let pin = Pin { stream_arn: stream_arn.to_owned(), table_id: table_id.to_owned(), at };
