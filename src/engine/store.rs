@@ -4,8 +4,8 @@
 //! request that lands late changes nothing. A write that was given up is sent again until the store says yes or no; a
 //! "no" after that may be our own first attempt, so what lies there decides.
 //!
-//! Versions protect only while they are not used again. A deletion lets an entry's versions begin anew, so it waits
-//! until no request that was given up before it can land.
+//! Versions protect only while they are not used again: an entry's first is the time at which it was made. A deletion waits
+//! besides until no request that was given up before it can land, for one that only asks for the place to be empty.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -135,9 +135,10 @@ impl<P: Ports> Store<P> {
 
     /// Creates an entity, or takes over what an earlier holder left there: that is returned instead.
     pub async fn create<T: Entity>(&self, sort: &str, value: &T) -> Result<Stored<T>, EngineError> {
-        let entry = encode(&self.key(sort), 1, self.lease.epoch(), value)?;
+        let version = self.first_version();
+        let entry = encode(&self.key(sort), version, self.lease.epoch(), value)?;
         match self.send(&entry, Guard::Absent).await {
-            Ok(()) => Ok(Stored { value: value.clone(), sort: sort.to_owned(), version: 1 }),
+            Ok(()) => Ok(Stored { value: value.clone(), sort: sort.to_owned(), version }),
             Err(EngineError::Port(error)) if error.fault == Fault::Conflict => {
                 self.claim(sort).await?;
                 self.load(sort).await?.ok_or(EngineError::Port(error))
@@ -170,7 +171,7 @@ impl<P: Ports> Store<P> {
 
     /// Writes a value whatever lies there, unless a later holder wrote it.
     pub async fn replace<T: Entity>(&self, sort: &str, value: &T) -> Result<(), EngineError> {
-        let version = self.fetch(sort).await?.map_or(1, |entry| entry.version + 1);
+        let version = self.fetch(sort).await?.map_or_else(|| self.first_version(), |entry| entry.version + 1);
         let entry = encode(&self.key(sort), version, self.lease.epoch(), value)?;
         self.send(&entry, Guard::Epoch(self.lease.epoch())).await
     }
@@ -278,6 +279,11 @@ impl<P: Ports> Store<P> {
             *self.given_up.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.ports.clock().now());
         }
         abandoned
+    }
+
+    /// The version of an entry that is made: the time in milliseconds, so that it is none of one that lay there before.
+    fn first_version(&self) -> u64 {
+        u64::try_from(self.ports.clock().service().millis()).unwrap_or(1)
     }
 
     fn unchanged(&self, version: u64) -> Guard {

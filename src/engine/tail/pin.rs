@@ -55,8 +55,11 @@ pub async fn pin<P: Ports>(
             position: None,
             known_through: at,
         };
-        // Whatever lies there: a request of an earlier pin may have landed since it was cleared away.
-        store.replace(&format!("{SHARD}{}", shard.id), &record).await?;
+        let mut stored = store.create(&format!("{SHARD}{}", shard.id), &record).await?;
+        if stored.value != record {
+            // A request of an earlier pin landed after that was cleared away.
+            store.update(&mut stored, record).await?;
+        }
         live.extend(page.map(|page| (shard.id.clone(), page)));
     }
     let pin = Pin { stream_arn: stream_arn.to_owned(), table_id: table_id.to_owned(), at };
