@@ -89,7 +89,8 @@ fn main() -> ExitCode {
                     {
                         return;
                     }
-                    note(&mut played.lock().unwrap(), seed, outcome(&History::of(seed)));
+                    let outcome = outcome(&History::of(seed));
+                    note(&mut played.lock().unwrap(), seed, outcome);
                 }
             });
         }

@@ -45,7 +45,7 @@ impl Doing {
     }
 
     /// It is over. If it wrote nothing, what is written next has nothing to do with it.
-    pub(super) fn settle(self, meta: &mut Stored<Meta>) -> Stored<CommandRecord> {
+    fn settle(self, meta: &mut Stored<Meta>) -> Stored<CommandRecord> {
         let (version, last_command) = self.before;
         if meta.version == version {
             meta.value.last_command = last_command;
@@ -70,15 +70,16 @@ impl<P: Ports> Active<P> {
         Ok(Some(Doing { command, before }))
     }
 
-    /// Answers a command that was done, or refused.
+    /// Answers a command that was done, or refused. One whose doing failed is left to a successor, which knows what was
+    /// stored.
     pub(super) async fn answer(
         &self,
         meta: &mut Stored<Meta>,
         doing: Doing,
-        answer: Answer,
+        done: Result<Answer, EngineError>,
     ) -> Result<(), EngineError> {
         let mut command = doing.settle(meta);
-        self.reply(&mut command, answer).await
+        self.reply(&mut command, done?).await
     }
 
     /// Stores an answer. Whoever asked may have gone.

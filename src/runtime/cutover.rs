@@ -150,15 +150,12 @@ impl<P: Ports> Active<P> {
             }
         }
         let unfenced = self.transition(meta, Event::Unfenced, None).await;
-        match (unfenced, vouched) {
-            (Ok(()), Some(doing)) => {
-                self.answer(meta, doing, Answer::new(true, "the migration goes on tailing")).await?;
+        match vouched {
+            Some(doing) => {
+                let answer = Answer::new(true, "the migration goes on tailing");
+                self.answer(meta, doing, unfenced.map(|()| answer)).await?;
             }
-            (Ok(()), None) => {}
-            (Err(error), vouched) => {
-                vouched.map(|doing| doing.settle(meta));
-                return Err(error);
-            }
+            None => unfenced?,
         }
         let hooks = &settings.hooks;
         self.tell(&subject, Occasion::OnFailure, hooks.on_failure.as_ref()).await

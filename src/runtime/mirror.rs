@@ -309,16 +309,11 @@ impl<'a, P: Ports> Mirror<'a, P> {
     async fn obey(&mut self, steps: &mut JoinSet<StepEnd>) -> Result<Done, EngineError> {
         for command in pending(self.active, &self.meta.value).await? {
             let Some(doing) = self.active.begin(self.meta, command).await? else { continue };
-            let (done, answer) = match self.carry_out(doing.command(), steps).await {
-                Ok(done) => done,
-                Err(error) => {
-                    doing.settle(self.meta);
-                    return Err(error);
-                }
-            };
+            let end = self.carry_out(doing.command(), steps).await;
             self.paused.set(self.meta.value.paused);
             self.show();
-            self.active.answer(self.meta, doing, answer).await?;
+            let done = end.as_ref().map_or(Done::GoesOn, |(done, _)| *done);
+            self.active.answer(self.meta, doing, end.map(|(_, answer)| answer)).await?;
             if done != Done::GoesOn {
                 return Ok(done);
             }

@@ -62,13 +62,8 @@ impl<P: Ports> Active<P> {
                     if let Some(command) = pending(self, &meta.value).await?.into_iter().next()
                         && let Some(doing) = self.begin(meta, command).await?
                     {
-                        match self.decide(meta, &doing.command().verb, &mut switching).await {
-                            Ok(answer) => self.answer(meta, doing, answer).await?,
-                            Err(error) => {
-                                doing.settle(meta);
-                                return Err(error);
-                            }
-                        }
+                        let answer = self.decide(meta, &doing.command().verb, &mut switching).await;
+                        self.answer(meta, doing, answer).await?;
                     }
                 }
             }

@@ -161,7 +161,17 @@ fn a_shard_that_the_pins_listing_left_out_is_not_read_over_what_its_children_bro
 
 #[test]
 fn a_claim_that_lands_late_does_not_undo_the_pin_that_followed_it() {
-    simulate(async {
+    pin_after_a_claim_that_lands_after(Duration::from_secs(2));
+}
+
+#[test]
+fn a_claim_that_lands_after_the_bound_does_not_match_an_entry_that_was_made_anew() {
+    pin_after_a_claim_that_lands_after(Duration::from_secs(30));
+}
+
+/// What a first pin left is claimed, deleted and made anew; one request of the claim lands so much later.
+fn pin_after_a_claim_that_lands_after(late: Duration) {
+    simulate(async move {
         let world = Kind::SameKey.world(8);
         world.put("a", &[]);
         let first = world.shard_of("a");
@@ -180,13 +190,13 @@ fn a_claim_that_lands_late_does_not_undo_the_pin_that_followed_it() {
         world.script(move |_, call| match call {
             Call::StatePut(entry) if entry.key.sort == sort && claims == 0 => {
                 claims += 1;
-                Fate::late(Duration::from_secs(2))
+                Fate::late(late)
             }
             _ => Fate::answered(),
         });
         let mut running = start(&world, &job(&world));
         running.caught_up().await;
-        sleep(Duration::from_secs(10)).await;
+        sleep(Duration::from_secs(40)).await;
         let stored = world.state().entry(&format!("SHARD#forward#{first}")).unwrap().body["stage"].clone();
         assert_eq!(stored, "before-pin", "its child is pinned");
         running.crash().await;

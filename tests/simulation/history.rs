@@ -22,6 +22,10 @@ pub(crate) struct History {
     /// What the source holds before anything runs.
     pub(crate) before: Vec<Write>,
     pub(crate) steps: Vec<Step>,
+    /// How long nothing may change before the source counts as drained: it may be shorter than the abandonment bound.
+    pub(crate) quiet: Duration,
+    /// The fence lets writes through once the switch is intended.
+    pub(crate) leaky: bool,
     /// Whether a long outage may end in lost history.
     pub(crate) forgives_loss: bool,
 }
@@ -98,8 +102,13 @@ pub(crate) enum Act {
     Jump { process: usize, seconds: i64 },
     /// An operator asks for something.
     Ask(Question),
-    /// Nothing runs for a long time.
-    Outage(Duration),
+    /// Nothing runs for a long time. Meanwhile, at equal intervals, all shards roll and the application writes.
+    Outage {
+        span: Duration,
+        /// The machines sleep; otherwise the processes end.
+        asleep: Option<Freeze>,
+        meanwhile: Vec<Write>,
+    },
 }
 
 /// What an operator asks for, without waiting for the answer.
@@ -140,12 +149,19 @@ impl History {
         let before = (0..chance.u32(0..30)).map(|_| writer.write(&mut chance)).collect();
         let mut maker = Maker { writer, clock_jumps: chance.bool(), calm: chance.u32(0..4) == 0 };
         let mut steps: Vec<_> = (0..chance.u32(60..200)).map(|_| maker.step(&mut chance)).collect();
-        if chance.u32(0..8) == 0 {
-            let outage = Act::Outage(Duration::from_mins(chance.u64(60..30 * 60)));
+        // One outage that may be too long, or days of them.
+        let (outages, longest) = match chance.u32(0..8) {
+            0 => (1, Duration::from_hours(30)),
+            1 => (chance.usize(2..6), Duration::from_hours(20)),
+            _ => (0, Duration::ZERO),
+        };
+        for _ in 0..outages {
+            let outage = maker.outage(&mut chance, longest, world.shards);
             let at = chance.usize(0..steps.len());
-            steps.insert(at, Step { act: outage, then: Duration::ZERO });
+            steps.splice(at..at, outage);
         }
-        Self { seed, world, limits, faults, before, steps, forgives_loss: true }
+        let (quiet, leaky) = (Duration::from_millis(chance.u64(500..12_000)), chance.u32(0..3) == 0);
+        Self { seed, world, limits, faults, before, steps, quiet, leaky, forgives_loss: true }
     }
 
     /// How much there is of it.
@@ -155,8 +171,8 @@ impl History {
 
     /// Whether history may be lost in it.
     pub(crate) fn may_lose(&self) -> bool {
-        self.forgives_loss
-            && self.steps.iter().any(|step| matches!(step.act, Act::Outage(span) if span > Duration::from_hours(22)))
+        let outage = |step: &Step| if let Act::Outage { span, .. } = step.act { span } else { Duration::ZERO };
+        self.forgives_loss && self.steps.iter().map(outage).sum::<Duration>() > Duration::from_hours(22)
     }
 }
 
@@ -215,6 +231,31 @@ impl Maker {
         Step { act, then: Duration::from_millis(chance.u64(0..1_500)) }
     }
 
+    /// An outage, sometimes just after all shards rolled: their children may not be listed yet.
+    fn outage(&mut self, chance: &mut fastrand::Rng, longest: Duration, shards: u64) -> Vec<Step> {
+        let mut steps = Vec::new();
+        if chance.bool() {
+            let roll = || Step { act: Act::Split { shard: 0, children: 1 }, then: Duration::ZERO };
+            steps.extend((0..shards).map(|_| roll()));
+            steps.push(Step { act: Act::Relist, then: Duration::from_millis(chance.u64(0..4_000)) });
+        }
+        let span = Duration::from_secs(chance.u64(3_600..longest.as_secs()));
+        let rolls = span.as_secs() / ROLL.as_secs();
+        let meanwhile = (0..rolls).map(|_| self.writer.write(chance)).collect();
+        let asleep = (chance.u32(0..3) == 0).then(|| self.freeze(chance));
+        let then = Duration::from_millis(chance.u64(0..30_000));
+        steps.push(Step { act: Act::Outage { span, asleep, meanwhile }, then });
+        // That listings are inconsistent for minutes is assumed not to happen. Sometimes the next outage comes before all
+        // that was missed is read.
+        steps.push(Step { act: Act::Relist, then: Duration::from_secs(chance.u64(0..240)) });
+        steps
+    }
+
+    fn freeze(&self, chance: &mut fastrand::Rng) -> Freeze {
+        let hows = [Freeze::Stopped, Freeze::Suspended, Freeze::SuspendedWithoutBootClock];
+        *pick(chance, if self.clock_jumps { &hows[..2] } else { &hows })
+    }
+
     fn process_event(&self, chance: &mut fastrand::Rng) -> Act {
         let process = chance.usize(0..2);
         match chance.u32(0..12) {
@@ -223,16 +264,15 @@ impl Maker {
                 Act::CrashAt { process, calls: chance.u64(1..40), death: *pick(chance, &[Death::Before, Death::After]) }
             }
             5 => Act::Stop(process),
-            6 | 7 => {
-                let hows = [Freeze::Stopped, Freeze::Suspended, Freeze::SuspendedWithoutBootClock];
-                let hows = if self.clock_jumps { &hows[..2] } else { &hows };
-                Act::Freeze { process, how: *pick(chance, hows), steps: chance.usize(1..50) }
-            }
+            6 | 7 => Act::Freeze { process, how: self.freeze(chance), steps: chance.usize(1..50) },
             8 if self.clock_jumps => Act::Jump { process, seconds: chance.i64(-90_000..90_000) },
             _ => Act::Start,
         }
     }
 }
+
+/// Shards roll about so often.
+const ROLL: Duration = Duration::from_hours(4);
 
 fn stream_event(chance: &mut fastrand::Rng) -> Act {
     match chance.u32(0..8) {
@@ -250,7 +290,7 @@ fn question(chance: &mut fastrand::Rng) -> Question {
 impl fmt::Display for History {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(out, "seed {}: {:?}", self.seed, self.world)?;
-        writeln!(out, "  {:?}", self.limits)?;
+        writeln!(out, "  {:?}, quiet for {} ms, leaky: {}", self.limits, self.quiet.as_millis(), self.leaky)?;
         writeln!(out, "  faults: {:?}", self.faults)?;
         writeln!(out, "  the source holds, as written: {:?}", self.before)?;
         for (number, step) in self.steps.iter().enumerate() {

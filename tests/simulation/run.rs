@@ -77,6 +77,7 @@ fn job(world: &World, history: &History) -> Job {
     job.engine.apply.memory_bytes = limits.memory_bytes;
     job.engine.apply.overtaken_limit = limits.overtaken;
     job.engine.apply.recent_keys = limits.recheck_keys;
+    job.engine.cutover.quiet = history.quiet;
     job.engine.cutover.max_lag = Duration::from_mins(2);
     job
 }
@@ -169,23 +170,48 @@ impl<'a> Play<'a> {
                 self.running[process % self.running.len()].process.jump(seconds);
             }
             Act::Ask(question) => self.ask(question),
-            Act::Outage(span) => {
-                self.thaw();
-                for running in self.running.drain(..) {
-                    running.crash().await;
-                }
-                sleep(span).await;
-            }
+            Act::Outage { span, asleep, ref meanwhile } => self.outage(span, asleep, meanwhile).await,
             Act::Relist => self.world.state().stream.unlisted.clear(),
             _ => {}
         }
         self.reap().await;
     }
 
+    async fn outage(&mut self, span: Duration, asleep: Option<Freeze>, meanwhile: &[Write]) {
+        self.thaw();
+        let mut sleeping = Vec::new();
+        for one in self.running.drain(..) {
+            match asleep {
+                Some(how) => {
+                    one.process.freeze();
+                    sleeping.push((one, how));
+                }
+                None => one.crash().await,
+            }
+        }
+        let intervals = u32::try_from(meanwhile.len() + 1).unwrap_or(u32::MAX);
+        for write in meanwhile {
+            sleep(span / intervals).await;
+            let open = self.world.state().stream.open();
+            for shard in open {
+                self.world.roll(&shard);
+            }
+            if self.is_open() {
+                self.write(write);
+            }
+        }
+        sleep(span / intervals).await;
+        for (one, how) in sleeping {
+            one.process.thaw(how);
+            self.running.push(one);
+        }
+    }
+
     /// The application writes only where it may.
     fn is_open(&self) -> bool {
         let state = self.world.state();
-        !state.fenced && state.pointer == SOURCE
+        let leaks = self.history.leaky && state.phase() == "switching";
+        (!state.fenced || leaks) && state.pointer == SOURCE
     }
 
     fn ask(&mut self, question: Question) {

@@ -4,13 +4,16 @@ use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use shadowtable::model::{Item, Key, Timestamp};
-use shadowtable::ports::Entry;
+use shadowtable::ports::{Entry, Guard, StateKey};
 use shadowtable::protocol::phase::{Event, Phase, next};
 use shadowtable::protocol::transform::Target;
 
 use super::{Event as Happened, State, Waiting, source_schema, version_of};
 
-/// Sort key prefixes, as `docs/adr/0002-state-table.md` has them.
+/// Sort keys and their prefixes, as `docs/adr/0002-state-table.md` has them.
+const LEASE: &str = "LEASE";
+const META: &str = "META";
+const PIN: &str = "PIN";
 const SHARD: &str = "SHARD#forward#";
 const SEGMENT: &str = "SEGMENT#";
 const QUARANTINE: &str = "QUARANTINE#";
@@ -19,11 +22,13 @@ impl State {
     /// An entry was stored: no progress may pass what is not durable.
     pub(super) fn audit_entry(&mut self, process: u32, entry: &Entry) {
         let sort = entry.key.sort.as_str();
-        let broken = if sort == "LEASE" {
+        let broken = if sort == LEASE {
             self.epochs.insert(process, entry.epoch);
             Vec::new()
         } else if let Some(shard) = sort.strip_prefix(SHARD) {
-            self.unsettled_records(shard, entry)
+            let mut broken = self.unsettled_records(shard, entry);
+            broken.extend(self.untrue_time(shard, entry));
+            broken
         } else if sort.starts_with(SEGMENT) && entry.body["segment"].is_u64() {
             self.unsettled_pages(entry)
         } else if sort == "META" {
@@ -33,6 +38,32 @@ impl State {
         };
         self.violations.extend(broken);
         self.settle();
+    }
+
+    /// Invariant 6: a holder writes under its epoch, and once it has changed anything, nothing of an earlier one takes
+    /// effect. `found`: what lies there, `wanted`: what is to lie there, if anything.
+    pub(super) fn audit_holder(
+        &mut self,
+        process: u32,
+        found: Option<&Entry>,
+        wanted: (&StateKey, Option<&Entry>),
+        guard: Guard,
+    ) {
+        let (StateKey { sort, .. }, wanted) = wanted;
+        let Some(epoch) = self.epochs.get(&process).copied().filter(|_| sort != LEASE) else { return };
+        if matches!(guard, Guard::Unchanged { epoch: given, .. } | Guard::Epoch(given) if given > epoch) {
+            self.violations.push(format!("invariant 6: a write of {sort} is not conditional on the epoch {epoch}"));
+        }
+        let depends = [META, PIN, SHARD, SEGMENT, QUARANTINE].iter().any(|prefix| sort.starts_with(prefix));
+        let Some(found) = found.filter(|_| depends) else { return };
+        if epoch < self.acted {
+            let acted = self.acted;
+            self.violations.push(format!("invariant 6: {sort} is changed by epoch {epoch} after one of {acted} acted"));
+        }
+        // One that only puts its epoch on what it found has not read it yet.
+        if wanted.is_none_or(|wanted| wanted.body != found.body) {
+            self.acted = self.acted.max(epoch);
+        }
     }
 
     /// Invariant 7: each phase follows from the one that was stored.
@@ -83,6 +114,21 @@ impl State {
             told.push(format!("invariant 4: {shard} is stored as finished while it is open"));
         }
         told
+    }
+
+    /// Invariant 8: what was made before a shard's known-through time is durable.
+    fn untrue_time(&self, shard: &str, entry: &Entry) -> Vec<String> {
+        // A pin that was not finished is made anew, and is not stored yet.
+        let pinned = !matches!(self.phase, None | Some(Phase::Planned | Phase::Provisioned));
+        let read = pinned && entry.body["stage"] != "before-pin";
+        let Some(known) = self.stream.shard(shard).filter(|_| read) else { return Vec::new() };
+        let Some(through) = entry.body["known_through"].as_i64().map(Timestamp::from_millis) else { return Vec::new() };
+        let due = known.due().iter().map(|record| record.version).collect();
+        let untrue = self.waiting_of(&due).filter(|waiting| waiting.at < through);
+        let told = untrue.map(|waiting| {
+            format!("invariant 8: {shard} counts as known through {through}, {waiting:?} is older and not durable")
+        });
+        told.collect()
     }
 
     /// Invariant 5.
@@ -201,15 +247,20 @@ impl State {
         let shards =
             self.stream.shards.iter().filter(|shard| stage(&shard.id).is_none_or(|stage| stage != "before-pin"));
         let due: BTreeSet<usize> = shards.flat_map(|shard| shard.due().iter().map(|record| record.version)).collect();
-        let pin = Timestamp::from_millis(self.entry("PIN")?.body["at"].as_i64().unwrap());
+        self.waiting_of(&due).min_by_key(|waiting| waiting.at)
+    }
+
+    /// Of these changes, those that came after the pin and are not durable.
+    fn waiting_of(&self, due: &BTreeSet<usize>) -> impl Iterator<Item = &Waiting> {
+        let pin = self.entry(PIN).and_then(|pin| pin.body["at"].as_i64()).map(Timestamp::from_millis);
         // Where items move, a change is durable, too, when the next one has taken its item away from its place.
         let moves = !self.setup.transform.properties().key_preserving;
         let last =
             |waiting: &Waiting| self.history.iter().skip(waiting.version + 1).all(|write| write.key != waiting.key);
-        let waiting = self.waiting.iter().filter(|waiting| waiting.at >= pin && due.contains(&waiting.version));
-        let waiting = waiting.filter(|waiting| !moves || last(waiting));
-        let waiting = waiting.filter(|waiting| !self.is_own_business(waiting.version));
-        waiting.min_by_key(|waiting| waiting.at)
+        let waiting = self.waiting.iter().filter(|waiting| due.contains(&waiting.version));
+        let waiting = waiting.filter(move |waiting| pin.is_some_and(|pin| waiting.at >= pin));
+        let waiting = waiting.filter(move |waiting| !moves || last(waiting));
+        waiting.filter(|waiting| !self.is_own_business(waiting.version))
     }
 
     /// Whether a page showed this source key.
@@ -237,6 +288,7 @@ impl State {
                 .push(format!("invariant 6: a write of epoch {epoch} landed after one of epoch {}", self.wrote));
         }
         self.wrote = self.wrote.max(epoch);
+        self.acted = self.acted.max(epoch);
     }
 }
 

@@ -80,6 +80,8 @@ pub(crate) struct State {
     /// The epoch under which each process took the lease, and the highest one that wrote the shadow.
     epochs: HashMap<u32, u64>,
     wrote: u64,
+    /// The highest epoch that changed anything.
+    acted: u64,
     /// Shadow keys under way, by process.
     in_flight: BTreeSet<(u32, Key)>,
     /// Writes to the source are stopped.
@@ -248,6 +250,7 @@ impl World {
             writes_asked: HashMap::new(),
             epochs: HashMap::new(),
             wrote: 0,
+            acted: 0,
             in_flight: BTreeSet::new(),
             fenced: false,
             pointer: SOURCE.to_owned(),

@@ -52,7 +52,8 @@ impl StateStore for FakeStateStore {
             if !holds {
                 return Err(failure(Fault::Conflict));
             }
-            state.entries.insert(wanted.key.clone(), wanted.clone());
+            let found = state.entries.insert(wanted.key.clone(), wanted.clone());
+            state.audit_holder(process, found.as_ref(), (&wanted.key, Some(&wanted)), guard);
             state.audit_entry(process, &wanted);
             state.log.push((now, process, Event::Stored(wanted)));
             Ok(())
@@ -61,7 +62,7 @@ impl StateStore for FakeStateStore {
     }
 
     async fn delete(&self, key: &StateKey, guard: Guard) -> Result<(), PortError> {
-        let wanted = key.clone();
+        let (process, wanted) = (self.0.id(), key.clone());
         request(&self.0, &Call::StateDelete(key), move |state, _, _| {
             let holds = state.entries.get(&wanted).is_none_or(|found| match guard {
                 Guard::Absent => false,
@@ -71,7 +72,8 @@ impl StateStore for FakeStateStore {
             if !holds {
                 return Err(failure(Fault::Conflict));
             }
-            state.entries.remove(&wanted);
+            let found = state.entries.remove(&wanted);
+            state.audit_holder(process, found.as_ref(), (&wanted, None), guard);
             Ok(())
         })
         .await
