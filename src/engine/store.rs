@@ -4,10 +4,9 @@
 //! request that lands late changes nothing. A write that was given up is sent again until the store says yes or no; a
 //! "no" after that may be our own first attempt, so what lies there decides.
 //!
-//! Versions protect only while they are not used again: an entry's first is the time at which it was made. A deletion waits
-//! besides until no request that was given up before it can land, for one that only asks for the place to be empty.
+//! Versions protect only while they are not used again: an entry's first is the time at which it was made.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -16,7 +15,6 @@ use super::entities::Entity;
 use super::error::EngineError;
 use super::lease::Lease;
 use super::retry::Retry;
-use crate::model::Moment;
 use crate::ports::{Clock, Entry, Fault, Guard, PortError, Ports, Reaction, StateKey, StateStore};
 
 /// Sort key of the migration itself.
@@ -71,14 +69,12 @@ pub struct Store<P> {
     lease: Arc<Lease<P>>,
     partition: String,
     abandon: Duration,
-    /// When a request was last given up.
-    given_up: Mutex<Option<Moment>>,
 }
 
 impl<P: Ports> Store<P> {
     /// The state under `partition`. `abandon` is the abandonment bound.
     pub fn new(ports: Arc<P>, lease: Arc<Lease<P>>, partition: String, abandon: Duration) -> Self {
-        Self { ports, lease, partition, abandon, given_up: Mutex::new(None) }
+        Self { ports, lease, partition, abandon }
     }
 
     /// The lease under which everything is written.
@@ -187,13 +183,13 @@ impl<P: Ports> Store<P> {
         let key = self.key(sort);
         let guard = Guard::Epoch(self.lease.epoch());
         let (mut retry, mut abandoned) = (Retry::default(), false);
-        self.outlast_given_up().await;
         loop {
             self.lease.permit(MARGIN).await?;
             match self.ports.state().delete(&key, guard).await {
                 Ok(()) => break,
                 Err(error) if error.fault.reaction() == Reaction::BackOff => {
-                    abandoned |= self.failed(&error);
+                    complain(&error);
+                    abandoned |= error.fault == Fault::Abandoned;
                     retry.wait(self.ports.clock()).await;
                 }
                 Err(error) if error.fault == Fault::Conflict => return Err(EngineError::LeaseLost),
@@ -212,7 +208,8 @@ impl<P: Ports> Store<P> {
             match self.ports.state().put(entry, guard).await {
                 Ok(()) => break,
                 Err(error) if error.fault.reaction() == Reaction::BackOff => {
-                    abandoned |= self.failed(&error);
+                    complain(&error);
+                    abandoned |= error.fault == Fault::Abandoned;
                     retry.wait(self.ports.clock()).await;
                 }
                 Err(error) if error.fault == Fault::Conflict && abandoned => {
@@ -232,15 +229,6 @@ impl<P: Ports> Store<P> {
     async fn wait_out(&self, abandoned: bool) {
         if abandoned {
             self.ports.clock().sleep(self.abandon).await;
-        }
-    }
-
-    /// Waits until no request that was given up can land.
-    async fn outlast_given_up(&self) {
-        let given_up = *self.given_up.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(at) = given_up {
-            let clock = self.ports.clock();
-            clock.sleep(self.abandon.saturating_sub(clock.now().since(at))).await;
         }
     }
 
@@ -269,16 +257,6 @@ impl<P: Ports> Store<P> {
         complain(error);
         retry.wait(self.ports.clock()).await;
         if self.lease.lost().is_cancelled() { Err(EngineError::LeaseLost) } else { Ok(()) }
-    }
-
-    /// A write failed for now. Returns whether it was given up, so that it may still take effect.
-    fn failed(&self, error: &PortError) -> bool {
-        complain(error);
-        let abandoned = error.fault == Fault::Abandoned;
-        if abandoned {
-            *self.given_up.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.ports.clock().now());
-        }
-        abandoned
     }
 
     /// The version of an entry that is made: the time in milliseconds, so that it is none of one that lay there before.

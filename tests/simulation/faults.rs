@@ -30,6 +30,8 @@ pub(crate) enum Class {
     LostEntryReply,
     /// A write to the state table is throttled.
     ThrottledEntry,
+    /// A write to the state table takes effect, and its reply takes seconds.
+    SlowEntry,
     /// Reading is throttled.
     ThrottledRead,
     /// Reading takes seconds.
@@ -45,7 +47,7 @@ pub(crate) enum Class {
 }
 
 impl Class {
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::LateWrite,
         Self::LostReply,
         Self::LostWrite,
@@ -56,6 +58,7 @@ impl Class {
         Self::VeryLateEntry,
         Self::LostEntryReply,
         Self::ThrottledEntry,
+        Self::SlowEntry,
         Self::ThrottledRead,
         Self::SlowRead,
         Self::EmptyPage,
@@ -113,6 +116,9 @@ fn fate(call: &Call<'_>, classes: &BTreeSet<Class>, chance: &mut fastrand::Rng) 
         // An entry of quarantine is created and deleted again: that a request for it lands within the bound is assumed.
         (Call::StatePut(_) | Call::StateDelete(_), 9..11) if !is_quarantine(call) => {
             (Class::VeryLateEntry, Fate::late(Duration::from_millis(chance.u64(LANDS_MILLIS..VERY_LATE_MILLIS))))
+        }
+        (Call::StatePut(_) | Call::StateDelete(_), 11..25) => {
+            (Class::SlowEntry, Fate::slow_reply(Duration::from_millis(chance.u64(0..3_000))))
         }
         (Call::Records, 40..42) => (Class::ExpiredIterator, Fate::fault(Fault::IteratorExpired)),
         (Call::Records | Call::Iterator | Call::Shards | Call::Scan | Call::Get, 20..25) => {

@@ -96,8 +96,8 @@ pub(crate) enum Act {
     CrashAt { process: usize, calls: u64, death: Death },
     /// This process is stopped as an operator would.
     Stop(usize),
-    /// This process stands still for so many steps.
-    Freeze { process: usize, how: Freeze, steps: usize },
+    /// This process stands still for so many steps, and its wall clock is found to have jumped by so many seconds.
+    Freeze { process: usize, how: Freeze, steps: usize, jump: i64 },
     /// This process's wall clock jumps by so many seconds.
     Jump { process: usize, seconds: i64 },
     /// An operator asks for something.
@@ -264,8 +264,12 @@ impl Maker {
                 Act::CrashAt { process, calls: chance.u64(1..40), death: *pick(chance, &[Death::Before, Death::After]) }
             }
             5 => Act::Stop(process),
-            6 | 7 => Act::Freeze { process, how: self.freeze(chance), steps: chance.usize(1..50) },
-            8 if self.clock_jumps => Act::Jump { process, seconds: chance.i64(-90_000..90_000) },
+            6 | 7 => {
+                let how = self.freeze(chance);
+                let jump = if self.clock_jumps && chance.bool() { jump(chance) } else { 0 };
+                Act::Freeze { process, how, steps: chance.usize(1..50), jump }
+            }
+            8 if self.clock_jumps => Act::Jump { process, seconds: jump(chance) },
             _ => Act::Start,
         }
     }
@@ -273,6 +277,11 @@ impl Maker {
 
 /// Shards roll about so often.
 const ROLL: Duration = Duration::from_hours(4);
+
+/// By how many seconds a wall clock jumps: by a day and more, either way.
+fn jump(chance: &mut fastrand::Rng) -> i64 {
+    chance.i64(-90_000..90_000)
+}
 
 fn stream_event(chance: &mut fastrand::Rng) -> Act {
     match chance.u32(0..8) {
@@ -284,7 +293,7 @@ fn stream_event(chance: &mut fastrand::Rng) -> Act {
 
 fn question(chance: &mut fastrand::Rng) -> Question {
     use Question::{Cutover, GiveUp, PauseAll, PauseCopy, Resume, Retry};
-    *pick(chance, &[Cutover, Cutover, Cutover, GiveUp, PauseCopy, PauseAll, Resume, Resume, Resume, Retry])
+    *pick(chance, &[Cutover, Cutover, Cutover, GiveUp, GiveUp, PauseCopy, PauseAll, Resume, Resume, Resume, Retry])
 }
 
 impl fmt::Display for History {

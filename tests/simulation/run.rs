@@ -160,10 +160,11 @@ impl<'a> Play<'a> {
                 };
                 self.ended(end);
             }
-            Act::Freeze { process, how, steps } if self.frozen.is_none() && !self.running.is_empty() => {
+            Act::Freeze { process, how, steps, jump } if self.frozen.is_none() && !self.running.is_empty() => {
                 let process = process % self.running.len();
                 let freezing = self.running.remove(process);
                 freezing.process.freeze();
+                freezing.process.jump(jump);
                 self.frozen = Some((freezing, how, steps));
             }
             Act::Jump { process, seconds } if !self.running.is_empty() => {

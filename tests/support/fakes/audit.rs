@@ -21,6 +21,7 @@ const QUARANTINE: &str = "QUARANTINE#";
 impl State {
     /// An entry was stored: no progress may pass what is not durable.
     pub(super) fn audit_entry(&mut self, process: u32, entry: &Entry) {
+        self.settle();
         let sort = entry.key.sort.as_str();
         let broken = if sort == LEASE {
             self.epochs.insert(process, entry.epoch);
@@ -37,7 +38,6 @@ impl State {
             Vec::new()
         };
         self.violations.extend(broken);
-        self.settle();
     }
 
     /// Invariant 6: a holder writes under its epoch, and once it has changed anything, nothing of an earlier one takes
