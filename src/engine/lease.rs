@@ -253,15 +253,18 @@ impl<P: Ports> Lease<P> {
 
     /// Gives the lease back, trying for as long as it is held. `quiet`: no request of ours can still land.
     pub async fn release(&self, quiet: bool) -> Result<(), EngineError> {
-        let mut retry = Retry::default();
+        let (mut retry, mut given_up) = (Retry::default(), false);
         let released = loop {
             match self.write(true, quiet).await {
                 // Among others: a renewal that was under way when the keeper ended took effect.
                 Err(EngineError::Port(error))
                     if error.fault.reaction() == Reaction::BackOff && self.may_write(Duration::ZERO) =>
                 {
+                    given_up |= error.fault == Fault::Abandoned;
                     retry.wait(self.ports.clock()).await;
                 }
+                // A request whose reply was lost gave it back, and somebody was waiting for it.
+                Err(EngineError::LeaseLost | EngineError::Violation(_)) if given_up => break Ok(()),
                 other => break other.map(|_| ()),
             }
         };

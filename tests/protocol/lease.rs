@@ -323,3 +323,23 @@ fn a_lease_given_back_with_nothing_under_way_is_taken_at_once() {
         assert!(wrote.first().unwrap().since(before) < Duration::from_secs(3));
     });
 }
+
+#[test]
+fn a_lease_that_somebody_took_while_the_reply_to_giving_it_back_was_missing_was_given_back() {
+    simulate(async {
+        let world = Kind::SameKey.world(7);
+        let mut holder = start(&world, &job(&world));
+        holder.caught_up().await;
+        let mut standby = start(&world, &job(&world));
+        let mut lost = false;
+        world.script(move |_, call| match call {
+            Call::StatePut(entry) if entry.body["released"] == true && !std::mem::replace(&mut lost, true) => {
+                Fate::reply_lost().heard_after(LEASE / 3)
+            }
+            _ => Fate::answered(),
+        });
+        holder.stop().await.unwrap();
+        standby.caught_up().await;
+        assert_eq!(world.state().entry("LEASE").unwrap().epoch, 2);
+    });
+}

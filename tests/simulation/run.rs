@@ -270,10 +270,13 @@ impl<'a> Play<'a> {
         }
     }
 
-    /// A process ends by itself only where history was lost. (One that is stopped may hear of faults.)
+    /// A process ends by itself only where history was lost, and never because it broke a rule. (One that is stopped may
+    /// hear of faults.)
     fn ended(&self, end: Result<(), EngineError>) {
-        if let Err(EngineError::Lost(what)) = end {
-            assert!(self.history.may_lose(), "history is said to be lost: {what}");
+        match end {
+            Err(EngineError::Lost(what)) => assert!(self.history.may_lose(), "history is said to be lost: {what}"),
+            Err(EngineError::Violation(broken)) => panic!("a process ended: {broken}"),
+            _ => {}
         }
     }
 

@@ -147,11 +147,6 @@ impl<P: Ports> Applier<P> {
     /// One request, and what it means for the slots. `spent` is what it cost beyond the estimate.
     async fn send(&self, batch: Batch) -> Result<Ended, EngineError> {
         let begun = self.now();
-        // Invariant 6, checked last of all: the task may have waited long for its turn.
-        if !self.store.lease().may_write(self.settings.request_timeout) {
-            self.core().throttled(&batch);
-            return Ok(Ended::Pressed { spent: -batch.estimated_units, begun });
-        }
         let (outcome, pressed) = match batch.writes.as_slice() {
             [write] if write.owner.is_some() => {
                 match self.within("a conditional write", self.ports.shadow().write_owned(write)).await {
@@ -204,8 +199,9 @@ impl<P: Ports> Applier<P> {
         Ok(Ended::Pressed { spent: -batch.estimated_units, begun })
     }
 
-    /// Gives a request up after its time, whatever the client does: the lease counts on it. Nor does the client do anything
-    /// for it once the lease has run out: a machine that stood still while the connection was made would send it then.
+    /// Gives a request up after its time, whatever the client does: the lease counts on it. Invariant 6: nor does the client
+    /// do anything for it once the lease has run out, be it that the task waited long for its turn, or that the machine
+    /// stood still while the connection was made.
     async fn within<T>(
         &self,
         operation: &'static str,

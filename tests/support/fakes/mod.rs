@@ -188,6 +188,11 @@ impl Fate {
         Self { hears: Err(Fault::Abandoned), after: Duration::from_millis(200), ..Self::answered() }
     }
 
+    /// It is answered, or given up, so much later.
+    pub(crate) const fn heard_after(self, after: Duration) -> Self {
+        Self { after, ..self }
+    }
+
     /// It is given up after a second and takes effect `after` that.
     pub(crate) const fn late(after: Duration) -> Self {
         let given_up = Duration::from_secs(1);
