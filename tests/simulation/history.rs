@@ -188,11 +188,19 @@ struct Writer {
     emails: u32,
     /// Every second write is to one item.
     hot: bool,
+    /// Some items have no place, or are refused by the shadow: while there are such, no cutover begins.
+    faulty: bool,
 }
 
 impl Writer {
     fn of(chance: &mut fastrand::Rng) -> Self {
-        Self { ids: chance.u32(1..20), places: chance.u32(1..4), emails: chance.u32(1..10), hot: chance.bool() }
+        Self {
+            ids: chance.u32(1..20),
+            places: chance.u32(1..4),
+            emails: chance.u32(1..10),
+            hot: chance.bool(),
+            faulty: chance.bool(),
+        }
     }
 
     fn write(&mut self, chance: &mut fastrand::Rng) -> Write {
@@ -202,9 +210,9 @@ impl Writer {
             5 => Write::Expire { id },
             _ => Write::Put {
                 id,
-                place: (chance.u32(0..24) > 0).then(|| chance.u32(0..self.places)),
-                email: (chance.u32(0..24) > 0).then(|| chance.u32(0..self.emails)),
-                poison: chance.u32(0..15) == 0,
+                place: (!self.faulty || chance.u32(0..24) > 0).then(|| chance.u32(0..self.places)),
+                email: (!self.faulty || chance.u32(0..24) > 0).then(|| chance.u32(0..self.emails)),
+                poison: self.faulty && chance.u32(0..15) == 0,
             },
         }
     }
