@@ -7,7 +7,7 @@ use std::time::Duration;
 use shadowtable::engine::EngineError;
 use shadowtable::engine::entities::{Answer, CommandVerb, Paused};
 use shadowtable::ports::Fault;
-use shadowtable::runtime::operator::command;
+use shadowtable::runtime::operator::{command, reseed};
 use tokio::time::sleep;
 
 use crate::fakes::{Call, Event, FakePorts, Fate, World};
@@ -77,6 +77,40 @@ fn faults_that_pass_are_outlasted() {
             sleep(LATE).await;
             assert_eq!(pauses(&world), before + 1, "once");
         }
+    });
+}
+
+#[test]
+fn a_reseed_outlasts_faults_that_pass_and_tells_one_that_lasts() {
+    simulate(async {
+        let (world, mut stopped) = running(Kind::SameKey, 12).await;
+        world.put("a", &[]);
+        stopped.caught_up().await;
+        stopped.stop().await.unwrap();
+        let ports = Arc::new(FakePorts::new(&world.process()));
+        world.script(|_, call| match call {
+            Call::Describe => Fate::throttled(),
+            _ => Fate::answered(),
+        });
+        let began = world.service();
+        let error = reseed(&ports, &job(&world), true).await.unwrap_err();
+        assert!(error.to_string().contains("throttled"), "{error}");
+        assert!((5..60).contains(&world.service().since(began).as_secs()), "patient, and not for ever");
+        let mut number = 0;
+        world.script(move |_, call| {
+            number += 1;
+            match call {
+                Call::Describe if number % 3 == 1 => Fate::throttled(),
+                Call::Describe if number % 3 == 2 => Fate::reply_lost(),
+                _ => Fate::answered(),
+            }
+        });
+        reseed(&ports, &job(&world), true).await.unwrap();
+        world.no_more_faults();
+        assert!(world.state().shadow.is_empty());
+        let mut again = start(&world, &job(&world));
+        again.caught_up().await;
+        assert_exact(&world);
     });
 }
 
