@@ -147,7 +147,8 @@ impl History {
         let faults = Class::ALL.into_iter().filter(|_| chance.u32(0..3) < rate).collect();
         let mut writer = Writer::of(&mut chance);
         let before = (0..chance.u32(0..30)).map(|_| writer.write(&mut chance)).collect();
-        let mut maker = Maker { writer, clock_jumps: chance.bool(), calm: chance.u32(0..4) == 0 };
+        let (clock_jumps, calm) = (chance.bool(), chance.u32(0..4) == 0);
+        let mut maker = Maker { writer, clock_jumps, calm, regrets: false };
         let mut steps: Vec<_> = (0..chance.u32(60..200)).map(|_| maker.step(&mut chance)).collect();
         // One outage that may be too long, or days of them.
         let (outages, longest) = match chance.u32(0..8) {
@@ -224,15 +225,23 @@ struct Maker {
     clock_jumps: bool,
     /// Processes are left alone.
     calm: bool,
+    /// A cutover was asked for, and is given up at once.
+    regrets: bool,
 }
 
 impl Maker {
     fn step(&mut self, chance: &mut fastrand::Rng) -> Step {
+        let regretted = std::mem::take(&mut self.regrets);
         let act = match chance.u32(0..100) {
+            _ if regretted => Act::Ask(Question::GiveUp),
             0..70 => Act::Write(self.writer.write(chance)),
             70..78 => stream_event(chance),
             78..80 => Act::Trespass(self.writer.write(chance)),
-            80..88 => Act::Ask(question(chance)),
+            80..88 => {
+                let question = question(chance);
+                self.regrets = matches!(question, Question::Cutover) && chance.u32(0..4) == 0;
+                Act::Ask(question)
+            }
             _ if self.calm => Act::Relist,
             _ => self.process_event(chance),
         };
@@ -301,7 +310,7 @@ fn stream_event(chance: &mut fastrand::Rng) -> Act {
 
 fn question(chance: &mut fastrand::Rng) -> Question {
     use Question::{Cutover, GiveUp, PauseAll, PauseCopy, Resume, Retry};
-    *pick(chance, &[Cutover, Cutover, Cutover, GiveUp, GiveUp, PauseCopy, PauseAll, Resume, Resume, Resume, Retry])
+    *pick(chance, &[Cutover, Cutover, Cutover, Cutover, GiveUp, PauseCopy, PauseAll, Resume, Resume, Resume, Retry])
 }
 
 impl fmt::Display for History {
