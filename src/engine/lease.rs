@@ -16,7 +16,7 @@ use super::error::EngineError;
 use super::retry::Retry;
 use super::store::{LEASE, decode, encode};
 use crate::model::{Moment, Timestamp};
-use crate::ports::{Clock, Entry, Fault, Guard, Ports, Reaction, StateKey, StateStore};
+use crate::ports::{Clock, Fault, Guard, Ports, Reaction, StateKey, StateStore};
 use crate::protocol::invariant::{Invariant, Violation};
 
 /// Who asks for the lease, and how it is kept.
@@ -314,14 +314,5 @@ impl<P: Ports> Lease<P> {
 
     fn state(&self) -> State {
         *self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The lease as it lies in the state table, for `status` and for commands.
-pub async fn holder<P: Ports>(ports: &P, partition: &str) -> Result<Option<(LeaseRecord, Entry)>, EngineError> {
-    let key = StateKey { partition: partition.to_owned(), sort: LEASE.to_owned() };
-    match ports.state().get(&key).await? {
-        Some(entry) => Ok(Some((decode(&entry)?, entry))),
-        None => Ok(None),
     }
 }

@@ -11,7 +11,7 @@ use crate::engine::EngineError;
 use crate::engine::entities::{
     CommandVerb, DirectoryRecord, EventRecord, LeaseRecord, Live, Meta, Pin, QuarantineRecord,
 };
-use crate::engine::lease::{Acquired, acquire, holder};
+use crate::engine::lease::{Acquired, acquire};
 use crate::engine::retry::Retry;
 use crate::engine::store::{
     DIRECTORY, EVENT, LEASE, LIVE, META, PIN, QUARANTINE, SEGMENT, SHARD, Store, Stored, decode, encode, partition_of,
@@ -162,21 +162,28 @@ pub async fn release_lease<P: Ports>(ports: &P, migration: &str) -> Result<Lease
             "stop that process; its standby takes over at once",
         )
     };
-    let held = |found: Option<(LeaseRecord, Entry)>| found.filter(|(record, _)| !record.released);
-    let (record, entry) = held(holder(ports, &partition_of(migration)).await?).ok_or_else(nobody)?;
+    let held = async || match get(ports, migration, LEASE).await? {
+        Some(entry) => Ok(Some((decode::<LeaseRecord>(&entry)?, entry)).filter(|(record, _)| !record.released)),
+        None => Ok::<_, EngineError>(None),
+    };
+    let (record, entry) = held().await?.ok_or_else(nobody)?;
     // A holder renews four times in its span.
     clock.sleep(Duration::from_millis(record.duration_millis) / 2).await;
-    let (_, later) = held(holder(ports, &partition_of(migration)).await?).ok_or_else(nobody)?;
+    let (_, later) = held().await?.ok_or_else(nobody)?;
     if later.version != entry.version {
         return Err(alive(&record));
     }
     // What it sent may still land.
     let released = LeaseRecord { released: true, quiet: false, ..record.clone() };
     let guard = Guard::Unchanged { version: entry.version, epoch: entry.epoch };
-    let entry = encode(&entry.key, entry.version + 1, entry.epoch, &released)?;
-    match ports.state().put(&entry, guard).await {
+    let released = encode(&entry.key, entry.version + 1, entry.epoch, &released)?;
+    match patiently(clock, || ports.state().put(&released, guard)).await {
         Ok(()) => Ok(record),
-        Err(error) if error.fault == Fault::Conflict => Err(alive(&record)),
+        Err(error) if error.fault == Fault::Conflict => match held().await? {
+            Some((_, found)) if found.epoch == entry.epoch => Err(alive(&record)),
+            // A request that was given up was done.
+            _ => Ok(record),
+        },
         Err(error) => Err(error.into()),
     }
 }

@@ -292,7 +292,16 @@ fn an_operator_takes_the_lease_from_a_dead_holder_and_not_from_a_living_one() {
         assert!(refused.contains("is alive"), "{refused}");
         assert!(running.is_running());
         running.crash().await;
+        let mut number = 0;
+        world.script(move |_, call| match call {
+            Call::StateGet(_) | Call::StatePut(_) => {
+                number += 1;
+                [Fate::throttled(), Fate::reply_lost(), Fate::answered()][number % 3]
+            }
+            _ => Fate::answered(),
+        });
         release_lease(&ports, "orders").await.unwrap();
+        world.no_more_faults();
         let mut successor = start(&world, &job(&world));
         let asked = world.elapsed();
         until_active(&successor).await;
