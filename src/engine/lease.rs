@@ -2,10 +2,13 @@
 //!
 //! The lease is an entry whose version is a heartbeat counter. A standby times an unchanged counter on its own clock.
 //! The holder's deadline counts from the *sending* of its last good renewal, by boot clock and wall clock, whichever
-//! says more time has passed: a suspended machine's monotonic clock may stand still. A write is sent only if it would
-//! be given up before the deadline. What was given up may land for the abandonment bound: the successor waits for it.
+//! says more time has passed: a suspended machine's monotonic clock may stand still. A write is sent, and waited for, only
+//! until the deadline; then it is given up. It may land for the abandonment bound: the successor waits for it.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -187,20 +190,33 @@ impl<P: Ports> Lease<P> {
         &self.lost
     }
 
-    /// Whether a request that is given up after `within` may be sent now.
-    pub fn may_write(&self, within: Duration) -> bool {
+    /// Whether a write may be sent now.
+    pub fn may_write(&self) -> bool {
         let clock = self.ports.clock();
         let state = self.state();
-        !self.lost.is_cancelled()
-            && clock.now().plus(within) <= state.boot_deadline
-            && clock.wall().plus(within) <= state.wall_deadline
+        !self.lost.is_cancelled() && clock.now() <= state.boot_deadline && clock.wall() <= state.wall_deadline
     }
 
-    /// Waits until a request that is given up after `within` may be sent.
-    pub async fn permit(&self, within: Duration) -> Result<(), EngineError> {
+    /// Drives a write while the lease lasts. `None`: it ran out first, and the write is given up. Clocks are looked at
+    /// whenever anything is to be done for it: a machine that stood still sends nothing more.
+    pub async fn during<T>(&self, write: impl Future<Output = T>) -> Option<T> {
+        let mut write = pin!(write);
+        let driven = poll_fn(|context| {
+            let lasts = self.may_write();
+            if lasts { write.as_mut().poll(context).map(Some) } else { Poll::Ready(None) }
+        });
+        tokio::select! {
+            biased;
+            done = driven => done,
+            () = self.over() => None,
+        }
+    }
+
+    /// Waits until a write may be sent.
+    pub async fn permit(&self) -> Result<(), EngineError> {
         loop {
             let renewed = self.renewed.notified();
-            if self.may_write(within) {
+            if self.may_write() {
                 return Ok(());
             }
             tokio::select! {
@@ -214,7 +230,7 @@ impl<P: Ports> Lease<P> {
     /// Waits until the lease is lost, or ran out unrenewed: from then on somebody else may hold it.
     pub async fn over(&self) {
         let clock = self.ports.clock();
-        while self.may_write(Duration::ZERO) {
+        while self.may_write() {
             let renewed = self.renewed.notified();
             let left = {
                 let state = self.state();
@@ -257,14 +273,12 @@ impl<P: Ports> Lease<P> {
         let released = loop {
             match self.write(true, quiet).await {
                 // Among others: a renewal that was under way when the keeper ended took effect.
-                Err(EngineError::Port(error))
-                    if error.fault.reaction() == Reaction::BackOff && self.may_write(Duration::ZERO) =>
-                {
+                Err(EngineError::Port(error)) if error.fault.reaction() == Reaction::BackOff && self.may_write() => {
                     given_up |= error.fault == Fault::Abandoned;
                     retry.wait(self.ports.clock()).await;
                 }
-                // A request whose reply was lost gave it back, and somebody was waiting for it.
-                Err(EngineError::LeaseLost | EngineError::Violation(_)) if given_up => break Ok(()),
+                // A request whose reply was lost has done it.
+                Err(EngineError::LeaseLost) if given_up => break Ok(()),
                 other => break other.map(|_| ()),
             }
         };
@@ -294,10 +308,12 @@ impl<P: Ports> Lease<P> {
                 // A renewal whose reply was lost took effect: the entry is still ours, under a version not yet known.
                 let found = self.ports.state().get(&self.key).await?.ok_or(EngineError::LeaseLost)?;
                 if found.epoch != self.epoch || decode::<LeaseRecord>(&found)?.owner != self.claimant.owner {
-                    return Err(self.taken());
+                    // Somebody may have taken it where an earlier request had given it back.
+                    let was_given_back = released && found.version > known + 1;
+                    return Err(if was_given_back { EngineError::LeaseLost } else { self.taken() });
                 }
                 self.state.lock().unwrap_or_else(PoisonError::into_inner).version = found.version;
-                Err(EngineError::Port(crate::ports::PortError { fault: Fault::Abandoned, ..error }))
+                Err(EngineError::Port(crate::ports::PortError { fault: Fault::Throttled, ..error }))
             }
             Err(error) => Err(error.into()),
         }
@@ -305,7 +321,7 @@ impl<P: Ports> Lease<P> {
 
     /// Another process holds the lease. Before its end here, nobody may have taken it.
     fn taken(&self) -> EngineError {
-        if self.may_write(Duration::ZERO) {
+        if self.may_write() {
             let detail = "another process took the lease before it had run out";
             return Violation::new(Invariant::OneWriter, detail).into();
         }

@@ -38,10 +38,6 @@ pub const EVENT: &str = "EVENT#";
 /// Partition of the directory of migrations.
 pub const DIRECTORY: &str = "DIRECTORY";
 
-/// How much of the lease must be left for a write to the state table: its epoch and version protect it, however late
-/// it lands.
-const MARGIN: Duration = Duration::ZERO;
-
 /// The partition of a migration.
 pub fn partition_of(migration: &str) -> String {
     format!("MIGRATION#{migration}")
@@ -157,10 +153,14 @@ impl<P: Ports> Store<P> {
         Ok(())
     }
 
-    /// Writes a new value over one that somebody without a lease may delete meanwhile. Returns whether it is still there.
+    /// Writes a new value over one that was not claimed: somebody without a lease may have deleted it meanwhile, or an
+    /// earlier holder may have written it. Returns whether it was as it was read.
     pub async fn rewrite<T: Entity>(&self, stored: &mut Stored<T>, value: T) -> Result<bool, EngineError> {
         match self.update(stored, value).await {
-            Err(EngineError::LeaseLost) if self.fetch(&stored.sort).await?.is_none() => Ok(false),
+            Err(EngineError::LeaseLost) => match self.fetch(&stored.sort).await? {
+                Some(found) if found.epoch > self.lease.epoch() => Err(EngineError::LeaseLost),
+                _ => Ok(false),
+            },
             other => other.map(|()| true),
         }
     }
@@ -184,16 +184,17 @@ impl<P: Ports> Store<P> {
         let guard = Guard::Epoch(self.lease.epoch());
         let (mut retry, mut abandoned) = (Retry::default(), false);
         loop {
-            self.lease.permit(MARGIN).await?;
-            match self.ports.state().delete(&key, guard).await {
-                Ok(()) => break,
-                Err(error) if error.fault.reaction() == Reaction::BackOff => {
+            self.lease.permit().await?;
+            match self.lease.during(self.ports.state().delete(&key, guard)).await {
+                Some(Ok(())) => break,
+                None => abandoned = true,
+                Some(Err(error)) if error.fault.reaction() == Reaction::BackOff => {
                     complain(&error);
                     abandoned |= error.fault == Fault::Abandoned;
                     retry.wait(self.ports.clock()).await;
                 }
-                Err(error) if error.fault == Fault::Conflict => return Err(EngineError::LeaseLost),
-                Err(error) => return Err(error.into()),
+                Some(Err(error)) if error.fault == Fault::Conflict => return Err(EngineError::LeaseLost),
+                Some(Err(error)) => return Err(error.into()),
             }
         }
         self.wait_out(abandoned).await;
@@ -204,21 +205,22 @@ impl<P: Ports> Store<P> {
     async fn send(&self, entry: &Entry, guard: Guard) -> Result<(), EngineError> {
         let (mut retry, mut abandoned) = (Retry::default(), false);
         loop {
-            self.lease.permit(MARGIN).await?;
-            match self.ports.state().put(entry, guard).await {
-                Ok(()) => break,
-                Err(error) if error.fault.reaction() == Reaction::BackOff => {
+            self.lease.permit().await?;
+            match self.lease.during(self.ports.state().put(entry, guard)).await {
+                Some(Ok(())) => break,
+                None => abandoned = true,
+                Some(Err(error)) if error.fault.reaction() == Reaction::BackOff => {
                     complain(&error);
                     abandoned |= error.fault == Fault::Abandoned;
                     retry.wait(self.ports.clock()).await;
                 }
-                Err(error) if error.fault == Fault::Conflict && abandoned => {
+                Some(Err(error)) if error.fault == Fault::Conflict && abandoned => {
                     if self.fetch(&entry.key.sort).await?.is_some_and(|found| found == *entry) {
                         break;
                     }
                     return Err(error.into());
                 }
-                Err(error) => return Err(error.into()),
+                Some(Err(error)) => return Err(error.into()),
             }
         }
         self.wait_out(abandoned && !matches!(guard, Guard::Unchanged { .. })).await;

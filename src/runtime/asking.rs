@@ -74,7 +74,7 @@ impl<P: Ports> Asking<'_, P> {
                         // What the process stored last may still land.
                         self.outlast(Some(clock.now())).await;
                         return self
-                            .outcome("the process that began the command ended before it told what came of it")
+                            .outcome("the process that began the command fell silent before it told what came of it")
                             .await;
                     }
                     Ok(()) => return Err(nobody(self.migration, !dead)),

@@ -307,7 +307,8 @@ impl<'a, P: Ports> Mirror<'a, P> {
 
     /// Does what operators asked.
     async fn obey(&mut self, steps: &mut JoinSet<StepEnd>) -> Result<Done, EngineError> {
-        for command in pending(self.active, &self.meta.value).await? {
+        // One at a time: what it changed may change what the next one may do, and how old that is by then.
+        while let Some(command) = pending(self.active, &self.meta.value).await?.into_iter().next() {
             let Some(doing) = self.active.begin(self.meta, command).await? else { continue };
             let end = self.carry_out(doing.command(), steps).await;
             self.paused.set(self.meta.value.paused);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use super::asking::command;
-use super::patient::patiently;
+use super::patient::{Outage, patiently};
 use super::status::Status;
 use super::{Job, unique_name};
 use crate::engine::EngineError;
@@ -16,7 +16,7 @@ use crate::engine::retry::Retry;
 use crate::engine::store::{
     DIRECTORY, EVENT, LEASE, LIVE, META, PIN, QUARANTINE, SEGMENT, SHARD, Store, Stored, decode, encode, partition_of,
 };
-use crate::model::{Moment, Timestamp};
+use crate::model::{Moment, TableStatus, Timestamp};
 use crate::ports::{Clock, Entry, Fault, Guard, Ports, Reaction, StateKey, StateStore, TableAdmin};
 use crate::protocol::phase::{Event, next};
 
@@ -128,7 +128,7 @@ pub async fn reseed<P: Ports>(ports: &Arc<P>, job: &Job, delete_shadow: bool) ->
     }
     let operator = OperatorJob::of(job);
     alone(ports, &job.migration, &operator, async |store, meta| {
-        clear_shadow(&**ports, &known.meta, delete_shadow).await?;
+        clear_shadow(&**ports, &known.meta, delete_shadow, job.engine.apply.abandon).await?;
         for prefix in [SHARD, SEGMENT, QUARANTINE, PIN] {
             for entry in list(&**ports, &job.migration, prefix).await? {
                 store.delete(&entry.key.sort).await?;
@@ -207,7 +207,7 @@ impl OperatorJob {
 }
 
 /// The old shadow must be gone, or another name must be configured.
-async fn clear_shadow<P: Ports>(ports: &P, known: &Meta, delete: bool) -> Result<(), EngineError> {
+async fn clear_shadow<P: Ports>(ports: &P, known: &Meta, delete: bool, abandon: Duration) -> Result<(), EngineError> {
     let admin = ports.shadow_admin();
     let name = admin.name();
     let Some(found) = patiently(ports.clock(), || admin.describe()).await? else { return Ok(()) };
@@ -222,14 +222,23 @@ async fn clear_shadow<P: Ports>(ports: &P, known: &Meta, delete: bool) -> Result
         ));
     }
     tracing::info!(table = name, "deleting the old shadow");
-    match patiently(ports.clock(), || admin.delete()).await {
-        // A request that was given up was done.
-        Err(error) if !matches!(error.fault, Fault::Missing | Fault::Busy) => return Err(error.into()),
-        _ => {}
+    let (clock, mut outage, mut given_up) = (ports.clock(), Outage::default(), false);
+    while let Some(found) = patiently(clock, || admin.describe()).await? {
+        if found.status != TableStatus::Deleting {
+            match admin.delete().await {
+                Ok(()) => outage = Outage::default(),
+                Err(error) if error.fault == Fault::Missing => {}
+                Err(error) if error.fault == Fault::Busy => tracing::info!(%error, "trying again"),
+                Err(error) => {
+                    given_up |= error.fault == Fault::Abandoned;
+                    outage.outlast(clock, error).await?;
+                }
+            }
+        }
+        clock.sleep(POLL).await;
     }
-    while patiently(ports.clock(), || admin.describe()).await?.is_some() {
-        ports.clock().sleep(POLL).await;
-    }
+    // A request that was given up must not delete the next one.
+    clock.sleep(if given_up { abandon } else { Duration::ZERO }).await;
     Ok(())
 }
 

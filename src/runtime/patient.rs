@@ -11,14 +11,14 @@ const OUTAGE: Duration = Duration::from_secs(5);
 
 /// An outage as it is lived through.
 #[derive(Default)]
-struct Outage {
+pub(super) struct Outage {
     retry: Retry,
     since: Option<Moment>,
 }
 
 impl Outage {
     /// Waits a little, if the fault may pass and has not lasted too long.
-    async fn outlast(&mut self, clock: &impl Clock, error: PortError) -> Result<(), PortError> {
+    pub(super) async fn outlast(&mut self, clock: &impl Clock, error: PortError) -> Result<(), PortError> {
         let now = clock.now();
         let since = *self.since.get_or_insert(now);
         let may_pass = matches!(error.fault, Fault::Throttled | Fault::Abandoned);

@@ -1,7 +1,5 @@
 //! The status document: what the admin port serves at `/status`, `LIVE` holds, and `status --json` prints.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 
 use super::history::{LagHistory, Rates};
@@ -192,7 +190,7 @@ impl LeaseStatus {
     /// A lease held by this process.
     pub(super) fn of<P: Ports>(lease: &Lease<P>) -> Self {
         Self {
-            held: lease.may_write(Duration::ZERO),
+            held: lease.may_write(),
             owner: lease.owner().to_owned(),
             host: lease.host().to_owned(),
             epoch: lease.epoch(),

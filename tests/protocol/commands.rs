@@ -96,21 +96,49 @@ fn a_reseed_outlasts_faults_that_pass_and_tells_one_that_lasts() {
         let error = reseed(&ports, &job(&world), true).await.unwrap_err();
         assert!(error.to_string().contains("throttled"), "{error}");
         assert!((5..60).contains(&world.service().since(began).as_secs()), "patient, and not for ever");
-        let mut number = 0;
-        world.script(move |_, call| {
-            number += 1;
-            match call {
-                Call::Describe if number % 3 == 1 => Fate::throttled(),
-                Call::Describe if number % 3 == 2 => Fate::reply_lost(),
-                _ => Fate::answered(),
+        let (mut looks, mut deletions) = (0, 0);
+        world.script(move |_, call| match call {
+            Call::Describe => {
+                looks += 1;
+                [Fate::answered(), Fate::throttled(), Fate::reply_lost()][looks % 3]
             }
+            Call::DeleteTable => {
+                deletions += 1;
+                [Fate::fault(Fault::Busy), Fate::late(Duration::from_secs(8)), Fate::answered()][deletions - 1]
+            }
+            _ => Fate::answered(),
         });
         reseed(&ports, &job(&world), true).await.unwrap();
         world.no_more_faults();
         assert!(world.state().shadow.is_empty());
         let mut again = start(&world, &job(&world));
         again.caught_up().await;
+        sleep(LATE).await;
         assert_exact(&world);
+    });
+}
+
+#[test]
+fn a_command_that_a_predecessors_late_request_marked_as_begun_is_done_under_the_same_lease() {
+    simulate(async {
+        let (world, _running) = running(Kind::SameKey, 13).await;
+        let (there, mut met) = (Arc::clone(&world), false);
+        world.script(move |_, call| {
+            if let Call::StatePut(begun) = call
+                && begun.key.sort.starts_with("COMMAND#")
+                && begun.body["begun"] == true
+                && !std::mem::replace(&mut met, true)
+            {
+                let mut state = there.state();
+                let command = state.entries.get_mut(&begun.key).unwrap();
+                command.version += 1;
+                command.body["begun"] = true.into();
+            }
+            Fate::answered()
+        });
+        let answer = command(&FakePorts::new(&world.process()), "orders", PAUSE).await.unwrap();
+        assert!(answer.done, "{answer:?}");
+        assert_eq!((pauses(&world), world.state().entry("LEASE").unwrap().epoch), (1, 1));
     });
 }
 
@@ -253,7 +281,7 @@ fn what_a_process_began_and_did_not_do_is_done_by_its_successor_or_told() {
         let (world, first) = running(Kind::SameKey, 21).await;
         let (answer, _) = dies(&world, first, &PAUSE, is_effect, false).await;
         let error = answer.unwrap_err().to_string();
-        assert!(error.contains("ended before it told what came of it"), "{error}");
+        assert!(error.contains("fell silent before it told what came of it"), "{error}");
         let mut second = start(&world, &job(&world));
         second.caught_up().await;
         assert_eq!(pauses(&world), 0, "nor is it done later");

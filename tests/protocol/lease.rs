@@ -352,3 +352,25 @@ fn a_lease_that_somebody_took_while_the_reply_to_giving_it_back_was_missing_was_
         assert_eq!(world.state().entry("LEASE").unwrap().epoch, 2);
     });
 }
+
+#[test]
+fn a_write_that_is_not_answered_is_given_up_when_the_lease_runs_out() {
+    simulate(async {
+        let world = Kind::SameKey.world(11);
+        let mut holder = start(&world, &job(&world));
+        holder.caught_up().await;
+        let mut standby = start(&world, &job(&world));
+        world.script(|process, call| match call {
+            Call::StatePut(entry) if process == 0 && entry.key.sort == "LEASE" => Fate::throttled(),
+            Call::Write(_) if process == 0 => Fate::hung(BOUND.mul_f64(0.99)),
+            _ => Fate::answered(),
+        });
+        for _ in 0..100 {
+            world.put("a", &[]);
+            sleep(Duration::from_millis(500)).await;
+        }
+        standby.caught_up().await;
+        assert!(!writes_of(&world.state(), 0).is_empty() && !writes_of(&world.state(), 1).is_empty());
+        assert_exact(&world);
+    });
+}

@@ -12,6 +12,8 @@ use crate::fakes::{Call, Fate, World};
 pub(crate) enum Class {
     /// A write to the shadow is given up, and lands within the abandonment bound.
     LateWrite,
+    /// A write to the shadow is never answered, and lands within the abandonment bound when it was given up.
+    HungWrite,
     /// A write to the shadow takes effect, and its reply is lost.
     LostReply,
     /// A write to the shadow never arrives.
@@ -47,8 +49,9 @@ pub(crate) enum Class {
 }
 
 impl Class {
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::LateWrite,
+        Self::HungWrite,
         Self::LostReply,
         Self::LostWrite,
         Self::SlowConnection,
@@ -68,8 +71,8 @@ impl Class {
     ];
 }
 
-/// Within the bound of 10 s, given up after 1 s.
-const LANDS_MILLIS: u64 = 8_500;
+/// How long after a request was given up it lands at most: within the bound of 10 s.
+const LANDS_MILLIS: u64 = 9_900;
 /// Longer than a lease of 15 s.
 const VERY_LATE_MILLIS: u64 = 60_000;
 
@@ -110,6 +113,7 @@ fn fate(call: &Call<'_>, classes: &BTreeSet<Class>, chance: &mut fastrand::Rng) 
         (Call::Write(_), 33..41) => {
             (Class::SlowConnection, Fate::connecting(Duration::from_millis(chance.u64(0..3_000))))
         }
+        (Call::Write(_), 41..45) => (Class::HungWrite, Fate::hung(Duration::from_millis(chance.u64(0..LANDS_MILLIS)))),
         (Call::StatePut(_) | Call::StateDelete(_), 0..3) => (Class::LateEntry, late),
         (Call::StatePut(_) | Call::StateDelete(_), 3..6) => (Class::LostEntryReply, Fate::reply_lost()),
         (Call::StatePut(_) | Call::StateDelete(_), 6..9) => (Class::ThrottledEntry, Fate::throttled()),

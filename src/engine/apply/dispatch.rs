@@ -1,9 +1,6 @@
 //! Sends what the slots give out.
 
-use std::future::poll_fn;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -94,7 +91,7 @@ impl<P: Ports> Applier<P> {
             if !debt.is_zero() {
                 return Ok(Some(debt));
             }
-            if !self.store.lease().may_write(self.settings.request_timeout) {
+            if !self.store.lease().may_write() {
                 return Ok(Some(LEASE_POLL));
             }
             let Some(batch) = self.core().take(now)? else {
@@ -199,9 +196,7 @@ impl<P: Ports> Applier<P> {
         Ok(Ended::Pressed { spent: -batch.estimated_units, begun })
     }
 
-    /// Gives a request up after its time, whatever the client does: the lease counts on it. Invariant 6: nor does the client
-    /// do anything for it once the lease has run out, be it that the task waited long for its turn, or that the machine
-    /// stood still while the connection was made.
+    /// Gives a request up after its time, whatever the client does, and when the lease has run out (invariant 6).
     async fn within<T>(
         &self,
         operation: &'static str,
@@ -209,17 +204,12 @@ impl<P: Ports> Applier<P> {
     ) -> Result<T, PortError> {
         let given_up =
             |message: String| PortError { fault: Fault::Abandoned, operation, resource: "the shadow".into(), message };
-        let (limit, mut request) = (self.settings.request_timeout, pin!(request));
-        let leased = poll_fn(|context| {
-            if self.store.lease().may_write(Duration::ZERO) {
-                request.as_mut().poll(context)
-            } else {
-                Poll::Ready(Err(given_up("the lease ran out before it was answered".into())))
-            }
-        });
+        let limit = self.settings.request_timeout;
         tokio::select! {
             biased;
-            reply = leased => reply,
+            reply = self.store.lease().during(request) => {
+                reply.unwrap_or_else(|| Err(given_up("the lease ran out before it was answered".into())))
+            }
             () = self.ports.clock().sleep(limit) => Err(given_up(format!("no reply within {limit:?}"))),
         }
     }

@@ -100,7 +100,7 @@ impl TableAdmin for FakeAdmin {
     }
 
     async fn delete(&self) -> Result<(), PortError> {
-        request(&self.process, &Call::Describe, |state, _, _| {
+        request(&self.process, &Call::DeleteTable, |state, _, _| {
             state.shadow_layout = None;
             state.shadow.clear();
             Ok(())

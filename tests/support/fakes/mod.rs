@@ -17,6 +17,7 @@ mod state;
 mod stream;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::future::pending;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
@@ -146,6 +147,7 @@ pub(crate) enum Call<'a> {
     StateDelete(&'a StateKey),
     Describe,
     Create,
+    DeleteTable,
     Program(&'a str),
     Pointer,
     Point,
@@ -162,6 +164,8 @@ pub(crate) struct Fate {
     after: Duration,
     /// How long the connection is being made before it is sent.
     connects: Duration,
+    /// It is never answered, and takes effect so long after it is given up, or its sender stands still.
+    hangs: Option<Duration>,
     /// Which operations of a batch come back, as bits; or whether a page of records is empty.
     spares: u32,
 }
@@ -171,7 +175,7 @@ const WAY: Duration = Duration::from_millis(5);
 
 impl Fate {
     pub(crate) const fn answered() -> Self {
-        Self { lands: Some(WAY), hears: Ok(()), after: WAY, spares: 0, connects: Duration::ZERO }
+        Self { lands: Some(WAY), hears: Ok(()), after: WAY, spares: 0, connects: Duration::ZERO, hangs: None }
     }
 
     /// It is sent only when a connection was made, and then answered.
@@ -198,6 +202,11 @@ impl Fate {
         let given_up = Duration::from_secs(1);
         let lands = Some(given_up.saturating_add(after));
         Self { lands, hears: Err(Fault::Abandoned), after: given_up, ..Self::answered() }
+    }
+
+    /// It is never answered, and takes effect so long after its sender gave it up.
+    pub(crate) const fn hung(lands: Duration) -> Self {
+        Self { hangs: Some(lands), ..Self::answered() }
     }
 
     /// It never arrives.
@@ -319,16 +328,16 @@ impl World {
     /// Lets the network carry a request; the receiver hears what came of it when it has landed.
     fn carry<T: Send + 'static>(
         self: &Arc<Self>,
-        lands: Option<Duration>,
+        lands: Option<impl Future<Output = ()> + Send + 'static>,
         effect: impl FnOnce(&mut State, Timestamp) -> T + Send + 'static,
     ) -> oneshot::Receiver<T> {
         let (landed, hears) = oneshot::channel();
-        let Some(after) = lands else { return hears };
+        let Some(lands) = lands else { return hears };
         let world = Arc::clone(self);
         let mut network = self.network.lock().unwrap();
         while network.try_join_next().is_some() {}
         network.spawn(async move {
-            sleep(after).await;
+            lands.await;
             let now = world.service();
             let outcome = effect(&mut world.state(), now);
             // Nobody may be waiting any more.
@@ -340,7 +349,7 @@ impl World {
 
 /// Sends a request as `process`: it lands as its fate says, whether or not this future is still polled.
 async fn request<T: Send + 'static>(
-    process: &Process,
+    process: &Arc<Process>,
     call: &Call<'_>,
     effect: impl FnOnce(&mut State, Timestamp, Fate) -> Result<T, PortError> + Send + 'static,
 ) -> Result<T, PortError> {
@@ -354,10 +363,24 @@ async fn request<T: Send + 'static>(
         sleep(fate.connects).await;
         process.pass().await;
     }
-    let landed = world.carry(fate.lands, move |state, now| effect(state, now, fate));
+    let (held, given_up) = oneshot::channel::<()>();
+    let sender = Arc::clone(process);
+    let lands = fate.lands.map(|lands| async move {
+        let Some(after) = fate.hangs else { return sleep(lands).await };
+        tokio::select! {
+            _ = given_up => {}
+            () = sender.stands_still() => {}
+        }
+        sleep(after).await;
+    });
+    let landed = world.carry(lands, move |state, now| effect(state, now, fate));
     if dies == Some(Death::After) {
         return process.die().await;
     }
+    if fate.hangs.is_some() {
+        pending::<()>().await;
+    }
+    drop(held);
     let heard = match fate.hears {
         Ok(()) => {
             let outcome = landed.await.unwrap();

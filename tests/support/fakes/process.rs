@@ -103,6 +103,11 @@ impl Process {
         self.jumped.fetch_add(seconds * 1000, Ordering::Relaxed);
     }
 
+    /// Waits until it stands still, or dies.
+    pub(super) async fn stands_still(&self) {
+        self.condition.until(|now| now != Condition::Running).await;
+    }
+
     /// Whether it has died by itself.
     pub(crate) fn is_dead(&self) -> bool {
         self.condition.get() == Condition::Dead
