@@ -211,7 +211,7 @@ fn judge_together(reader: &mut Reader, sections: &Sections) {
     let (timeout_value, lease_value) = (sections.engine.apply.request_timeout, sections.engine.lease.duration);
     if timeout_value >= lease_value && !reader.is_wrong(timeout) && !reader.is_wrong(lease) {
         let what = format!(
-            "apply.request_timeout_seconds is {} and lease.duration_seconds {}: a request could outlive the lease",
+            "apply.request_timeout_seconds is {} and lease.duration_seconds {}: a request is given up when the lease runs out",
             timeout_value.as_secs_f64(),
             lease_value.as_secs_f64()
         );

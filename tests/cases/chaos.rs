@@ -137,7 +137,10 @@ impl Scene {
             let mut process = self.migration.run();
             // One in three dies wherever it is; the others get to work first.
             if kill == kills / 3 {
+                // How long the copy takes in bad weather depends on the machine.
+                self.good_weather();
                 process.wait_for_tailing();
+                self.bad_weather();
             } else if kill == 0 || rng.u8(..3) > 0 {
                 process.wait_until("copy or tail", |status| {
                     status.holds_lease() && ["copying", "tailing"].contains(&status.phase())

@@ -23,7 +23,11 @@ pub(crate) fn the_status_says_everything_it_promises(ctx: &Ctx) {
     process.wait_for_tailing();
     let status = process.drain(CAUGHT_UP);
     assert_whole(&status, &migration.id);
-    let offline = migration.project.status();
+    // What others see is stored every two seconds.
+    let offline = clock::wait_for("figures as new as those", || {
+        let offline = migration.project.status();
+        if offline.number("/at") >= status.number("/at") { Ok(offline) } else { Err("they are older".into()) }
+    });
     assert_whole(&offline, &migration.id);
     assert_eq!(offline.text("/lease/owner"), status.text("/lease/owner"));
     for path in ["/healthz", "/readyz"] {
