@@ -307,12 +307,17 @@ impl<P: Ports> Lease<P> {
             Err(error) if error.fault == Fault::Conflict => {
                 // A renewal whose reply was lost took effect: the entry is still ours, under a version not yet known.
                 let found = self.ports.state().get(&self.key).await?.ok_or(EngineError::LeaseLost)?;
-                if found.epoch != self.epoch || decode::<LeaseRecord>(&found)?.owner != self.claimant.owner {
+                let holder: LeaseRecord = decode(&found)?;
+                if found.epoch != self.epoch || holder.owner != self.claimant.owner {
                     // Somebody may have taken it where an earlier request had given it back.
                     let was_given_back = released && found.version > known + 1;
                     return Err(if was_given_back { EngineError::LeaseLost } else { self.taken() });
                 }
                 self.state.lock().unwrap_or_else(PoisonError::into_inner).version = found.version;
+                if released && holder.released {
+                    // So an earlier request has given it back.
+                    return Ok(self.state());
+                }
                 Err(EngineError::Port(crate::ports::PortError { fault: Fault::Throttled, ..error }))
             }
             Err(error) => Err(error.into()),

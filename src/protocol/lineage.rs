@@ -278,9 +278,11 @@ impl Lineage {
             let known_through = self.known_through(record);
             (now.since(known_through) > margin).then(|| Lost::Overdue { shard: record.shard.clone(), known_through })
         });
+        // By listings, not by `now`: a machine that slept has not seen that the parent is still missing.
         let orphan = || {
+            let listed = self.listed?;
             self.orphans.iter().find_map(|(shard, (parent, first))| {
-                (now.since(*first) > ORPHAN_GRACE)
+                (listed.since(*first) > ORPHAN_GRACE)
                     .then(|| Lost::Orphan { shard: shard.clone(), parent: parent.clone() })
             })
         };
@@ -455,7 +457,7 @@ mod tests {
         assert_eq!(lineage.missing_since(), None);
         assert!(lineage.observe(&listing, at(200)).is_empty());
         assert_eq!(lineage.missing_since(), Some(at(100)), "since the pin");
-        assert_eq!(lineage.lost(MARGIN, at(230)), None);
+        assert_eq!(lineage.lost(MARGIN, at(9_000)), None, "nobody has looked since");
         lineage.observe(&listing, at(261));
         let lost = Lost::Orphan { shard: "z".into(), parent: "y".into() };
         assert_eq!(lineage.lost(MARGIN, at(261)), Some(lost));

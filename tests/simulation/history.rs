@@ -262,8 +262,7 @@ impl Maker {
         let asleep = (chance.u32(0..3) == 0).then(|| self.freeze(chance));
         let then = Duration::from_millis(chance.u64(0..30_000));
         steps.push(Step { act: Act::Outage { span, asleep, meanwhile }, then });
-        // That listings are inconsistent for minutes is assumed not to happen. Sometimes the next outage comes before all
-        // that was missed is read.
+        // Sometimes the next outage comes before all that was missed is read.
         steps.push(Step { act: Act::Relist, then: Duration::from_secs(chance.u64(0..240)) });
         steps
     }

@@ -202,6 +202,8 @@ impl<'a> Play<'a> {
             }
         }
         sleep(span / intervals).await;
+        // That listings are inconsistent for minutes is assumed not to happen.
+        self.world.state().stream.unlisted.clear();
         for (one, how) in sleeping {
             one.process.thaw(how);
             self.running.push(one);
