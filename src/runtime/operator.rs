@@ -181,7 +181,7 @@ pub async fn release_lease<P: Ports>(ports: &P, migration: &str) -> Result<Lease
         Ok(()) => Ok(record),
         Err(error) if error.fault == Fault::Conflict => match held().await? {
             Some((_, found)) if found.epoch == entry.epoch => Err(alive(&record)),
-            // A request that was given up was done.
+            // A request that was given up was done, or it was given back or taken meanwhile: it is no longer held so.
             _ => Ok(record),
         },
         Err(error) => Err(error.into()),

@@ -374,3 +374,25 @@ fn a_write_that_is_not_answered_is_given_up_when_the_lease_runs_out() {
         assert_exact(&world);
     });
 }
+
+#[test]
+fn a_lease_that_is_found_given_back_by_a_request_whose_reply_was_lost_is_not_given_back_again() {
+    simulate(async {
+        let world = Kind::SameKey.world(12);
+        let mut holder = start(&world, &job(&world));
+        holder.caught_up().await;
+        let mut standby = start(&world, &job(&world));
+        let mut lost = false;
+        world.script(move |process, call| match call {
+            Call::StatePut(entry) if entry.body["released"] == true && !std::mem::replace(&mut lost, true) => {
+                Fate::reply_lost().heard_after(Duration::from_millis(10))
+            }
+            // While it hears what lies there, the standby takes it.
+            Call::StateGet(key) if process == 0 && key.sort == "LEASE" => Fate::slow_reply(LEASE / 3),
+            _ => Fate::answered(),
+        });
+        holder.stop().await.unwrap();
+        standby.caught_up().await;
+        assert_eq!(world.state().entry("LEASE").unwrap().epoch, 2);
+    });
+}

@@ -32,7 +32,7 @@ impl State {
             broken
         } else if sort.starts_with(SEGMENT) && entry.body["segment"].is_u64() {
             self.unsettled_pages(entry)
-        } else if sort == "META" {
+        } else if sort == META {
             self.odd_phase(entry)
         } else {
             Vec::new()
