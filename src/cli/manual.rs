@@ -55,7 +55,8 @@ restart. One process at a time holds the migration's lease; a second `run` waits
 Changes: creates the state table and the shadow where they do not exist, and writes to both. The source is only read. \
 Where its stream is off, run refuses, unless --enable-stream is given.
 
-Stop it with SIGINT or SIGTERM: writes in flight are finished and checkpoints saved, for lease.grace_seconds at most.",
+Stop it with SIGINT or SIGTERM: writes in flight are finished and checkpoints saved, for lease.grace_seconds at \
+most, or twice that where the tables do not answer.",
     after: "\
 Examples:
   shadowtable -c shadowtable.toml run
@@ -102,8 +103,8 @@ pub(super) const CUTOVER: Page = Page {
     about: "\
 Move the application over to the shadow.
 
-Shows the gates, each with its figure: configured, not postponed, not paused, copy complete, tailing, lag, headroom, \
-quarantine empty, indexes active. When all hold and the operator agrees, the active process fences the source (stops \
+Shows the gates, each with its figure: configured, pointer, not postponed, not paused, copy complete, tailing, lag, \
+headroom, quarantine empty, indexes active. When all hold and the operator agrees, the active process fences the source (stops \
 writes to it), drains (waits until no change arrived for cutover.quiet_seconds, and all are durable), compares the \
 keys that changed lately on both sides, and points the application at the shadow.
 
@@ -132,8 +133,8 @@ pub(super) const UNFENCE: Page = Page {
 Give a cutover up, and allow writes to the source again.
 
 Before the switch is intended it always may be. After a switch that failed it asks for --vouch: what the application \
-wrote to the shadow meanwhile would not reach the source. Where no cutover is under way, it runs the unfence's program \
-once more.
+wrote to the shadow meanwhile would not reach the source. While undoing the fence fails, --vouch says that it was undone \
+by hand. Where no cutover is under way, it runs the unfence's program once more.
 
 Changes: runs cutover.unfence_command; the migration goes on tailing.",
     after: "\
@@ -162,7 +163,7 @@ pub(super) const FINISH: Page = Page {
 End the migration after its switch.
 
 Until then the running process watches the source: a change that arrives there after the switch goes to quarantine, and \
-is shouted about.
+raises an alert.
 
 Changes: the state table. The running process ends. Source, shadow and stream stay as they are.",
     after: "\
@@ -216,7 +217,7 @@ Examples:
   shadowtable -c shadowtable.toml pause copy     # the table needs its read capacity
   shadowtable -c shadowtable.toml pause all      # the shadow must not be written for a while
 
-Exit codes: 0 paused; 1 failed, or no process holds the lease.",
+Exit codes: 0 paused; 1 failed, or no process holds the lease; 2 refused.",
 };
 
 pub(super) const RESUME: Page = Page {
@@ -229,7 +230,7 @@ paused stays as it is.",
 Example:
   shadowtable -c shadowtable.toml resume
 
-Exit codes: 0 going on; 1 failed, or no process holds the lease.",
+Exit codes: 0 going on; 1 failed, or no process holds the lease; 2 refused.",
 };
 
 pub(super) const ABORT: Page = Page {
@@ -257,7 +258,8 @@ the old contents would keep items that were deleted meanwhile, so the shadow mus
 name under [shadow], or let --delete-shadow delete the old one and create it again.
 
 Changes: checkpoints and quarantine are dropped, and copy and tail begin anew. With --delete-shadow the shadow table is \
-deleted with all its items. The source is only read.
+deleted with all its items; it is refused after a switch, where the source is not the one that was copied, and where \
+the pointer names the shadow. The source is only read.
 
 It asks first. Where there is nobody to ask (stdin is no terminal), --yes is needed.",
     after: "\
@@ -270,7 +272,7 @@ Exit codes: 0 begun again; 1 failed, or not confirmed.",
 
 pub(super) const QUARANTINE: Page = Page {
     about: "\
-See and retry the changes that the shadow refuses for good: a wrong key type for a new index, an item too large, a \
+See and retry the items that the shadow refuses for good: a wrong key type for a new index, an item too large, a \
 shadow key that another item has.
 
 Each is kept in the state table with its key and the reason, while the migration goes on. Beyond apply.quarantine_limit \
@@ -287,7 +289,7 @@ Exit codes: see each verb's --help.",
 
 pub(super) const QUARANTINE_LIST: Page = Page {
     about: "\
-List the changes in quarantine, with keys and reasons.
+List the items in quarantine, with keys and reasons.
 
 Changes nothing.",
     after: "\
@@ -299,7 +301,7 @@ Exit codes: 0 listed; 1 failed.",
 
 pub(super) const QUARANTINE_SHOW: Page = Page {
     about: "\
-Show one change in quarantine.
+Show one item in quarantine.
 
 Changes nothing.",
     after: "\

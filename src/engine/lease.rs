@@ -197,13 +197,13 @@ impl<P: Ports> Lease<P> {
         !self.lost.is_cancelled() && clock.now() <= state.boot_deadline && clock.wall() <= state.wall_deadline
     }
 
-    /// Drives a write while the lease lasts. `None`: it ran out first, and the write is given up. Clocks are looked at
-    /// whenever anything is to be done for it: a machine that stood still sends nothing more.
-    pub async fn during<T>(&self, write: impl Future<Output = T>) -> Option<T> {
-        let mut write = pin!(write);
+    /// Drives what may be done under the lease alone, while it lasts. `None`: it ran out first, and the work is given up.
+    /// Clocks are looked at whenever anything is to be done for it: a machine that stood still sends nothing more.
+    pub async fn during<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let mut work = pin!(work);
         let driven = poll_fn(|context| {
             let lasts = self.may_write();
-            if lasts { write.as_mut().poll(context).map(Some) } else { Poll::Ready(None) }
+            if lasts { work.as_mut().poll(context).map(Some) } else { Poll::Ready(None) }
         });
         tokio::select! {
             biased;
@@ -228,7 +228,7 @@ impl<P: Ports> Lease<P> {
     }
 
     /// Waits until the lease is lost, or ran out unrenewed: from then on somebody else may hold it.
-    pub async fn over(&self) {
+    async fn over(&self) {
         let clock = self.ports.clock();
         while self.may_write() {
             let renewed = self.renewed.notified();
@@ -245,7 +245,7 @@ impl<P: Ports> Lease<P> {
         }
     }
 
-    /// Renews the lease three times in its span until it is lost. Owned by the runtime, beside everything else.
+    /// Renews the lease four times in its span until it is lost. Owned by the runtime, beside everything else.
     pub async fn keep(&self) -> EngineError {
         let clock = self.ports.clock();
         let pause = self.claimant.duration / 4;

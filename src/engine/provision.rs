@@ -167,7 +167,7 @@ async fn check_shadow<P: Ports>(
     if table.stream.is_some() {
         return Err(EngineError::refused(
             format!("the shadow table {name} has a stream enabled"),
-            "disable it: the shadow's stream stays off until the switch, where its beginning marks the way back",
+            "disable it: the shadow's stream must be off until the switch",
         ));
     }
     let mut retry = Retry::default();

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::acting::Acting;
 use super::history::Chronicle;
 use super::mirror::Mirror;
 use super::monitor::Snapshot;
@@ -41,8 +42,8 @@ pub(super) struct Active<P> {
     pub(super) recent: Mutex<Option<Recent>>,
     /// Requests of a mirror that ended may land until then: the next one waits for it.
     pub(super) landing: Mutex<Option<Moment>>,
-    /// What a step of a cutover has set off, here or under a predecessor that did not end well, may act until then.
-    pub(super) acting: Mutex<Option<Moment>>,
+    /// What steps of a cutover do outside, here or under a predecessor that did not end well.
+    pub(super) acting: Acting<P>,
 }
 
 /// Whether an operator must be able to decide, though nothing can be mirrored: the switch is intended, and what stopped the
@@ -65,7 +66,7 @@ impl<P: Ports> Active<P> {
     pub(super) async fn run(self, settle: Duration) -> Result<Outcome, EngineError> {
         let stop = self.stop.clone();
         if !settle.is_zero() {
-            self.may_act_for(settle + self.job.engine.cutover.program_timeout);
+            self.acting.may_act_for(settle + self.job.engine.cutover.program_timeout);
         }
         // Until the mirror runs, stopping may interrupt anything: every step is safe to begin again.
         let mut meta = tokio::select! {
@@ -147,43 +148,6 @@ impl<P: Ports> Active<P> {
         if let Some(until) = until {
             let clock = self.ports.clock();
             clock.sleep(until.since(clock.now())).await;
-        }
-    }
-
-    /// A step of a cutover was cut short: what it has set off may act for so long.
-    pub(super) fn may_act_for(&self, span: Duration) {
-        let until = Some(self.ports.clock().now().plus(span));
-        let mut acting = self.acting.lock().unwrap_or_else(PoisonError::into_inner);
-        *acting = until.max(*acting);
-    }
-
-    pub(super) fn acting(&self) -> Option<Moment> {
-        *self.acting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) async fn outlast_acting(&self) {
-        if let Some(until) = self.acting() {
-            let clock = self.ports.clock();
-            clock.sleep(until.since(clock.now())).await;
-        }
-    }
-
-    /// What fences, opens or switches, cut short when the lease is over: somebody else may do it from then on.
-    pub(super) fn under_lease<W: Future<Output = Result<String, String>> + Send>(
-        &self,
-        work: W,
-    ) -> impl Future<Output = Result<String, String>> + Send + use<P, W> {
-        let (lease, ports, abandon) =
-            (Arc::clone(self.store.lease()), Arc::clone(&self.ports), self.job.engine.apply.abandon);
-        async move {
-            tokio::select! {
-                biased;
-                () = lease.over() => {
-                    ports.clock().sleep(abandon).await;
-                    Err("the lease ran out meanwhile".to_owned())
-                }
-                ended = work => ended,
-            }
         }
     }
 

@@ -127,11 +127,11 @@ impl<P: Ports> Active<P> {
     pub(super) async fn undo_fence(&self, meta: &mut Stored<Meta>) -> Result<(), EngineError> {
         let (settings, subject) = (&self.job.engine.cutover, subject(&meta.value));
         self.audit("cutover: the unfence begins").await?;
-        self.outlast_acting().await;
+        self.acting.outlast().await;
         let (mut told, mut vouched) = (false, None);
         loop {
             let undone = unfence(&*self.ports, settings, &subject, self.job.engine.apply.abandon);
-            match self.under_lease(undone).await {
+            match self.acting.drive(undone).await {
                 Ok(seen) => {
                     self.audit(&format!("cutover: the unfence ended: {seen}")).await?;
                     break;
@@ -212,11 +212,15 @@ impl<P: Ports> Mirror<'_, P> {
             self.show();
         }
         let work = self.steps();
-        self.under_way = Some(step);
         self.active.audit(&format!("cutover: the {step} begins")).await?;
         tracing::info!(%step, "a step of the cutover begins");
-        let work = self.active.under_lease(async move { work.run(step).await });
-        steps.spawn(async move { (step, work.await) });
+        let work = async move { work.run(step).await };
+        if step.acts() {
+            let work = self.active.acting.drive(work);
+            steps.spawn(async move { (step, work.await) });
+        } else {
+            steps.spawn(async move { (step, work.await) });
+        }
         Ok(())
     }
 
@@ -233,7 +237,7 @@ impl<P: Ports> Mirror<'_, P> {
             fenced: cutover.and_then(|cutover| cutover.fenced),
             left: settings.fenced_limit.saturating_sub(now.since(begun)),
             abandon: self.active.job.engine.apply.abandon,
-            acting: self.active.acting(),
+            acting: self.active.acting.until(),
         }
     }
 
@@ -458,8 +462,8 @@ impl<P: Ports> Mirror<'_, P> {
     async fn unfence_by_hand(&self) -> Result<Answer, EngineError> {
         let subject = subject(&self.meta.value);
         let engine = &self.active.job.engine;
-        let undone = unfence(&*self.active.ports, &engine.cutover, &subject, engine.apply.abandon).await;
-        let (done, message) = match undone {
+        let undone = unfence(&*self.active.ports, &engine.cutover, &subject, engine.apply.abandon);
+        let (done, message) = match self.active.acting.drive(undone).await {
             Ok(seen) => (true, seen),
             Err(reason) => (false, reason),
         };

@@ -46,8 +46,6 @@ pub(super) struct Mirror<'a, P> {
     paused: Arc<Watched<Paused>>,
     /// Changes after the switch's intent that were shouted about.
     pub(super) late_told: u64,
-    /// The step of a cutover that was begun last.
-    pub(super) under_way: Option<Step>,
 }
 
 /// The parts that work, and that status looks at.
@@ -139,7 +137,6 @@ impl<'a, P: Ports> Mirror<'a, P> {
             parts: Parts { applier, copier, tail, items_expected, outside: Arc::new(Mutex::new(outside)) },
             paused,
             late_told: 0,
-            under_way: None,
         })
     }
 
@@ -158,12 +155,8 @@ impl<'a, P: Ports> Mirror<'a, P> {
         self.start_tasks(&mut tasks, &readers, &writer);
         let mut steps = JoinSet::new();
         let ended = self.work(&mut tasks, &mut steps).await;
-        // A step that is interrupted is begun again by the next run.
-        let interrupted = !steps.is_empty() && self.under_way.is_some_and(Step::acts);
+        // A step that is cut short is begun again by the next run.
         steps.shutdown().await;
-        if interrupted {
-            self.active.may_act_for(self.active.job.engine.apply.abandon);
-        }
         // Without the lease nothing may be saved; after a defect nothing should be: what a panic left half done may look durable.
         if ended.as_ref().is_err_and(|error| matches!(error, EngineError::LeaseLost) || error.is_defect()) {
             return ended.map(|_| None);
@@ -186,16 +179,16 @@ impl<'a, P: Ports> Mirror<'a, P> {
         if !in_time {
             tracing::warn!("writes did not finish within the grace; what is not durable is read again by the next run");
         }
-        let quiet = in_time && !interrupted && self.parts.applier.inspect(|core| core.nothing_can_land(clock.now()));
+        let landed = in_time && self.parts.applier.inspect(|core| core.nothing_can_land(clock.now()));
         if ended == Done::Unfences {
-            if !quiet {
+            if !landed {
                 self.active.may_land_until(clock.now().plus(self.active.job.engine.apply.abandon));
             }
             let recent = self.parts.applier.inspect(|core| core.recent().clone());
             *self.active.recent.lock().unwrap_or_else(PoisonError::into_inner) = Some(recent);
             return Ok(None);
         }
-        Ok(Some(Outcome { quiet }))
+        Ok(Some(Outcome { quiet: landed && self.active.acting.is_over() }))
     }
 
     fn start_tasks(

@@ -4,6 +4,7 @@
 //! there; killed at any moment, it does the same again. Operators' commands are entries of the state table that only
 //! wake it.
 
+mod acting;
 mod active;
 pub mod admin;
 mod asking;
@@ -14,6 +15,7 @@ mod mirror;
 mod monitor;
 pub mod operator;
 mod patient;
+mod reseed;
 mod state_table;
 mod status;
 mod unmirrored;
@@ -24,6 +26,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use self::acting::Acting;
 use self::active::{Active, Outcome};
 use self::history::{Chronicle, SAMPLE};
 pub use self::history::{LagHistory, Rates};
@@ -128,7 +131,7 @@ pub async fn run<P: Ports>(
             stop: stop.clone(),
             recent: Mutex::default(),
             landing: Mutex::default(),
-            acting: Mutex::default(),
+            acting: Acting::new(Arc::clone(&ports), Arc::clone(&lease), job.engine.apply.abandon),
         };
         let outcome = hold(active, &lease, settle).await;
         if outcome.is_err() {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use super::asking::command;
-use super::patient::{Outage, patiently};
+use super::patient::patiently;
+pub use super::reseed::reseed;
 use super::status::Status;
 use super::{Job, unique_name};
 use crate::engine::EngineError;
@@ -16,8 +17,8 @@ use crate::engine::retry::Retry;
 use crate::engine::store::{
     DIRECTORY, EVENT, LEASE, LIVE, META, PIN, QUARANTINE, SEGMENT, SHARD, Store, Stored, decode, encode, partition_of,
 };
-use crate::model::{Moment, TableStatus, Timestamp};
-use crate::ports::{Clock, Entry, Fault, Guard, Ports, Reaction, StateKey, StateStore, TableAdmin};
+use crate::model::{Moment, Timestamp};
+use crate::ports::{Clock, Entry, Fault, Guard, Ports, Reaction, StateKey, StateStore};
 use crate::protocol::phase::{Event, next};
 
 /// How often something is looked at that is waited for.
@@ -116,40 +117,6 @@ pub async fn abort<P: Ports>(ports: &Arc<P>, migration: &str, job: &OperatorJob)
     require(&**ports, migration).await
 }
 
-/// Starts over with an empty shadow: forgets pin, checkpoints and quarantine. Nobody may hold the lease. `delete_shadow`
-/// deletes the old shadow, where it is the one that this migration made.
-pub async fn reseed<P: Ports>(ports: &Arc<P>, job: &Job, delete_shadow: bool) -> Result<(), EngineError> {
-    let known = require(&**ports, &job.migration).await?;
-    if is_held(&**ports, &job.migration).await? {
-        return Err(EngineError::refused(
-            format!("migration {} is being run by another process", job.migration),
-            "stop it first: its writes would land in the new shadow",
-        ));
-    }
-    let operator = OperatorJob::of(job);
-    alone(ports, &job.migration, &operator, async |store, meta| {
-        clear_shadow(&**ports, &known.meta, delete_shadow, job.engine.apply.abandon).await?;
-        for prefix in [SHARD, SEGMENT, QUARANTINE, PIN] {
-            for entry in list(&**ports, &job.migration, prefix).await? {
-                store.delete(&entry.key.sort).await?;
-            }
-        }
-        change(store, meta, Event::Reseed, |meta| {
-            meta.source = None;
-            meta.shadow = None;
-            ports.source_admin().name().clone_into(&mut meta.source_table);
-            ports.shadow_admin().name().clone_into(&mut meta.shadow_table);
-            meta.target_hash = job.target_hash();
-            meta.transform_hash = job.transform_hash();
-            meta.segments = job.engine.copy.segments;
-            meta.told_ready = false;
-            meta.generation += 1;
-        })
-        .await
-    })
-    .await
-}
-
 /// Gives back the lease of a holder that is known to be dead, so that nobody waits until it runs out. Refused while its
 /// counter moves. Returns what was given back.
 pub async fn release_lease<P: Ports>(ports: &P, migration: &str) -> Result<LeaseRecord, EngineError> {
@@ -206,44 +173,8 @@ impl OperatorJob {
     }
 }
 
-/// The old shadow must be gone, or another name must be configured.
-async fn clear_shadow<P: Ports>(ports: &P, known: &Meta, delete: bool, abandon: Duration) -> Result<(), EngineError> {
-    let admin = ports.shadow_admin();
-    let name = admin.name();
-    let Some(found) = patiently(ports.clock(), || admin.describe()).await? else { return Ok(()) };
-    let ours = known.shadow.as_ref().is_some_and(|shadow| shadow.table_id == found.table_id);
-    if !ours {
-        return Ok(());
-    }
-    if !delete {
-        return Err(EngineError::refused(
-            format!("the shadow table {name} still holds what was copied; items deleted meanwhile would stay in it"),
-            "choose another shadow.table, or let it be deleted: `shadowtable reseed --delete-shadow`",
-        ));
-    }
-    tracing::info!(table = name, "deleting the old shadow");
-    let (clock, mut outage, mut given_up) = (ports.clock(), Outage::default(), false);
-    while let Some(found) = patiently(clock, || admin.describe()).await? {
-        if found.status != TableStatus::Deleting {
-            match admin.delete().await {
-                Ok(()) => outage = Outage::default(),
-                Err(error) if error.fault == Fault::Missing => {}
-                Err(error) if error.fault == Fault::Busy => tracing::info!(%error, "trying again"),
-                Err(error) => {
-                    given_up |= error.fault == Fault::Abandoned;
-                    outage.outlast(clock, error).await?;
-                }
-            }
-        }
-        clock.sleep(POLL).await;
-    }
-    // A request that was given up must not delete the next one.
-    clock.sleep(if given_up { abandon } else { Duration::ZERO }).await;
-    Ok(())
-}
-
 /// Does something under the lease, while nobody else holds it.
-async fn alone<P: Ports>(
+pub(super) async fn alone<P: Ports>(
     ports: &Arc<P>,
     migration: &str,
     job: &OperatorJob,
@@ -276,7 +207,7 @@ async fn alone<P: Ports>(
     done
 }
 
-async fn change<P: Ports>(
+pub(super) async fn change<P: Ports>(
     store: &Store<P>,
     mut meta: Stored<Meta>,
     event: Event,
@@ -346,7 +277,7 @@ async fn get<P: Ports>(ports: &P, migration: &str, sort: &str) -> Result<Option<
     Ok(patiently(ports.clock(), || ports.state().get(&key)).await?)
 }
 
-async fn list<P: Ports>(ports: &P, migration: &str, prefix: &str) -> Result<Vec<Entry>, EngineError> {
+pub(super) async fn list<P: Ports>(ports: &P, migration: &str, prefix: &str) -> Result<Vec<Entry>, EngineError> {
     let partition = partition_of(migration);
     Ok(patiently(ports.clock(), || ports.state().list(&partition, prefix)).await?)
 }

@@ -88,7 +88,7 @@ impl<P: Ports> Active<P> {
         }
         let undecided = meta.value.cutover.as_ref().is_none_or(|cutover| cutover.trouble.is_none());
         if meta.value.phase == Phase::Switching && undecided {
-            self.outlast_acting().await;
+            self.acting.outlast().await;
             self.note_trouble(meta, format!("the switch was interrupted: {error}")).await?;
             self.tell_failure(meta).await?;
         }
@@ -111,7 +111,7 @@ impl<P: Ports> Active<P> {
                 self.audit("cutover: the switch begins").await?;
                 let (ports, settings) = (self.ports.clone(), self.job.engine.cutover.clone());
                 let (subject, abandon) = (subject(&meta.value), self.job.engine.apply.abandon);
-                let work = self.under_lease(async move { switch(&*ports, &settings, &subject, abandon).await });
+                let work = self.acting.drive(async move { switch(&*ports, &settings, &subject, abandon).await });
                 switching.spawn(work);
                 Answer::new(true, "the switch is tried again")
             }

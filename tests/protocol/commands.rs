@@ -7,8 +7,8 @@ use std::time::Duration;
 use shadowtable::engine::EngineError;
 use shadowtable::engine::entities::{Answer, CommandVerb, Paused};
 use shadowtable::ports::Fault;
-use shadowtable::runtime::operator::{command, reseed};
-use tokio::time::sleep;
+use shadowtable::runtime::operator::command;
+use tokio::time::{sleep, timeout};
 
 use crate::fakes::{Call, Event, FakePorts, Fate, World};
 use crate::harness::{Kind, Running, assert_exact, job, simulate, start, until, with_pointer};
@@ -77,44 +77,6 @@ fn faults_that_pass_are_outlasted() {
             sleep(LATE).await;
             assert_eq!(pauses(&world), before + 1, "once");
         }
-    });
-}
-
-#[test]
-fn a_reseed_outlasts_faults_that_pass_and_tells_one_that_lasts() {
-    simulate(async {
-        let (world, mut stopped) = running(Kind::SameKey, 12).await;
-        world.put("a", &[]);
-        stopped.caught_up().await;
-        stopped.stop().await.unwrap();
-        let ports = Arc::new(FakePorts::new(&world.process()));
-        world.script(|_, call| match call {
-            Call::Describe => Fate::throttled(),
-            _ => Fate::answered(),
-        });
-        let began = world.service();
-        let error = reseed(&ports, &job(&world), true).await.unwrap_err();
-        assert!(error.to_string().contains("throttled"), "{error}");
-        assert!((5..60).contains(&world.service().since(began).as_secs()), "patient, and not for ever");
-        let (mut looks, mut deletions) = (0, 0);
-        world.script(move |_, call| match call {
-            Call::Describe => {
-                looks += 1;
-                [Fate::answered(), Fate::throttled(), Fate::reply_lost()][looks % 3]
-            }
-            Call::DeleteTable => {
-                deletions += 1;
-                [Fate::fault(Fault::Busy), Fate::late(Duration::from_secs(8)), Fate::answered()][deletions - 1]
-            }
-            _ => Fate::answered(),
-        });
-        reseed(&ports, &job(&world), true).await.unwrap();
-        world.no_more_faults();
-        assert!(world.state().shadow.is_empty());
-        let mut again = start(&world, &job(&world));
-        again.caught_up().await;
-        sleep(LATE).await;
-        assert_exact(&world);
     });
 }
 
@@ -312,5 +274,31 @@ fn an_answer_that_was_fetched_before_its_reply_came_upsets_nothing() {
         sleep(LATE).await;
         assert!(holder.is_running());
         assert_eq!((epoch(&world), begun(&world)), before, "nothing began anew");
+    });
+}
+
+/// Its turn comes when the one before it is over, and whoever asked has gone by then.
+#[test]
+fn a_command_that_waited_too_long_for_its_turn_is_not_done() {
+    simulate(async {
+        let (world, _running) = running(Kind::SameKey, 31).await;
+        world.script(|_, call| if is_effect(call) { Fate::throttled() } else { Fate::answered() });
+        let (first, second) = (FakePorts::new(&world.process()), FakePorts::new(&world.process()));
+        let resume = CommandVerb::Pause { paused: Paused::None };
+        let others = async {
+            sleep(Duration::from_secs(5)).await;
+            timeout(Duration::from_secs(5), command(&second, "orders", resume))
+                .await
+                .expect_err("it waits for its turn");
+            sleep(Duration::from_mins(10)).await;
+            world.no_more_faults();
+        };
+        let (answer, ()) = tokio::join!(command(&first, "orders", PAUSE), others);
+        assert!(answer.unwrap().done);
+        sleep(LATE).await;
+        assert_eq!((pauses(&world), told(&world, "paused: none")), (1, 0));
+        let state = world.state();
+        let answers: Vec<_> = state.entries_at("COMMAND#").map(|entry| entry.body["answer"].to_string()).collect();
+        assert!(matches!(&*answers, [only] if only.contains("ask again")), "{answers:?}");
     });
 }

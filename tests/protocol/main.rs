@@ -5,6 +5,8 @@
 
 // All of it is test code, which `clippy.toml` judges by itself.
 #[cfg(test)]
+mod acting;
+#[cfg(test)]
 mod checkpoints;
 #[cfg(test)]
 mod commands;
@@ -35,6 +37,8 @@ mod liveness;
 mod ownership;
 #[cfg(test)]
 mod phases;
+#[cfg(test)]
+mod reseed;
 #[cfg(test)]
 mod segments;
 #[cfg(test)]

@@ -76,7 +76,8 @@ impl TableAdmin for FakeAdmin {
         let (role, layout) = (self.role, layout.clone());
         request(&self.process, &Call::Create, move |state, _, _| {
             if role == Role::Shadow && state.shadow_layout.is_none() {
-                state.shadow_layout = Some((layout, "shadow-1".into()));
+                state.shadows_made += 1;
+                state.shadow_layout = Some((layout, format!("shadow-{}", state.shadows_made)));
             } else if role == Role::State && state.entries_layout.is_none() {
                 state.entries_layout = Some(layout);
             } else {

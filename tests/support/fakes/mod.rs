@@ -68,6 +68,7 @@ pub(crate) struct State {
     pub(crate) shadow: BTreeMap<Key, Item>,
     /// The shadow's layout and table id, once it is created.
     pub(crate) shadow_layout: Option<(TableLayout, String)>,
+    shadows_made: u32,
     pub(crate) entries: BTreeMap<StateKey, Entry>,
     pub(crate) entries_layout: Option<TableLayout>,
     pub(crate) log: Vec<(Timestamp, u32, Event)>,
@@ -255,6 +256,7 @@ impl World {
             stream: Stream::new(shards),
             shadow: BTreeMap::new(),
             shadow_layout: None,
+            shadows_made: 0,
             entries: BTreeMap::new(),
             entries_layout: None,
             log: Vec::new(),

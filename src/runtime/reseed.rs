@@ -1,0 +1,140 @@
+//! Starting over with an empty shadow.
+//!
+//! It is the one thing here that can delete a table, so it asks first whether anybody may need it: the phase, the source, and
+//! the pointer of the application; and it deletes by table id, under the lease.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Job;
+use super::operator::{OperatorJob, POLL, alone, change, is_held, list, require};
+use super::patient::{Outage, patiently};
+use crate::engine::EngineError;
+use crate::engine::cutover::pointer;
+use crate::engine::entities::{Meta, TableIdentity};
+use crate::engine::store::{PIN, QUARANTINE, SEGMENT, SHARD, Store};
+use crate::model::TableStatus;
+use crate::ports::{Clock, Fault, Ports, TableAdmin};
+use crate::protocol::cutover::Pointer;
+use crate::protocol::phase::{Event, Phase, next};
+
+/// Starts over with an empty shadow: forgets pin, checkpoints and quarantine. Nobody may hold the lease. `delete_shadow`
+/// deletes the old shadow, where it is the one that this migration made and nobody may need it.
+pub async fn reseed<P: Ports>(ports: &Arc<P>, job: &Job, delete_shadow: bool) -> Result<(), EngineError> {
+    require(&**ports, &job.migration).await?;
+    if is_held(&**ports, &job.migration).await? {
+        return Err(EngineError::refused(
+            format!("migration {} is being run by another process", job.migration),
+            "stop it first: its writes would land in the new shadow",
+        ));
+    }
+    alone(ports, &job.migration, &OperatorJob::of(job), async |store, meta| {
+        // Before anything is deleted.
+        may_begin_anew(&meta.value)?;
+        if delete_shadow {
+            is_dispensable(&**ports, job, &meta.value).await?;
+        }
+        clear_shadow(&**ports, store, meta.value.shadow.as_ref(), delete_shadow, job.engine.apply.abandon).await?;
+        for prefix in [SHARD, SEGMENT, QUARANTINE, PIN] {
+            for entry in list(&**ports, &job.migration, prefix).await? {
+                store.delete(&entry.key.sort).await?;
+            }
+        }
+        change(store, meta, Event::Reseed, |meta| {
+            meta.source = None;
+            meta.shadow = None;
+            ports.source_admin().name().clone_into(&mut meta.source_table);
+            ports.shadow_admin().name().clone_into(&mut meta.shadow_table);
+            meta.target_hash = job.target_hash();
+            meta.transform_hash = job.transform_hash();
+            meta.segments = job.engine.copy.segments;
+            meta.told_ready = false;
+            meta.generation += 1;
+        })
+        .await
+    })
+    .await
+}
+
+/// After a switch the shadow is the application's table.
+fn may_begin_anew(meta: &Meta) -> Result<(), EngineError> {
+    let phase = meta.phase;
+    if next(phase, Event::Reseed).is_ok() {
+        return Ok(());
+    }
+    let hint = match phase {
+        Phase::Switched | Phase::Finished => {
+            "its shadow is the application's table now; begin a migration with another id"
+        }
+        Phase::Aborted => "begin a migration with another id",
+        _ => "a cutover is under way: `shadowtable run` and `shadowtable unfence` give it up first",
+    };
+    Err(EngineError::refused(format!("migration {} is {phase}: it is not begun again", meta.migration), hint))
+}
+
+/// Whether the old shadow is certainly not the only copy, nor in use.
+async fn is_dispensable<P: Ports>(ports: &P, job: &Job, meta: &Meta) -> Result<(), EngineError> {
+    let (source, shadow) = (ports.source_admin(), ports.shadow_admin().name());
+    let keep = "keep it, and choose another shadow.table; delete it yourself once nobody needs it";
+    if let Some(recorded) = &meta.source {
+        let found = patiently(ports.clock(), || source.describe()).await?;
+        if found.is_none_or(|found| found.table_id != recorded.table_id) {
+            let problem = format!(
+                "the source table {} is not the one that was copied: the shadow {shadow} may be the only copy of its items",
+                source.name()
+            );
+            return Err(EngineError::refused(problem, keep));
+        }
+    }
+    match pointer(ports, job.engine.cutover.switch.as_ref()).await {
+        Pointer::Names(named) if named == shadow => {
+            Err(EngineError::refused(format!("the application's pointer names the shadow {shadow}"), keep))
+        }
+        Pointer::Unknown(reason) => {
+            Err(EngineError::refused(format!("the application's pointer may name the shadow {shadow}: {reason}"), keep))
+        }
+        Pointer::Names(_) | Pointer::Unused | Pointer::Missing => Ok(()),
+    }
+}
+
+/// The old shadow must be gone, or another name must be configured.
+async fn clear_shadow<P: Ports>(
+    ports: &P,
+    store: &Store<P>,
+    recorded: Option<&TableIdentity>,
+    delete: bool,
+    abandon: Duration,
+) -> Result<(), EngineError> {
+    let (admin, clock) = (ports.shadow_admin(), ports.clock());
+    let name = admin.name();
+    let (mut outage, mut given_up) = (Outage::default(), false);
+    // By id: another table of this name is none of ours.
+    while let Some(found) = patiently(clock, || admin.describe()).await?
+        && recorded.is_some_and(|recorded| recorded.table_id == found.table_id)
+    {
+        if !delete {
+            return Err(EngineError::refused(
+                format!(
+                    "the shadow table {name} still holds what was copied; items deleted meanwhile would stay in it"
+                ),
+                "choose another shadow.table, or let it be deleted: `shadowtable reseed --delete-shadow`",
+            ));
+        }
+        if found.status != TableStatus::Deleting {
+            tracing::info!(table = name, "deleting the old shadow");
+            match store.lease().during(admin.delete()).await.ok_or(EngineError::LeaseLost)? {
+                Ok(()) => outage = Outage::default(),
+                Err(error) if error.fault == Fault::Missing => {}
+                Err(error) if error.fault == Fault::Busy => tracing::info!(%error, "trying again"),
+                Err(error) => {
+                    given_up |= error.fault == Fault::Abandoned;
+                    outage.outlast(clock, error).await?;
+                }
+            }
+        }
+        clock.sleep(POLL).await;
+    }
+    // A request that was given up must not delete the next one.
+    clock.sleep(if given_up { abandon } else { Duration::ZERO }).await;
+    Ok(())
+}

@@ -1,0 +1,96 @@
+//! What fences, opens or switches is done under the lease, and waits for what another process may still be doing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use shadowtable::engine::entities::CommandVerb;
+use tokio::time::sleep;
+
+use crate::cutover::{LONG, ask, assert_as_before, cutover, leave, until_phase, with_command};
+use crate::fakes::{Call, Fate, Freeze, World};
+use crate::harness::{Kind, simulate, start, until, with_pointer};
+
+/// Whether the lease was given back by somebody of whom nothing can land any more.
+fn is_quiet(world: &World) -> bool {
+    let state = world.state();
+    let lease = &state.entry("LEASE").unwrap().body;
+    assert_eq!(lease["released"], true);
+    lease["quiet"] == true
+}
+
+#[test]
+fn a_machine_that_slept_over_its_lease_moves_no_pointer() {
+    for freeze in [Freeze::Stopped, Freeze::Suspended, Freeze::SuspendedWithoutBootClock] {
+        simulate(async {
+            let world = Kind::SameKey.world(1);
+            let mut old = start(&world, &with_pointer(&world));
+            old.caught_up().await;
+            world.script(|_, call| match call {
+                Call::Point => Fate::throttled(),
+                _ => Fate::answered(),
+            });
+            assert!(cutover(&world).await.done);
+            until_phase(&world, "switching").await;
+            sleep(Duration::from_secs(3)).await;
+            old.process.freeze();
+            let new = start(&world, &with_pointer(&world));
+            until(&world, "the successor asks for a decision", |state| {
+                !state.entry("META").unwrap().body["cutover"]["trouble"].is_null()
+            })
+            .await;
+            assert!(ask(&world, CommandVerb::GiveUp { vouched: true }).await.done);
+            until_phase(&world, "tailing").await;
+            let moves = Arc::new(AtomicUsize::new(0));
+            let (counted, sleeper) = (Arc::clone(&moves), old.process.id());
+            world.script(move |process, call| {
+                let moves = matches!(call, Call::Point) && process == sleeper;
+                counted.fetch_add(usize::from(moves), Ordering::Relaxed);
+                Fate::answered()
+            });
+            old.process.thaw(freeze);
+            sleep(LONG).await;
+            assert_eq!(moves.load(Ordering::Relaxed), 0, "{freeze:?}");
+            assert_as_before(&world);
+            drop(new);
+        });
+    }
+}
+
+#[test]
+fn a_stop_in_the_middle_of_an_unfence_by_hand_is_not_quiet() {
+    simulate(async {
+        for (asked, quiet) in [(false, true), (true, false)] {
+            let world = Kind::SameKey.world(2);
+            let mut running = start(&world, &with_command(&world));
+            running.caught_up().await;
+            world.script(|_, call| match call {
+                Call::Program("unfence") => Fate::hangs(Duration::from_secs(50)),
+                _ => Fate::answered(),
+            });
+            if asked {
+                leave(&world, CommandVerb::GiveUp { vouched: false }, Duration::from_secs(2)).await;
+            }
+            running.stop().await.unwrap();
+            assert_eq!(is_quiet(&world), quiet);
+        }
+    });
+}
+
+/// A program that a dead process left behind outlives a successor that is stopped soon.
+#[test]
+fn a_process_that_stops_soon_after_a_takeover_from_a_dead_one_is_not_quiet() {
+    simulate(async {
+        for (stays, quiet) in [(Duration::from_secs(15), false), (Duration::from_secs(90), true)] {
+            let world = Kind::SameKey.world(3);
+            let mut dead = start(&world, &with_command(&world));
+            dead.caught_up().await;
+            dead.crash().await;
+            let mut next = start(&world, &with_command(&world));
+            next.caught_up().await;
+            sleep(stays).await;
+            next.stop().await.unwrap();
+            assert_eq!(is_quiet(&world), quiet, "{stays:?}");
+        }
+    });
+}
