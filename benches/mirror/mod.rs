@@ -155,6 +155,7 @@ fn job() -> Job {
             local_indexes: [].into(),
             billing: Billing::OnDemand,
         },
+        like_source: false,
         transform: Transform::compile(&[], &key_schema(), &key_schema()).expect("no rules, no mistakes"),
         source_key: key_schema(),
         engine,

@@ -10,7 +10,8 @@ use crate::model::Timestamp;
 use crate::ports::{Clock, Moment};
 
 /// The clock that goes on while the machine is suspended. macOS has no `CLOCK_BOOTTIME`; its `CLOCK_MONOTONIC` does
-/// that. Elsewhere `CLOCK_MONOTONIC` stands still meanwhile, which the lease makes up for by the wall clock.
+/// that. Elsewhere `CLOCK_MONOTONIC` stands still meanwhile, which the lease makes up for by the wall clock; the service's
+/// time is then too early until the next reply.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const BOOT_CLOCK: ClockId = ClockId::Boottime;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -32,10 +33,7 @@ impl SystemClock {
 
 impl Clock for SystemClock {
     fn now(&self) -> Moment {
-        let time = clock_gettime(BOOT_CLOCK);
-        let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-        let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
-        Moment(Duration::from_secs(seconds).saturating_add(Duration::from_nanos(nanos)))
+        boot_now()
     }
 
     fn wall(&self) -> Timestamp {
@@ -43,11 +41,11 @@ impl Clock for SystemClock {
     }
 
     fn service(&self) -> Timestamp {
-        self.skew.service_time(wall_now())
+        self.skew.service_time(self.skew.steady())
     }
 
     fn latest_service(&self) -> Timestamp {
-        self.skew.latest_service_time(wall_now())
+        self.skew.latest_service_time(self.skew.steady())
     }
 
     fn random(&self) -> f64 {
@@ -57,6 +55,14 @@ impl Clock for SystemClock {
     async fn sleep(&self, span: Duration) {
         tokio::time::sleep(span).await;
     }
+}
+
+/// The boot clock.
+pub(super) fn boot_now() -> Moment {
+    let time = clock_gettime(BOOT_CLOCK);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
+    Moment(Duration::from_secs(seconds).saturating_add(Duration::from_nanos(nanos)))
 }
 
 /// The local wall clock.

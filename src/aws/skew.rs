@@ -1,4 +1,4 @@
-//! How far the service's clock is ahead of ours, learnt from the replies' `Date` headers.
+//! What the service's clock shows, learnt from the replies' `Date` headers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -13,13 +13,14 @@ use aws_smithy_types::DateTime;
 use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 use aws_smithy_types::date_time::Format;
 
-use super::clock::wall_now;
-use crate::model::Timestamp;
+use super::clock::{boot_now, wall_now};
+use crate::model::{Moment, Timestamp};
 
-/// The service's clock minus the local wall clock.
+/// The service's clock minus a steady one of this machine: the wall clock as it was in the beginning, carried on by the boot
+/// clock. Setting the wall clock therefore moves nothing that is measured by the service's clock, be it for a moment.
 ///
 /// A `Date` header is floored to the second: a reply dated D was stamped in [D, D + 1 s) by the service's clock, at a
-/// moment between sending the request and receiving the reply by ours. So every reply says no more than
+/// moment between sending the request and receiving the reply by the steady one. So every reply says no more than
 /// `D − received ≤ skew < D + 1 s − sent`. The estimate stays where it is unless a reply contradicts it, and then moves
 /// to the nearest bound. It therefore does not jitter by the second that the header hides, stays at zero as long as
 /// the local clock agrees, and over many replies comes within a round trip of the truth.
@@ -28,6 +29,7 @@ use crate::model::Timestamp;
 /// needs, so that it is not told too low. They begin anew when a reply contradicts them, as a clock that was set does.
 #[derive(Debug)]
 pub struct ServiceSkew {
+    began: (Moment, Timestamp),
     millis: AtomicI64,
     at_least: AtomicI64,
     at_most: AtomicI64,
@@ -35,7 +37,12 @@ pub struct ServiceSkew {
 
 impl Default for ServiceSkew {
     fn default() -> Self {
-        Self { millis: AtomicI64::new(0), at_least: AtomicI64::new(i64::MIN), at_most: AtomicI64::new(i64::MAX) }
+        Self {
+            began: (boot_now(), wall_now()),
+            millis: AtomicI64::new(0),
+            at_least: AtomicI64::new(i64::MIN),
+            at_most: AtomicI64::new(i64::MAX),
+        }
     }
 }
 
@@ -45,23 +52,29 @@ impl ServiceSkew {
         self.millis.load(Ordering::Relaxed)
     }
 
-    /// The latest that the service's clock may show when the local wall clock shows `wall`, as far as replies told.
-    pub fn latest_service_time(&self, wall: Timestamp) -> Timestamp {
+    /// What the steady clock shows.
+    pub fn steady(&self) -> Timestamp {
+        let (boot, wall) = self.began;
+        wall.plus(boot_now().since(boot))
+    }
+
+    /// The latest that the service's clock may show when the steady one shows `steady`, as far as replies told.
+    pub fn latest_service_time(&self, steady: Timestamp) -> Timestamp {
         let at_most = self.at_most.load(Ordering::Relaxed);
         let ahead = if at_most == i64::MAX { self.millis() } else { at_most.max(self.millis()) };
-        Timestamp::from_millis(wall.millis().saturating_add(ahead))
+        Timestamp::from_millis(steady.millis().saturating_add(ahead))
     }
 
-    /// What the service's clock shows when the local wall clock shows `wall`.
-    pub fn service_time(&self, wall: Timestamp) -> Timestamp {
-        Timestamp::from_millis(wall.millis().saturating_add(self.millis()))
+    /// What the service's clock shows when the steady one shows `steady`.
+    pub fn service_time(&self, steady: Timestamp) -> Timestamp {
+        Timestamp::from_millis(steady.millis().saturating_add(self.millis()))
     }
 
-    /// Learns from one reply: dated `date` (whole seconds), to a request sent and received at these wall clock times.
+    /// Learns from one reply: dated `date` (whole seconds), to a request sent and received at these times of the steady clock.
     pub fn observe(&self, sent: Timestamp, received: Timestamp, date: Timestamp) {
         let at_least = date.millis().saturating_sub(received.millis());
         let at_most = date.millis().saturating_add(999).saturating_sub(sent.millis());
-        // A wall clock set back in between leaves no room: nothing can be learnt.
+        // A clock that went back in between leaves no room: nothing can be learnt.
         if at_least > at_most {
             return;
         }
@@ -85,7 +98,7 @@ impl ServiceSkew {
 #[derive(Clone, Debug)]
 pub(super) struct DateReader(pub(super) Arc<ServiceSkew>);
 
-/// When the request was sent, by the wall clock.
+/// When the request was sent, by the steady clock.
 #[derive(Debug)]
 struct SentAt(Timestamp);
 
@@ -105,7 +118,7 @@ impl Intercept for DateReader {
         _: &RuntimeComponents,
         state: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        state.interceptor_state().store_put(SentAt(wall_now()));
+        state.interceptor_state().store_put(SentAt(self.0.steady()));
         Ok(())
     }
 
@@ -119,7 +132,7 @@ impl Intercept for DateReader {
         // A reply without a readable date teaches nothing, and is no reason to fail the request.
         let date = date.and_then(|text| DateTime::from_str(text, Format::HttpDate).ok());
         if let (Some(date), Some(SentAt(sent))) = (date, state.load::<SentAt>()) {
-            self.0.observe(*sent, wall_now(), Timestamp::from_seconds(date.secs()));
+            self.0.observe(*sent, self.0.steady(), Timestamp::from_seconds(date.secs()));
         }
         Ok(())
     }
@@ -127,6 +140,8 @@ impl Intercept for DateReader {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     /// Replies to requests that take `latency` each, stamped halfway by a clock that is `skew` ahead.
@@ -143,6 +158,17 @@ mod tests {
                 estimate.millis()
             })
             .collect()
+    }
+
+    #[test]
+    fn setting_the_wall_clock_moves_nothing() {
+        let set = Timestamp::from_seconds(1_000);
+        let skew = ServiceSkew { began: (boot_now(), set), ..ServiceSkew::default() };
+        assert!(
+            (set..set.plus(Duration::from_mins(1))).contains(&skew.steady()),
+            "the wall clock shows {}",
+            wall_now()
+        );
     }
 
     #[test]

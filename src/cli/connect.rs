@@ -42,6 +42,7 @@ pub(super) async fn for_migration(settings: &Settings, enable_stream: bool) -> R
     let job = Job {
         migration: settings.migration.as_str().to_owned(),
         target,
+        like_source: settings.target.is_none(),
         transform,
         source_key: source_key.clone(),
         engine: settings.engine.clone(),

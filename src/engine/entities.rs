@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::model::{TableDescription, Timestamp};
+use crate::model::{TableDescription, TableLayout, Timestamp};
 use crate::protocol::checklist::Point;
 use crate::protocol::cutover::Gate;
 use crate::protocol::lineage::ShardRecord;
@@ -63,6 +63,9 @@ pub struct Meta {
     pub shadow: Option<TableIdentity>,
     /// Hash of the target layout.
     pub target_hash: String,
+    /// The target layout, where none was configured: the source's own as it was found at first.
+    #[serde(default)]
+    pub target: Option<TableLayout>,
     /// Hash of the transform.
     pub transform_hash: String,
     /// Parallel Scan segments of the copy.

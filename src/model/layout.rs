@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{KeyAttribute, KeySchema, KeyType, TableSettings};
 
 /// The layout of a table: everything about it that a rebuild can change.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableLayout {
     /// Key attributes of the table, partition key first: `(name, type)`.
     pub partition_key: (String, KeyType),
@@ -30,7 +30,7 @@ impl TableLayout {
 }
 
 /// The layout of a secondary index.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IndexLayout {
     /// Partition key attributes, in order: one, or up to four for a global index.
     pub partition_keys: Vec<(String, KeyType)>,
@@ -43,7 +43,7 @@ pub struct IndexLayout {
 }
 
 /// Which attributes an index holds besides the keys.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Projection {
     /// None.
     KeysOnly,
@@ -54,7 +54,7 @@ pub enum Projection {
 }
 
 /// How a table is paid for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Billing {
     /// `PAY_PER_REQUEST`.
     OnDemand,
@@ -63,7 +63,7 @@ pub enum Billing {
 }
 
 /// Provisioned capacity units per second.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Throughput {
     /// Read capacity units per second, at least 1.
     pub read_units: i64,

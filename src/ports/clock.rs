@@ -11,7 +11,7 @@ pub trait Clock: Send + Sync + 'static {
     fn now(&self) -> Moment;
     /// The local wall clock.
     fn wall(&self) -> Timestamp;
-    /// The service's clock: the wall clock corrected by the replies' `Date` headers.
+    /// The service's clock: the boot clock, set by the replies' `Date` headers. Setting the wall clock does not move it.
     fn service(&self) -> Timestamp;
     /// The latest that the service's clock may show: what is told as an age must not be too low.
     fn latest_service(&self) -> Timestamp {

@@ -29,6 +29,17 @@ use crate::telemetry::Meters;
 /// How long the audit trail is kept, in seconds: a year.
 const EVENT_SECONDS: i64 = 366 * 24 * 3600;
 
+/// How long the tables may take to answer while the source may be fenced, or an operator's decision is waited for.
+const LOOK: Duration = Duration::from_secs(20);
+
+/// What was seen before a mirror begins.
+struct Looked {
+    pin: Pin,
+    /// The source's item count.
+    items: u64,
+    outside: Outside,
+}
+
 /// A process that holds the lease.
 pub(super) struct Active<P> {
     pub(super) ports: Arc<P>,
@@ -63,7 +74,7 @@ pub(super) struct Outcome {
 impl<P: Ports> Active<P> {
     /// Carries the migration on from its durable phase. `settle`: a predecessor's abandoned requests may land for so
     /// long, and nothing is written before.
-    pub(super) async fn run(self, settle: Duration) -> Result<Outcome, EngineError> {
+    pub(super) async fn run(mut self, settle: Duration) -> Result<Outcome, EngineError> {
         let stop = self.stop.clone();
         if !settle.is_zero() {
             self.acting.may_act_for(settle + self.job.engine.cutover.program_timeout);
@@ -180,7 +191,7 @@ impl<P: Ports> Active<P> {
     }
 
     /// Waits for what a predecessor may still do, claims everything durable, and reads the migration's entry.
-    async fn take_over(&self, settle: Duration) -> Result<Stored<Meta>, EngineError> {
+    async fn take_over(&mut self, settle: Duration) -> Result<Stored<Meta>, EngineError> {
         if !settle.is_zero() {
             let seconds = settle.as_secs_f64();
             tracing::info!(seconds, "waiting until requests of the previous holder can land no more");
@@ -237,9 +248,10 @@ impl<P: Ports> Active<P> {
         });
     }
 
-    /// The migration's entry, made on its first run. Another target or transform than the recorded one is refused.
-    async fn meta(&self) -> Result<Stored<Meta>, EngineError> {
-        let job = &self.job;
+    /// The migration's entry, made on its first run. Another target or transform than the recorded one is refused. Where no
+    /// target was configured, the recorded one holds: the source's layout may change while it is copied.
+    async fn meta(&mut self) -> Result<Stored<Meta>, EngineError> {
+        let job = &mut self.job;
         let (source, shadow) = (self.ports.source_admin().name(), self.ports.shadow_admin().name());
         let Some(meta) = self.store.load::<Meta>(META).await? else {
             let meta = Meta {
@@ -252,6 +264,7 @@ impl<P: Ports> Active<P> {
                 shadow_table: shadow.to_owned(),
                 shadow: None,
                 target_hash: job.target_hash(),
+                target: job.recorded_target(),
                 transform_hash: job.transform_hash(),
                 segments: job.engine.copy.segments,
                 paused: Paused::None,
@@ -268,6 +281,9 @@ impl<P: Ports> Active<P> {
             return Ok(meta);
         };
         let recorded = &meta.value;
+        if let Some(target) = recorded.target.as_ref().filter(|_| job.like_source) {
+            job.target.clone_from(target);
+        }
         let compared = [
             ("source table", recorded.source_table.as_str(), source),
             ("shadow table", recorded.shadow_table.as_str(), shadow),
@@ -331,8 +347,29 @@ impl<P: Ports> Active<P> {
         meta: &mut Stored<Meta>,
         live: HashMap<String, RecordsPage>,
     ) -> Result<Option<Outcome>, EngineError> {
+        let phase = meta.value.phase;
+        let looked = tokio::select! {
+            biased;
+            () = self.stop.cancelled() => return Ok(Some(Outcome { quiet: false })),
+            looked = self.look(&meta.value) => looked?,
+            () = self.ports.clock().sleep(LOOK), if phase.may_be_fenced() => {
+                let problem = format!("the tables could not be looked at within {} s", LOOK.as_secs());
+                if matches!(phase, Phase::Switching | Phase::Switched) {
+                    return Err(EngineError::refused(problem, "see in the log which table it is, and why"));
+                }
+                self.give_up(meta, &problem).await?;
+                return Ok(None);
+            }
+        };
+        self.outlast_landing().await;
+        Mirror::start(self, meta, looked.pin, live, (looked.items, looked.outside)).await?.run().await
+    }
+
+    /// Whether stream and tables are still those that were recorded. Waits for tables that do not answer, and for indexes
+    /// that are not active.
+    async fn look(&self, meta: &Meta) -> Result<Looked, EngineError> {
         stream_is_there(&*self.ports).await?;
-        let source = self.unchanged_source(&meta.value).await?;
+        let source = self.unchanged_source(meta).await?;
         let pin = self.store.load::<Pin>(PIN).await?.map(|stored| stored.value).ok_or_else(|| EngineError::State {
             entry: PIN.into(),
             problem: "is missing, although the migration is past it".into(),
@@ -343,14 +380,13 @@ impl<P: Ports> Active<P> {
                 source.stream.arn, pin.stream_arn
             )));
         }
-        let shadow = match &meta.value.shadow {
+        let shadow = match &meta.shadow {
             // It is the application's now, who may change its indexes and settings.
-            Some(recorded) if meta.value.phase == Phase::Switched => same_shadow(&*self.ports, recorded).await?,
+            Some(recorded) if meta.phase == Phase::Switched => same_shadow(&*self.ports, recorded).await?,
             recorded => provision_shadow(&*self.ports, &self.job.target, recorded.as_ref()).await?,
         };
-        self.outlast_landing().await;
         let outside = Outside::look(&*self.ports, &shadow, self.job.engine.cutover.switch.as_ref()).await;
-        Mirror::start(self, meta, pin, live, (source.table.item_count, outside)).await?.run().await
+        Ok(Looked { pin, items: source.table.item_count, outside })
     }
 
     /// The source, if it is still the one that was recorded.

@@ -128,27 +128,23 @@ impl<P: Ports> Active<P> {
         let (settings, subject) = (&self.job.engine.cutover, subject(&meta.value));
         self.audit("cutover: the unfence begins").await?;
         self.acting.outlast().await;
-        let (mut told, mut vouched) = (false, None);
-        loop {
-            let undone = unfence(&*self.ports, settings, &subject, self.job.engine.apply.abandon);
-            match self.acting.drive(undone).await {
-                Ok(seen) => {
-                    self.audit(&format!("cutover: the unfence ended: {seen}")).await?;
-                    break;
-                }
-                Err(reason) => {
-                    tracing::error!(reason, "THE SOURCE MAY STILL BE FENCED: undoing the fence failed; trying again");
-                    if !std::mem::replace(&mut told, true) {
-                        self.audit(&format!("cutover: the unfence failed: {reason}")).await?;
+        let mut told = false;
+        let vouched = loop {
+            // A vouch is heard at any time: the program may hang.
+            tokio::select! {
+                biased;
+                undone = self.try_unfence(&subject, &mut told) => {
+                    if undone? {
+                        break None;
                     }
                 }
+                doing = self.operator_unfenced(meta) => {
+                    let doing = doing?;
+                    self.audit("cutover: the operator vouches that writes to the source are allowed again").await?;
+                    break Some(doing);
+                }
             }
-            vouched = self.operator_unfenced(meta).await?;
-            if vouched.is_some() {
-                self.audit("cutover: the operator vouches that writes to the source are allowed again").await?;
-                break;
-            }
-        }
+        };
         let unfenced = self.transition(meta, Event::Unfenced, None).await;
         match vouched {
             Some(doing) => {
@@ -161,22 +157,39 @@ impl<P: Ports> Active<P> {
         self.tell(&subject, Occasion::OnFailure, hooks.on_failure.as_ref()).await
     }
 
-    /// Waits for a while for an operator who did by hand what the program cannot, and vouches for it.
-    async fn operator_unfenced(&self, meta: &mut Stored<Meta>) -> Result<Option<Doing>, EngineError> {
-        let clock = self.ports.clock();
-        let until = clock.now().plus(UNFENCE_AGAIN);
-        while clock.now() < until {
+    /// Runs the unfence once; waits for a while after it failed. `told`: the trail says already that it fails.
+    async fn try_unfence(&self, subject: &Subject, told: &mut bool) -> Result<bool, EngineError> {
+        let engine = &self.job.engine;
+        let undone = unfence(&*self.ports, &engine.cutover, subject, engine.apply.abandon);
+        match self.acting.drive(undone).await {
+            Ok(seen) => {
+                self.audit(&format!("cutover: the unfence ended: {seen}")).await?;
+                Ok(true)
+            }
+            Err(reason) => {
+                tracing::error!(reason, "THE SOURCE MAY STILL BE FENCED: undoing the fence failed; trying again");
+                if !std::mem::replace(told, true) {
+                    self.audit(&format!("cutover: the unfence failed: {reason}")).await?;
+                }
+                self.ports.clock().sleep(UNFENCE_AGAIN).await;
+                Ok(false)
+            }
+        }
+    }
+
+    /// Waits for an operator who did by hand what the program cannot, and vouches for it.
+    async fn operator_unfenced(&self, meta: &mut Stored<Meta>) -> Result<Doing, EngineError> {
+        loop {
             for mut command in pending(self, &meta.value).await? {
                 if command.value.verb != CommandVerb::DeclareUnfenced {
-                    let why = "the fence is being undone; its program fails: see `shadowtable audit`";
+                    let why = "the fence is being undone: see `shadowtable audit`";
                     self.reply(&mut command, Answer::new(false, why)).await?;
                 } else if let Some(doing) = self.begin(meta, command).await? {
-                    return Ok(Some(doing));
+                    return Ok(doing);
                 }
             }
-            clock.sleep(COMMAND_POLL).await;
+            self.ports.clock().sleep(COMMAND_POLL).await;
         }
-        Ok(None)
     }
 
     /// Runs a hook whose failure changes nothing.

@@ -51,6 +51,8 @@ pub struct Job {
     pub migration: String,
     /// The layout that the shadow gets.
     pub target: TableLayout,
+    /// No target was configured: it is the source's own layout, as this process found it.
+    pub like_source: bool,
     /// How items are mapped.
     pub transform: Transform,
     /// The source's primary key.
@@ -67,6 +69,11 @@ impl Job {
     /// Hash of the target layout, as recorded.
     pub fn target_hash(&self) -> String {
         layout_fingerprint(&self.target)
+    }
+
+    /// The target layout, as recorded where none was configured.
+    pub fn recorded_target(&self) -> Option<TableLayout> {
+        self.like_source.then(|| self.target.clone())
     }
 
     /// Hash of the transform, as recorded.

@@ -46,6 +46,7 @@ pub async fn reseed<P: Ports>(ports: &Arc<P>, job: &Job, delete_shadow: bool) ->
             ports.source_admin().name().clone_into(&mut meta.source_table);
             ports.shadow_admin().name().clone_into(&mut meta.shadow_table);
             meta.target_hash = job.target_hash();
+            meta.target = job.recorded_target();
             meta.transform_hash = job.transform_hash();
             meta.segments = job.engine.copy.segments;
             meta.told_ready = false;

@@ -94,3 +94,33 @@ fn a_process_that_stops_soon_after_a_takeover_from_a_dead_one_is_not_quiet() {
         }
     });
 }
+
+#[test]
+fn a_vouch_is_heard_while_the_unfence_hangs() {
+    simulate(async {
+        let world = Kind::SameKey.world(4);
+        let mut running = start(&world, &with_command(&world));
+        running.caught_up().await;
+        world.script(|_, call| match call {
+            Call::Program("switch") => Fate::throttled(),
+            // As long as a program may take.
+            Call::Program("unfence") => Fate::hangs(Duration::from_mins(1)),
+            _ => Fate::answered(),
+        });
+        assert!(cutover(&world).await.done);
+        until_phase(&world, "fenced").await;
+        assert!(ask(&world, CommandVerb::GiveUp { vouched: false }).await.done);
+        until_phase(&world, "unfencing").await;
+        sleep(Duration::from_secs(5)).await;
+        let refused = ask(&world, CommandVerb::Postpone { postponed: true }).await;
+        assert!(!refused.done && refused.message.contains("is being undone"), "{refused:?}");
+        world.state().fenced = false;
+        let asked = world.service();
+        assert!(ask(&world, CommandVerb::DeclareUnfenced).await.done);
+        let waited = world.service().since(asked);
+        assert!(waited < Duration::from_secs(5), "{waited:?}");
+        until_phase(&world, "tailing").await;
+        running.caught_up().await;
+        assert_as_before(&world);
+    });
+}

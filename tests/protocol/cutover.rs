@@ -437,3 +437,45 @@ async fn crash_in_cutover(at: u64, death: Death) {
         other => panic!("call {at}, {death:?}: it ended as {other}"),
     }
 }
+
+/// Whoever takes over cannot look at the tables.
+#[test]
+fn a_takeover_that_does_not_see_the_tables_leaves_nobody_waiting() {
+    simulate(async {
+        let blind = |_: u32, call: &Call<'_>| match call {
+            Call::Describe => Fate::throttled(),
+            _ => Fate::answered(),
+        };
+        let world = Kind::SameKey.world(30);
+        let mut first = start(&world, &with_pointer(&world));
+        first.caught_up().await;
+        assert!(cutover(&world).await.done);
+        until_phase(&world, "fenced").await;
+        first.crash().await;
+        let mut second = start(&world, &with_pointer(&world));
+        until(&world, "the lease is taken", |state| state.entry("LEASE").unwrap().epoch == 2).await;
+        world.script(blind);
+        until(&world, "the source is open again", |state| !state.fenced && state.phase() == "tailing").await;
+        world.no_more_faults();
+        second.caught_up().await;
+        assert_as_before(&world);
+
+        world.script(|_, call| match call {
+            Call::Point => Fate::throttled(),
+            _ => Fate::answered(),
+        });
+        assert!(cutover(&world).await.done);
+        until_phase(&world, "switching").await;
+        second.crash().await;
+        let mut third = start(&world, &with_pointer(&world));
+        until(&world, "the lease is taken", |state| state.entry("LEASE").unwrap().epoch == 3).await;
+        world.script(blind);
+        sleep(LONG).await;
+        assert_eq!(world.state().phase(), "switching", "it asks first");
+        assert!(ask(&world, CommandVerb::GiveUp { vouched: true }).await.done);
+        until(&world, "the source is open again", |state| !state.fenced).await;
+        world.no_more_faults();
+        third.caught_up().await;
+        assert_as_before(&world);
+    });
+}

@@ -97,6 +97,7 @@ pub(crate) fn job(world: &World) -> Job {
     Job {
         migration: "orders".into(),
         target: state.setup.target.clone(),
+        like_source: false,
         transform: state.setup.transform.clone(),
         source_key: state.setup.source.key_schema(),
         engine,

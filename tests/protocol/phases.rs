@@ -1,13 +1,16 @@
 //! Invariant 7: a phase changes only through the transition function, conditionally on the version read.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use shadowtable::engine::EngineError;
-use shadowtable::model::ViewType;
+use shadowtable::model::{TableLayout, ViewType};
+use shadowtable::runtime::Job;
+use shadowtable::runtime::operator::reseed;
 use tokio::time::sleep;
 
-use crate::fakes::{Call, Event, Fate};
-use crate::harness::{Kind, job, simulate, start, until};
+use crate::fakes::{Call, Event, FakePorts, Fate};
+use crate::harness::{Kind, assert_exact, job, simulate, start, until};
 
 #[test]
 fn a_phase_is_not_written_over_a_version_that_was_not_read() {
@@ -94,5 +97,36 @@ fn the_phases_are_gone_through_in_order_one_version_at_a_time() {
         phases.dedup();
         assert_eq!(phases, ["planned", "provisioned", "copying", "tailing"]);
         assert!(metas.windows(2).all(|pair| pair[1].version == pair[0].version + 1));
+    });
+}
+
+/// Where no target is configured it is the source's own layout, whose indexes and capacity somebody else may change.
+#[test]
+fn a_target_that_was_taken_from_the_source_stays_as_it_was() {
+    simulate(async {
+        let world = Kind::SameKey.world(5);
+        let before = world.state().setup.source.clone();
+        let after = world.state().setup.target.clone();
+        assert_ne!(before, after);
+        let like_source = |target: &TableLayout| Job { target: target.clone(), like_source: true, ..job(&world) };
+        let mut running = start(&world, &like_source(&before));
+        running.caught_up().await;
+        running.stop().await.unwrap();
+        let mut running = start(&world, &like_source(&after));
+        world.put("a", &[]);
+        running.caught_up().await;
+        assert_exact(&world);
+        running.stop().await.unwrap();
+        assert_eq!(world.state().shadow_layout.as_ref().unwrap().0, before);
+        // One that is configured is another decision.
+        match start(&world, &Job { like_source: false, ..like_source(&after) }).ended().await {
+            Err(EngineError::Refused { problem, .. }) => assert!(problem.contains("target layout"), "{problem}"),
+            other => panic!("{other:?}"),
+        }
+        let ports = Arc::new(FakePorts::new(&world.process()));
+        reseed(&ports, &like_source(&after), true).await.unwrap();
+        let mut running = start(&world, &like_source(&before));
+        running.caught_up().await;
+        assert_eq!(world.state().shadow_layout.as_ref().unwrap().0, after, "what was found when it began anew");
     });
 }

@@ -123,6 +123,7 @@ fn job(settings: &DemoSettings) -> Result<Job, EngineError> {
     Ok(Job {
         migration: MIGRATION.to_owned(),
         target,
+        like_source: false,
         transform,
         source_key,
         engine,

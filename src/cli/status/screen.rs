@@ -290,6 +290,7 @@ mod tests {
             shadow_table: "Orders-v2".into(),
             shadow: None,
             target_hash: String::new(),
+            target: None,
             transform_hash: String::new(),
             segments: 16,
             paused: Paused::None,

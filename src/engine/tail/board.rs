@@ -1,6 +1,6 @@
 //! What is known of all shards, behind one lock. Pure; time is an argument.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::TailFigures;
@@ -23,8 +23,8 @@ pub(super) struct Board {
     /// Where each shard's record lies, and what was stored last.
     pub(super) stored: BTreeMap<String, Stored<ShardRecord>>,
     reading: BTreeMap<String, Reading>,
-    /// Up to when finished shards were read.
-    finished: BTreeMap<String, Timestamp>,
+    /// The ends of finished shards.
+    finished: BTreeMap<String, End>,
     last_change: Option<Timestamp>,
 }
 
@@ -33,8 +33,16 @@ pub(super) struct Board {
 struct Reading {
     reader: Reader,
     watch: Watch,
-    /// Its end was seen.
-    ended: bool,
+    /// When its end was seen.
+    ended: Option<Timestamp>,
+}
+
+/// The end of a shard that was read in this process.
+#[derive(Clone, Copy)]
+struct End {
+    seen: Timestamp,
+    /// Up to when the shard was read.
+    read_through: Timestamp,
 }
 
 impl Board {
@@ -57,7 +65,7 @@ impl Board {
         let Some(known_through) = self.lineage.get(shard).map(|record| self.lineage.known_through(record)) else {
             return;
         };
-        let reading = Reading { reader, watch: Watch::new(known_through), ended: false };
+        let reading = Reading { reader, watch: Watch::new(known_through), ended: None };
         self.reading.insert(shard.to_owned(), reading);
     }
 
@@ -106,12 +114,12 @@ impl Board {
         if self.lineage.has_orphans() {
             return Err("a listing showed a shard whose parent is not known".into());
         }
-        if let Some(record) = self.lineage.childless().next() {
+        if let Some(record) = self.leaves().next() {
             return Err(format!("shard {} ended, and what continues it is not listed yet", record.shard));
         }
         let mut undisturbed = None::<Duration>;
         for record in self.lineage.records().filter(|record| record.is_unread()) {
-            let reading = self.reading.get(&record.shard).filter(|reading| !reading.ended);
+            let reading = self.reading.get(&record.shard).filter(|reading| reading.ended.is_none());
             let Some(reading) = reading else { return Err(format!("shard {} is not being read", record.shard)) };
             if progress(reading.reader).oldest_open.is_some() {
                 return Err(format!("changes of shard {} are not durable yet", record.shard));
@@ -132,10 +140,20 @@ impl Board {
         }
     }
 
-    pub(super) fn ended(&mut self, shard: &str) {
+    /// A shard's end was seen.
+    pub(super) fn ended(&mut self, shard: &str, now: Timestamp) {
         if let Some(reading) = self.reading.get_mut(shard) {
-            reading.ended = true;
+            reading.ended = Some(now);
         }
+    }
+
+    /// Finished shards of whose children some may not be known: none is, or the last listing was asked for before the end
+    /// was seen.
+    fn leaves(&self) -> impl Iterator<Item = &ShardRecord> {
+        let childless: BTreeSet<&str> = self.lineage.childless().map(|record| record.shard.as_str()).collect();
+        let listed = self.lineage.listed().unwrap_or(Timestamp::EPOCH);
+        let unlisted = move |shard: &str| self.finished.get(shard).is_some_and(|end| listed <= end.seen);
+        self.lineage.records().filter(move |record| childless.contains(&*record.shard) || unlisted(&record.shard))
     }
 
     /// Records that moved since they were stored (invariant 3): behind what is settled, and never back.
@@ -165,7 +183,7 @@ impl Board {
                 reading.watch.settle(caught_up);
             }
             record.known_through = reading.watch.known_through;
-            if reading.ended && all_settled {
+            if reading.ended.is_some() && all_settled {
                 record.stage = ShardStage::Finished;
             }
             let idle = record.known_through.since(known.known_through) >= IDLE_SAVE;
@@ -183,7 +201,11 @@ impl Board {
         self.stored.insert(shard.clone(), stored);
         if finished {
             let reading = self.reading.remove(&shard);
-            self.finished.extend(reading.map(|reading| (shard, reading.watch.read_through(caught_up))));
+            let end = reading.and_then(|reading| {
+                let read_through = reading.watch.read_through(caught_up);
+                reading.ended.map(|seen| End { seen, read_through })
+            });
+            self.finished.extend(end.map(|end| (shard, end)));
         }
         finished
     }
@@ -215,7 +237,8 @@ impl Board {
                 };
                 let since = reading.watch.last_poll.map(|last| now.since(last));
                 since_poll = since_poll.max(since);
-                all_caught_up &= reading.watch.is_caught_up(caught_up) && oldest_pending.is_none() && !reading.ended;
+                all_caught_up &=
+                    reading.watch.is_caught_up(caught_up) && oldest_pending.is_none() && reading.ended.is_none();
                 known_through = known_through.min(reading.watch.known_through);
                 views.push(View::Reading { watch: reading.watch, oldest_pending });
             } else {
@@ -225,10 +248,10 @@ impl Board {
                 views.push(View::Waiting { known_through: self.lineage.known_through(record) });
             }
         }
-        for record in self.lineage.childless() {
+        for record in self.leaves() {
             all_caught_up = false;
             known_through = known_through.min(record.known_through);
-            let read_through = self.finished.get(&record.shard).copied().unwrap_or(record.known_through);
+            let read_through = self.finished.get(&record.shard).map_or(record.known_through, |end| end.read_through);
             views.push(View::Leaf { read_through });
         }
         if let Some(since) = self.lineage.missing_since() {
@@ -247,5 +270,45 @@ impl Board {
             finished: self.lineage.records().count() - open - waiting,
             last_change: self.last_change,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ListedShard;
+
+    const fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_seconds(seconds)
+    }
+
+    fn listing(children: &[&str]) -> Vec<ListedShard> {
+        let shard = |id: &str, parent: Option<&str>| ListedShard {
+            id: id.to_owned(),
+            parent: parent.map(str::to_owned),
+            says_closed: false,
+        };
+        let children = children.iter().map(|child| shard(child, Some("parent")));
+        [shard("parent", None)].into_iter().chain(children).collect()
+    }
+
+    #[test]
+    fn children_count_as_known_once_they_were_listed_after_the_end_was_seen() {
+        let parent = ShardRecord {
+            shard: "parent".into(),
+            parent: None,
+            stage: ShardStage::Finished,
+            position: None,
+            known_through: at(10),
+        };
+        let mut board = Board::new(Lineage::restore([parent], at(0)), Vec::new());
+        board.finished.insert("parent".into(), End { seen: at(20), read_through: at(19) });
+        let leaves = |board: &Board| board.leaves().map(|record| record.shard.clone()).collect::<Vec<_>>();
+        board.lineage.observe(&listing(&[]), at(15));
+        assert_eq!(leaves(&board), ["parent"]);
+        board.lineage.observe(&listing(&["first"]), at(16));
+        assert_eq!(leaves(&board), ["parent"], "there may be a second one");
+        board.lineage.observe(&listing(&["first", "second"]), at(21));
+        assert!(leaves(&board).is_empty());
     }
 }

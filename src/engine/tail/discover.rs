@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use super::Tail;
+use super::{Asked, Tail};
 use crate::engine::error::EngineError;
 use crate::engine::retry::Retry;
 use crate::engine::store::SHARD;
@@ -77,9 +77,9 @@ impl<P: Ports> Tail<P> {
     async fn list_shards(&self) -> Result<(Vec<ListedShard>, Timestamp), EngineError> {
         let mut retry = Retry::default();
         loop {
-            let asked = self.ports.clock().service();
+            let asked = Asked::now(self.ports.clock());
             match self.ports.feed().shards(&self.pin.stream_arn).await {
-                Ok(listing) => return Ok((listing, asked)),
+                Ok(listing) => return Ok((listing, asked.at(self.ports.clock()))),
                 Err(error) if error.fault.reaction() == Reaction::BackOff => {
                     self.meters.failed(&error);
                     tracing::warn!(%error, "the stream's shards could not be listed; trying again");

@@ -4,6 +4,7 @@
 //! offers its shard's changes in order. One task saves checkpoints behind what is settled (invariant 3), and looks for
 //! lost history (invariant 8). What may be read, and from where, is decided in `protocol::lineage`.
 
+mod asked;
 mod board;
 mod checkpoint;
 mod discover;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use self::asked::Asked;
 use self::board::Board;
 pub use self::pin::{Pinned, pin};
 use super::apply::Applier;

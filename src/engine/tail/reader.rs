@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use super::Tail;
+use super::{Asked, Tail};
 use crate::engine::apply::core::Reader;
 use crate::engine::entities::Paused;
 use crate::engine::error::EngineError;
@@ -39,14 +39,15 @@ impl<P: Ports> Tail<P> {
         let (mut retry, mut begun_again) = (Retry::default(), false);
         while let Some(place) = iterator {
             self.unpaused(&shard).await;
-            let (asked, asked_at) = (self.ports.clock().now(), self.ports.clock().service());
+            let asked = Asked::now(self.ports.clock());
             iterator = match self.ports.feed().records(&place).await {
                 Ok(page) => {
                     retry.reset();
                     let (next, empty) = (page.next.clone(), page.changes.is_empty());
+                    let asked_at = asked.at(self.ports.clock());
                     self.offer(&shard, reader, (page, asked_at), skip_before, &mut at).await?;
                     if next.is_some() {
-                        self.pause(empty, asked).await;
+                        self.pause(empty, asked.moment).await;
                     }
                     next
                 }
@@ -73,7 +74,8 @@ impl<P: Ports> Tail<P> {
             }
         }
         tracing::info!(shard, "a shard was read to its end");
-        self.board().ended(&shard);
+        let now = self.ports.clock().service();
+        self.board().ended(&shard, now);
         self.turned.notify_one();
         Ok(())
     }
