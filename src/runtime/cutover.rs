@@ -322,6 +322,8 @@ impl<P: Ports> Mirror<'_, P> {
             active.transition(self.meta, Event::Stirred, Some(&reason)).await?;
             return Ok(None);
         }
+        // What another thread offers between the looks is seen by the second one; on one thread, it is given the chance.
+        tokio::task::yield_now().await;
         self.parts.applier.inspect(|core| core.set_intake(Intake::Held));
         match steps.is_undisturbed() {
             Ok(()) => active.transition(self.meta, Event::SwitchIntended, None).await.map(|()| None),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use shadowtable::model::{Item, Key};
 use shadowtable::protocol::transform::Target;
 
-use crate::fakes::{SHADOW, SOURCE, State, World, version_of};
+use crate::fakes::{SHADOW, SOURCE, State, World, Written, version_of};
 use crate::harness::assert_exact;
 
 /// The shadow is the transformed source, but for what is in quarantine; the application uses the source.
@@ -31,10 +31,10 @@ fn differences(state: &State) -> Vec<String> {
     let keys: BTreeSet<Key> = keys.map(|entry| schema.from_json(&entry.body["source_key"]).unwrap()).collect();
     let late = |key: &Key| keys.contains(key);
     let owner = |item: &Item| schema.key_of(item.attributes()).unwrap();
-    // Late or expired since the switch: the shadow shows what was before.
-    let is_before = |key: &Key| {
-        late(key) || state.history.iter().rev().find(|write| write.key == *key).is_some_and(|write| write.expired)
-    };
+    // Late, or expired since the fence: the shadow shows what was before.
+    let expired = |write: &Written| write.expired && state.fenced_at().is_some_and(|fenced| write.at >= fenced);
+    let is_before =
+        |key: &Key| late(key) || state.history.iter().rev().find(|write| write.key == *key).is_some_and(expired);
     let mut told = Vec::new();
     for (key, item) in &state.source {
         if late(key) {

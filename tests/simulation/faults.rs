@@ -34,6 +34,8 @@ pub(crate) enum Class {
     ThrottledEntry,
     /// A write to the state table takes effect, and its reply takes seconds.
     SlowEntry,
+    /// Reading the state table, and looking at tables, is throttled or takes seconds.
+    StateRead,
     /// Reading is throttled.
     ThrottledRead,
     /// Reading takes seconds.
@@ -42,14 +44,14 @@ pub(crate) enum Class {
     EmptyPage,
     /// An iterator expires.
     ExpiredIterator,
-    /// The operator's programs fail, or succeed and seem to hang.
+    /// The operator's programs fail, succeed and seem to hang, or take effect within the bound when they were given up.
     Program,
     /// The pointer's move fails, or its reply is lost.
     Pointer,
 }
 
 impl Class {
-    pub(crate) const ALL: [Self; 18] = [
+    pub(crate) const ALL: [Self; 19] = [
         Self::LateWrite,
         Self::HungWrite,
         Self::LostReply,
@@ -62,6 +64,7 @@ impl Class {
         Self::LostEntryReply,
         Self::ThrottledEntry,
         Self::SlowEntry,
+        Self::StateRead,
         Self::ThrottledRead,
         Self::SlowRead,
         Self::EmptyPage,
@@ -124,6 +127,12 @@ fn fate(call: &Call<'_>, classes: &BTreeSet<Class>, chance: &mut fastrand::Rng) 
         (Call::StatePut(_) | Call::StateDelete(_), 11..25) => {
             (Class::SlowEntry, Fate::slow_reply(Duration::from_millis(chance.u64(0..3_000))))
         }
+        (Call::StateGet(_) | Call::StateList(_) | Call::Describe | Call::Create, 0..4) => {
+            (Class::StateRead, Fate::throttled())
+        }
+        (Call::StateGet(_) | Call::StateList(_) | Call::Describe | Call::Create, 4..8) => {
+            (Class::StateRead, Fate::slow_reply(Duration::from_millis(chance.u64(0..3_000))))
+        }
         (Call::Records, 40..42) => (Class::ExpiredIterator, Fate::fault(Fault::IteratorExpired)),
         (Call::Records | Call::Iterator | Call::Shards | Call::Scan | Call::Get, 20..25) => {
             (Class::ThrottledRead, Fate::throttled())
@@ -133,6 +142,7 @@ fn fate(call: &Call<'_>, classes: &BTreeSet<Class>, chance: &mut fastrand::Rng) 
         }
         (Call::Program(_), 0..15) => (Class::Program, Fate::throttled()),
         (Call::Program(_), 15..25) => (Class::Program, Fate::reply_lost()),
+        (Call::Program(_), 25..32) => (Class::Program, late),
         (Call::Point | Call::Pointer, 0..15) => (Class::Pointer, Fate::throttled()),
         (Call::Point, 15..30) => (Class::Pointer, Fate::reply_lost()),
         (Call::Point, 30..40) => (Class::Pointer, late),

@@ -116,6 +116,8 @@ pub(crate) enum Act {
 pub(crate) enum Question {
     Cutover,
     GiveUp,
+    /// What a failed switch asks for, by somebody who looks where the application writes.
+    Decide,
     PauseCopy,
     PauseAll,
     Resume,
@@ -245,7 +247,10 @@ impl Maker {
             _ if self.calm => Act::Relist,
             _ => self.process_event(chance),
         };
-        Step { act, then: Duration::from_millis(chance.u64(0..1_500)) }
+        // Long enough for a successor to act, programs of its predecessor waited for.
+        let long = matches!(act, Act::Freeze { .. }) && chance.u32(0..4) == 0;
+        let then = if long { chance.u64(60_000..300_000) } else { chance.u64(0..1_500) };
+        Step { act, then: Duration::from_millis(then) }
     }
 
     /// An outage, sometimes just after all shards rolled: their children may not be listed yet.
@@ -308,8 +313,14 @@ fn stream_event(chance: &mut fastrand::Rng) -> Act {
 }
 
 fn question(chance: &mut fastrand::Rng) -> Question {
-    use Question::{Cutover, GiveUp, PauseAll, PauseCopy, Resume, Retry};
-    *pick(chance, &[Cutover, Cutover, Cutover, Cutover, GiveUp, PauseCopy, PauseAll, Resume, Resume, Resume, Retry])
+    use Question::{Cutover, Decide, GiveUp, PauseAll, PauseCopy, Resume, Retry};
+    *pick(
+        chance,
+        &[
+            Cutover, Cutover, Cutover, Cutover, GiveUp, Decide, Decide, PauseCopy, PauseAll, Resume, Resume, Resume,
+            Retry,
+        ],
+    )
 }
 
 impl fmt::Display for History {

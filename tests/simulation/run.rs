@@ -13,7 +13,7 @@ use tokio::time::sleep;
 
 use crate::end::{assert_end, assert_moved};
 use crate::fakes::{FakePorts, Freeze, REFUSED, SHADOW, SOURCE, World};
-use crate::faults;
+use crate::faults::{self, Class};
 use crate::harness::{Running, given, start, with_pointer};
 use crate::history::{Act, History, Question, Write};
 
@@ -22,6 +22,12 @@ const SETTLED: Duration = Duration::from_mins(2);
 /// How often the end is looked for, and how often at most.
 const LOOK: Duration = Duration::from_secs(1);
 const LOOKS: u32 = 1_200;
+
+/// A drain that is longer than this finds records that an empty page kept back.
+const KEPT_BACK: Duration = Duration::from_secs(5);
+
+/// That listings are inconsistent for so long is assumed not to happen.
+const INCONSISTENT: Duration = Duration::from_secs(30);
 
 /// What came of a history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,10 +65,15 @@ pub(crate) async fn play(history: &History) -> (End, Seen) {
         stream.children_late = made_of.children_late;
         stream.hides_leaves = false;
     }
+    // A page is kept back for a poll.
+    world.state().drains = history.quiet >= KEPT_BACK || !history.faults.contains(&Class::EmptyPage);
     faults::allow(&world, history.seed, history.faults.clone());
     play.start();
     for (number, step) in history.steps.iter().enumerate() {
         play.step(&step.act).await;
+        if step.then > INCONSISTENT {
+            world.state().stream.unlisted.clear();
+        }
         sleep(step.then).await;
         play.look(&format!("after step {number}"));
     }
@@ -143,7 +154,8 @@ impl<'a> Play<'a> {
             Act::Start if self.running.len() + usize::from(self.frozen.is_some()) < 2 => self.start(),
             Act::Crash(process) if !self.running.is_empty() => {
                 let process = process % self.running.len();
-                self.running.remove(process).crash().await;
+                let crashing = self.running.remove(process);
+                self.crash(crashing).await;
             }
             Act::CrashAt { process, calls, death } if !self.running.is_empty() => {
                 let process = &self.running[process % self.running.len()].process;
@@ -181,13 +193,13 @@ impl<'a> Play<'a> {
     async fn outage(&mut self, span: Duration, asleep: Option<Freeze>, meanwhile: &[Write]) {
         self.thaw();
         let mut sleeping = Vec::new();
-        for one in self.running.drain(..) {
+        for one in std::mem::take(&mut self.running) {
             match asleep {
                 Some(how) => {
                     one.process.freeze();
                     sleeping.push((one, how));
                 }
-                None => one.crash().await,
+                None => self.crash(one).await,
             }
         }
         let intervals = u32::try_from(meanwhile.len() + 1).unwrap_or(u32::MAX);
@@ -202,7 +214,6 @@ impl<'a> Play<'a> {
             }
         }
         sleep(span / intervals).await;
-        // That listings are inconsistent for minutes is assumed not to happen.
         self.world.state().stream.unlisted.clear();
         for (one, how) in sleeping {
             one.process.thaw(how);
@@ -219,6 +230,15 @@ impl<'a> Play<'a> {
 
     fn ask(&mut self, question: Question) {
         let verb = match question {
+            Question::Decide => {
+                let meta = self.world.state().entry("META").cloned();
+                if meta
+                    .is_some_and(|meta| meta.body["phase"] == "switching" && !meta.body["cutover"]["trouble"].is_null())
+                {
+                    self.decide();
+                }
+                return;
+            }
             Question::Cutover => CommandVerb::Cutover { dry_run: false, by: "laptop".into(), fenced: false },
             Question::GiveUp => CommandVerb::GiveUp { vouched: false },
             Question::PauseCopy => CommandVerb::Pause { paused: Paused::Copy },
@@ -244,12 +264,11 @@ impl<'a> Play<'a> {
 
     /// Dead processes are gone, who stood still long enough goes on, and somebody runs the migration.
     async fn reap(&mut self) {
-        let (dead, alive) =
-            std::mem::take(&mut self.running).into_iter().partition(|one: &Running| one.process.is_dead());
+        let (dead, alive): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.running).into_iter().partition(|one| one.process.is_dead());
         self.running = alive;
         for one in dead {
-            let one: Running = one;
-            one.crash().await;
+            self.crash(one).await;
         }
         if let Some((_, _, steps)) = &mut self.frozen {
             *steps -= 1;
@@ -272,12 +291,20 @@ impl<'a> Play<'a> {
         }
     }
 
-    /// A process ends by itself only where history was lost, and never because it broke a rule. (One that is stopped may
-    /// hear of faults.)
+    /// Ends it where it stands, unless it has ended by itself.
+    async fn crash(&self, mut one: Running) {
+        match one.try_end() {
+            Some(end) => self.ended(end),
+            None => one.crash().await,
+        }
+    }
+
+    /// A process ends by itself where history was lost, and never because it broke a rule or panicked. (One that is stopped
+    /// may hear of faults.)
     fn ended(&self, end: Result<(), EngineError>) {
         match end {
             Err(EngineError::Lost(what)) => assert!(self.history.may_lose(), "history is said to be lost: {what}"),
-            Err(EngineError::Violation(broken)) => panic!("a process ended: {broken}"),
+            Err(error) if error.is_defect() => panic!("a process ended: {error}"),
             _ => {}
         }
     }
@@ -339,7 +366,7 @@ impl<'a> Play<'a> {
         self.seen.requests = self.running.iter().map(|one| one.process.calls()).sum();
         let fences = |program: &&String| *program == "fence";
         self.seen.cutovers = self.world.state().programs.iter().filter(fences).count();
-        self.seen.digest = self.world.state().digest();
+        self.seen.digest = self.world.digest();
         (end, self.seen)
     }
 

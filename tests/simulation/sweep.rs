@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use shadowtable::engine::EngineError;
 use shadowtable::engine::entities::CommandVerb;
 use shadowtable::runtime::Job;
 use shadowtable::runtime::operator::command;
@@ -106,8 +107,8 @@ impl Sweep {
     async fn start_again(&mut self) {
         let ended = self.running.try_end();
         if let Some(Err(error)) = &ended {
-            // A reply that is lost may end it with an error, but for lost history, and it is started again.
-            assert!(!matches!(error, shadowtable::engine::EngineError::Lost(_)), "{error}");
+            // A reply that is lost may end it with an error, and it is started again; but not as lost history or a defect.
+            assert!(!matches!(error, EngineError::Lost(_)) && !error.is_defect(), "{error}");
         }
         if self.world.state().phase() != "finished" && (ended.is_some() || self.running.process.is_dead()) {
             let next = start_as(self.world.process(), &self.job);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use shadowtable::model::Timestamp;
 use shadowtable::ports::{Application, Fault, PortError, Program, ProgramFailure};
 
 use super::{Call, Process, State, failure, request};
@@ -17,10 +18,13 @@ pub(crate) struct FakeApplication(pub(super) Arc<Process>);
 
 impl State {
     /// What a program of this name does.
-    fn run_program(&mut self, name: &str) {
+    fn run_program(&mut self, name: &str, now: Timestamp) {
         self.programs.push(name.to_owned());
         match name {
-            "fence" => self.fenced = true,
+            "fence" => {
+                self.fenced_at = self.fenced_at.filter(|_| self.fenced).or(Some(now));
+                self.fenced = true;
+            }
             "unfence" => {
                 self.fenced = false;
                 self.look_for_two_open_tables();
@@ -29,6 +33,11 @@ impl State {
             // A hook, or a fence that lies.
             _ => {}
         }
+    }
+
+    /// When the fence stood last.
+    pub(crate) fn fenced_at(&self) -> Option<Timestamp> {
+        self.fenced_at
     }
 
     /// While the application uses the shadow, the source must not be open.
@@ -49,8 +58,8 @@ impl Application for FakeApplication {
         let name = program.argv[0].clone();
         assert!(environment.iter().any(|(variable, _)| *variable == "SHADOWTABLE_OCCASION"));
         let call = Call::Program(&program.argv[0]);
-        let ran = request(&self.0, &call, move |state, _, _| {
-            state.run_program(&name);
+        let ran = request(&self.0, &call, move |state, now, _| {
+            state.run_program(&name, now);
             Ok(())
         });
         match ran.await {

@@ -1,7 +1,6 @@
 //! The rules that can be seen from outside, looked at after every write to the state table and to the shadow.
 
-use std::collections::BTreeSet;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::collections::{BTreeMap, BTreeSet};
 
 use shadowtable::model::{Item, Key, Timestamp};
 use shadowtable::ports::{Entry, Guard, StateKey};
@@ -19,8 +18,8 @@ const SEGMENT: &str = "SEGMENT#";
 const QUARANTINE: &str = "QUARANTINE#";
 
 impl State {
-    /// An entry was stored: no progress may pass what is not durable.
-    pub(super) fn audit_entry(&mut self, process: u32, entry: &Entry) {
+    /// An entry was stored where this was found: no progress may pass what is not durable.
+    pub(super) fn audit_entry(&mut self, process: u32, found: Option<&Entry>, entry: &Entry) {
         self.settle();
         let sort = entry.key.sort.as_str();
         let broken = if sort == LEASE {
@@ -31,9 +30,14 @@ impl State {
             broken.extend(self.untrue_time(shard, entry));
             broken
         } else if sort.starts_with(SEGMENT) && entry.body["segment"].is_u64() {
-            self.unsettled_pages(entry)
+            self.unsettled_pages(process, found, entry)
         } else if sort == META {
-            self.odd_phase(entry)
+            let before = self.phase;
+            let mut broken = self.odd_phase(entry);
+            if self.phase == Some(Phase::Switching) && before != self.phase {
+                broken.extend(self.undrained());
+            }
+            broken
         } else {
             Vec::new()
         };
@@ -55,13 +59,16 @@ impl State {
             self.violations.push(format!("invariant 6: a write of {sort} is not conditional on the epoch {epoch}"));
         }
         let depends = [META, PIN, SHARD, SEGMENT, QUARANTINE].iter().any(|prefix| sort.starts_with(prefix));
-        let Some(found) = found.filter(|_| depends) else { return };
+        // One that is created where nothing lies may land within the bound; one that deletes nothing changes nothing.
+        if !depends || found.is_none() && (wanted.is_none() || guard == Guard::Absent) {
+            return;
+        }
         if epoch < self.acted {
             let acted = self.acted;
             self.violations.push(format!("invariant 6: {sort} is changed by epoch {epoch} after one of {acted} acted"));
         }
         // One that only puts its epoch on what it found has not read it yet.
-        if wanted.is_none_or(|wanted| wanted.body != found.body) {
+        if wanted.map(|wanted| &wanted.body) != found.map(|found| &found.body) {
             self.acted = self.acted.max(epoch);
         }
     }
@@ -74,6 +81,24 @@ impl State {
         let follows = |before| before == phase || Event::ALL.into_iter().any(|event| next(before, event) == Ok(phase));
         let odd = before.is_some_and(|before| !follows(before));
         odd.then(|| format!("invariant 7: {} is stored after {}", phase, before.unwrap())).into_iter().collect()
+    }
+
+    /// The promise of the drain: when the switch is intended, all that was written before the fence is durable. (Items that
+    /// expire are no changes to it.)
+    fn undrained(&self) -> Vec<String> {
+        let Some(fenced) = self.fenced_at.filter(|_| self.drains) else { return Vec::new() };
+        let before = self.history.iter().enumerate().filter(|(_, written)| written.at < fenced);
+        let last: BTreeMap<&Key, usize> = before.map(|(version, written)| (&written.key, version)).collect();
+        let missing = last.into_iter().filter(|(key, version)| {
+            !self.history[*version].expired
+                && !self.is_shown(key, *version, false)
+                && !self.is_kept(key, *version, false)
+        });
+        let told = missing.map(|(key, version)| {
+            let id = source_schema(self).to_json(key);
+            format!("the switch is intended, and version {version} of {id}, from before the fence, is not durable")
+        });
+        told.collect()
     }
 
     /// After a switch an item that expires is the shadow's own business.
@@ -131,15 +156,22 @@ impl State {
         told.collect()
     }
 
-    /// Invariant 5.
-    fn unsettled_pages(&self, entry: &Entry) -> Vec<String> {
+    /// Invariant 5, for the pages between the cursor that was found and the new one. A process that does not know yet that it
+    /// was replaced may have read other pages meanwhile.
+    fn unsettled_pages(&self, process: u32, found: Option<&Entry>, entry: &Entry) -> Vec<String> {
         let segment = u32::try_from(entry.body["segment"].as_u64().unwrap()).unwrap();
-        let done = entry.body["done"] == true;
-        let cursor =
-            (!entry.body["cursor"].is_null()).then(|| source_schema(self).from_json(&entry.body["cursor"]).unwrap());
-        let (mut at, mut told) = (None, Vec::new());
+        let is_done = |entry: &Entry| entry.body["done"] == true;
+        let cursor_of = |entry: &Entry| {
+            let cursor = &entry.body["cursor"];
+            (!cursor.is_null()).then(|| source_schema(self).from_json(cursor).unwrap())
+        };
+        if found.is_some_and(is_done) {
+            return Vec::new();
+        }
+        let (done, cursor) = (is_done(entry), cursor_of(entry));
+        let (mut at, mut told) = (found.and_then(cursor_of), Vec::new());
         while done || cursor.is_some() && at != cursor {
-            let Some(page) = self.pages.get(&(segment, at.clone())) else {
+            let Some(page) = self.pages.get(&(process, segment, at.clone())) else {
                 told.push(format!("invariant 5: the cursor of segment {segment} passes a page that was never read"));
                 break;
             };
@@ -175,6 +207,10 @@ impl State {
     /// Whether the shadow shows this version of a source item, or a later one; or the quarantine says why it does not.
     /// `nothing_older`: and none of its older images remains.
     fn shows(&self, source: &Key, version: usize, nothing_older: bool) -> bool {
+        self.is_shown(source, version, nothing_older) || self.is_kept(source, version, true)
+    }
+
+    fn is_shown(&self, source: &Key, version: usize, nothing_older: bool) -> bool {
         let schema = source_schema(self);
         let images: Vec<usize> = self
             .shadow
@@ -191,7 +227,28 @@ impl State {
                 .any(|written| written.key == *source && self.is_gone(written.image.as_ref())),
         };
         let clean = !nothing_older || images.iter().all(|image| *image >= version);
-        shown && clean || self.is_quarantined(source)
+        shown && clean
+    }
+
+    /// Whether the quarantine says why this version of a source item, or a later one, is not where it belongs. `late`: or
+    /// that it came too late.
+    fn is_kept(&self, source: &Key, version: usize, late: bool) -> bool {
+        let schema = source_schema(self);
+        let entries = self.entries_at(QUARANTINE);
+        let mut entries =
+            entries.filter(|entry| schema.from_json(&entry.body["source_key"]).is_ok_and(|key| key == *source));
+        entries.any(|entry| {
+            if entry.body["reason"] == "late" {
+                return late;
+            }
+            let place = self.setup.target.key_schema().from_json(&entry.body["shadow_key"]).ok();
+            let mut versions = self.history.iter().skip(version).filter(|written| written.key == *source);
+            versions.any(|written| match written.image.as_ref().map(|item| self.setup.transform.apply(item.clone())) {
+                Some(Ok(Target::Item { key, .. })) => place.as_ref() == Some(&key),
+                Some(Err(_)) => true,
+                Some(Ok(Target::Nothing)) | None => false,
+            })
+        })
     }
 
     /// Whether an item in this state has no place in the shadow.
@@ -203,13 +260,6 @@ impl State {
         let schema = source_schema(self);
         self.entries_at(QUARANTINE)
             .any(|entry| schema.from_json(&entry.body["source_key"]).is_ok_and(|key| key == *source))
-    }
-
-    /// A digest of all that happened, in order.
-    pub(crate) fn digest(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        format!("{:?}", self.log).hash(&mut hasher);
-        hasher.finish()
     }
 
     /// Prints all that happened, for somebody who looks into a failure.
@@ -277,17 +327,16 @@ impl State {
         }
     }
 
-    /// Invariant 6: nothing of an earlier holder lands after a later one has written.
+    /// Invariant 6: nothing of an earlier holder lands after a later one has changed anything.
     pub(super) fn audit_writer(&mut self, process: u32) {
         if self.is_closed() {
             self.violations.push("the shadow is written while the application may write to it".into());
         }
         let epoch = self.epochs.get(&process).copied().unwrap_or(0);
-        if epoch < self.wrote {
+        if epoch < self.acted {
             self.violations
-                .push(format!("invariant 6: a write of epoch {epoch} landed after one of epoch {}", self.wrote));
+                .push(format!("invariant 6: a write of epoch {epoch} landed after one of {} acted", self.acted));
         }
-        self.wrote = self.wrote.max(epoch);
         self.acted = self.acted.max(epoch);
     }
 }

@@ -18,6 +18,7 @@ mod stream;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::future::pending;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
@@ -55,6 +56,8 @@ pub(crate) struct World {
     began: Instant,
     seed: u64,
     processes: AtomicU32,
+    /// A digest of all requests, in order.
+    asked: Mutex<DefaultHasher>,
 }
 
 /// What the service holds, and what was seen of it.
@@ -74,20 +77,23 @@ pub(crate) struct State {
     pub(crate) log: Vec<(Timestamp, u32, Event)>,
     /// Rules seen broken.
     pub(crate) violations: Vec<String>,
-    /// The items of each page that was read, by segment and the key after which the page began.
-    pages: HashMap<(u32, Option<Key>), Page>,
+    /// The items of each page that was read, by process, segment and the key after which the page began.
+    pages: HashMap<(u32, u32, Option<Key>), Page>,
     pub(crate) pages_read: usize,
     /// Requests to write the shadow, by process.
     pub(crate) writes_asked: HashMap<u32, usize>,
-    /// The epoch under which each process took the lease, and the highest one that wrote the shadow.
+    /// The epoch under which each process took the lease.
     epochs: HashMap<u32, u64>,
-    wrote: u64,
     /// The highest epoch that changed anything.
     acted: u64,
     /// Shadow keys under way, by process.
     in_flight: BTreeSet<(u32, Key)>,
     /// Writes to the source are stopped.
     pub(crate) fenced: bool,
+    /// Since when, or since when they were last.
+    fenced_at: Option<Timestamp>,
+    /// Whether a drain sees all that was written before the fence: it lasts longer than records are kept back.
+    pub(crate) drains: bool,
     /// The table that the application uses.
     pub(crate) pointer: String,
     /// Changes that are not durable yet.
@@ -103,6 +109,7 @@ pub(crate) struct State {
 pub(crate) struct Written {
     pub(crate) key: Key,
     pub(crate) image: Option<Item>,
+    pub(crate) at: Timestamp,
     /// It is a deletion that nobody asked for.
     pub(crate) expired: bool,
 }
@@ -152,6 +159,19 @@ pub(crate) enum Call<'a> {
     Program(&'a str),
     Pointer,
     Point,
+}
+
+impl Call<'_> {
+    fn note(&self, hasher: &mut DefaultHasher) {
+        std::mem::discriminant(self).hash(hasher);
+        match self {
+            Self::Write(batch) => batch.iter().for_each(|write| write.key.as_bytes().hash(hasher)),
+            Self::StateGet(key) | Self::StateDelete(key) => key.sort.hash(hasher),
+            Self::StatePut(entry) => (&entry.key.sort, entry.version, entry.epoch).hash(hasher),
+            Self::StateList(text) | Self::Program(text) => text.hash(hasher),
+            _ => {}
+        }
+    }
 }
 
 /// What becomes of a request.
@@ -265,10 +285,11 @@ impl World {
             pages_read: 0,
             writes_asked: HashMap::new(),
             epochs: HashMap::new(),
-            wrote: 0,
             acted: 0,
             in_flight: BTreeSet::new(),
             fenced: false,
+            fenced_at: None,
+            drains: true,
             pointer: SOURCE.to_owned(),
             waiting: Vec::new(),
             phase: None,
@@ -282,6 +303,7 @@ impl World {
             began: tokio_now(),
             seed,
             processes: AtomicU32::new(0),
+            asked: Mutex::default(),
         })
     }
 
@@ -323,7 +345,17 @@ impl World {
         Timestamp::from_millis(BEGINNING_MILLIS).plus(self.elapsed())
     }
 
+    /// A digest of all that was asked and all that happened, in order.
+    pub(crate) fn digest(&self) -> u64 {
+        let mut hasher = self.asked.lock().unwrap().clone();
+        format!("{:?}", self.state().log).hash(&mut hasher);
+        hasher.finish()
+    }
+
     fn fate(&self, process: u32, call: &Call<'_>) -> Fate {
+        let hasher = &mut *self.asked.lock().unwrap();
+        (process, self.elapsed()).hash(hasher);
+        call.note(hasher);
         (self.script.lock().unwrap())(process, call)
     }
 
@@ -395,6 +427,9 @@ async fn request<T: Send + 'static>(
         }
     };
     process.pass().await;
+    if heard.as_ref().err().is_none_or(|error| error.fault != Fault::Abandoned) {
+        process.hears_the_time();
+    }
     heard
 }
 

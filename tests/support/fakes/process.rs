@@ -1,7 +1,7 @@
 //! One run of the program: its clock, its end, and its way to the service.
 
 use std::future::pending;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -28,6 +28,8 @@ pub(crate) struct Process {
     dies: Mutex<Option<(u64, Death)>>,
     /// How far its wall clock jumped, in milliseconds.
     jumped: AtomicI64,
+    /// It knows the service's time: a reply told it.
+    heard_time: AtomicBool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +79,7 @@ impl Process {
             calls: AtomicU64::new(0),
             dies: Mutex::new(None),
             jumped: AtomicI64::new(0),
+            heard_time: AtomicBool::new(false),
         })
     }
 
@@ -149,6 +152,11 @@ impl Process {
         self.pass().await;
         let call = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
         self.dies.lock().unwrap().and_then(|(at, death)| (at == call).then_some(death))
+    }
+
+    /// A reply says what time it is.
+    pub(super) fn hears_the_time(&self) {
+        self.heard_time.store(true, Ordering::Relaxed);
     }
 
     pub(super) async fn die<T>(&self) -> T {
@@ -254,7 +262,7 @@ impl Clock for FakeClock {
     }
 
     fn service(&self) -> Timestamp {
-        self.0.world.service()
+        if self.0.heard_time.load(Ordering::Relaxed) { self.0.world.service() } else { self.wall() }
     }
 
     fn random(&self) -> f64 {

@@ -33,7 +33,7 @@ impl World {
         let item = Item::new(item);
         let key = item.key(&source_schema(&state)).unwrap();
         let old = state.source.insert(key.clone(), item.clone());
-        state.history.push(Written { key: key.clone(), image: Some(item.clone()), expired: false });
+        state.history.push(Written { key: key.clone(), image: Some(item.clone()), at: now, expired: false });
         state.waiting.push(Waiting { version, at: now, key: key.clone() });
         state.stream.append(version, key, (Some(item), old), false, now);
         version
@@ -55,7 +55,7 @@ impl World {
         let key = key_of(&state, id);
         let Some(old) = state.source.remove(&key) else { return };
         let version = state.history.len();
-        state.history.push(Written { key: key.clone(), image: None, expired });
+        state.history.push(Written { key: key.clone(), image: None, at: now, expired });
         state.waiting.push(Waiting { version, at: now, key: key.clone() });
         state.stream.append(version, key, (None, Some(old)), expired, now);
     }
@@ -70,7 +70,8 @@ impl TableReader for FakeSource {
     async fn scan(&self, asked: &ScanRequest) -> Result<ScanPage, PortError> {
         let wanted = asked.clone();
         assert!(!self.of_shadow, "nobody scans the shadow yet");
-        request(&self.process, &Call::Scan, move |state, _, _| Ok(scan(state, &wanted))).await
+        let process = self.process.id();
+        request(&self.process, &Call::Scan, move |state, _, _| Ok(scan(state, process, &wanted))).await
     }
 
     async fn get(&self, key: &Key) -> Result<Option<Item>, PortError> {
@@ -83,7 +84,7 @@ impl TableReader for FakeSource {
     }
 }
 
-fn scan(state: &mut State, wanted: &ScanRequest) -> ScanPage {
+fn scan(state: &mut State, process: u32, wanted: &ScanRequest) -> ScanPage {
     let limit = wanted.limit.map_or(PAGE_ITEMS, |limit| usize::try_from(limit).unwrap());
     let mut left = state
         .source
@@ -96,6 +97,6 @@ fn scan(state: &mut State, wanted: &ScanRequest) -> ScanPage {
     let versions = page.iter().map(|(key, item)| ((*key).clone(), version_of(item))).collect();
     let items = page.iter().map(|(_, item)| (*item).clone()).collect();
     state.pages_read += 1;
-    state.pages.insert((wanted.segment, wanted.start.clone()), Page { next: next.clone(), versions });
+    state.pages.insert((process, wanted.segment, wanted.start.clone()), Page { next: next.clone(), versions });
     ScanPage { items, next, read_units: Some(1.0) }
 }

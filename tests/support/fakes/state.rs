@@ -6,6 +6,9 @@ use shadowtable::ports::{Entry, Fault, Guard, PortError, StateKey, StateStore};
 
 use super::{Call, Event, Process, State, failure, request};
 
+/// Entries per page of a listing: what lies on later pages may change meanwhile.
+const LIST_PAGE: usize = 4;
+
 /// The state table's contents.
 pub(crate) struct FakeStateStore(pub(super) Arc<Process>);
 
@@ -33,11 +36,23 @@ impl StateStore for FakeStateStore {
     }
 
     async fn list(&self, partition: &str, prefix: &str) -> Result<Vec<Entry>, PortError> {
-        let (partition, wanted) = (partition.to_owned(), prefix.to_owned());
-        request(&self.0, &Call::StateList(prefix), move |state, _, _| {
-            Ok(state.entries_at(&wanted).filter(|entry| entry.key.partition == partition).cloned().collect())
-        })
-        .await
+        let mut found: Vec<Entry> = Vec::new();
+        loop {
+            let (partition, wanted) = (partition.to_owned(), prefix.to_owned());
+            let after = found.last().map(|entry| entry.key.sort.clone());
+            let call = Call::StateList(prefix);
+            let page = request(&self.0, &call, move |state, _, _| {
+                let entries = state.entries_at(&wanted).filter(|entry| entry.key.partition == partition);
+                let entries = entries.filter(|entry| after.as_ref().is_none_or(|after| entry.key.sort > *after));
+                Ok(entries.take(LIST_PAGE).cloned().collect::<Vec<_>>())
+            });
+            let page = page.await?;
+            let full = page.len() == LIST_PAGE;
+            found.extend(page);
+            if !full {
+                return Ok(found);
+            }
+        }
     }
 
     async fn put(&self, entry: &Entry, guard: Guard) -> Result<(), PortError> {
@@ -54,7 +69,7 @@ impl StateStore for FakeStateStore {
             }
             let found = state.entries.insert(wanted.key.clone(), wanted.clone());
             state.audit_holder(process, found.as_ref(), (&wanted.key, Some(&wanted)), guard);
-            state.audit_entry(process, &wanted);
+            state.audit_entry(process, found.as_ref(), &wanted);
             state.log.push((now, process, Event::Stored(wanted)));
             Ok(())
         })

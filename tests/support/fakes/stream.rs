@@ -14,6 +14,8 @@ use super::{Call, Event, Process, State, World, failure, request};
 const RETENTION: Duration = Duration::from_hours(24);
 /// How long an iterator is good.
 const ITERATOR_LIFE: Duration = Duration::from_mins(15);
+/// The place of an iterator at the end.
+const LATEST: &str = "latest";
 /// Sequence numbers begin just below a power of ten: their lengths differ.
 const FIRST_POSITION: u128 = 999_999_999_999_999_999_990;
 
@@ -127,6 +129,13 @@ impl Stream {
         self.shards.iter_mut().find(takes).unwrap()
     }
 
+    /// The shard is read from its end. Returns where that is.
+    fn pin(&mut self, id: &str) -> usize {
+        let shard = self.shards.iter_mut().find(|shard| shard.id == id).unwrap();
+        shard.pinned = shard.records.len();
+        shard.pinned
+    }
+
     pub(crate) fn shard(&self, id: &str) -> Option<&Shard> {
         self.shards.iter().find(|shard| shard.id == id)
     }
@@ -226,15 +235,14 @@ impl ChangeFeed for FakeFeed {
             }
             let shard = state.stream.shards.iter_mut().find(|shard| shard.id == id);
             let shard = shard.ok_or_else(|| failure(Fault::Missing))?;
-            match start {
-                StartAt::Latest => shard.pinned = shard.records.len(),
-                StartAt::Beginning => shard.reread = true,
-                StartAt::After(_) => {}
+            if beginning {
+                shard.reread = true;
             }
             let trimmed = trimmed(shard, now);
             let index = match &start {
                 StartAt::Beginning => trimmed,
-                StartAt::Latest => shard.records.len(),
+                // Where that is shows when it is read first.
+                StartAt::Latest => return Ok(ShardIterator(format!("{id}|{LATEST}|{}", now.millis()))),
                 StartAt::After(position) => shard.records.partition_point(|record| record.change.position <= *position),
             };
             if index < trimmed {
@@ -249,13 +257,14 @@ impl ChangeFeed for FakeFeed {
         let process = self.0.id();
         let mut parts = iterator.0.split('|');
         let id = parts.next().unwrap().to_owned();
-        let index: usize = parts.next().unwrap().parse().unwrap();
+        let index = parts.next().and_then(|index| index.parse().ok());
         let issued = Timestamp::from_millis(parts.next().unwrap().parse().unwrap());
         request(&self.0, &Call::Records, move |state, now, fate| {
             state.log.push((now, process, Event::Records { shard: id.clone() }));
             if now.since(issued) > ITERATOR_LIFE {
                 return Err(failure(Fault::IteratorExpired));
             }
+            let index = index.unwrap_or_else(|| state.stream.pin(&id));
             let page = if fate.spares == 0 { state.stream.page } else { 0 };
             if page == 0 {
                 state.keep_back(&id, index, now);
