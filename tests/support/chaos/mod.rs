@@ -1,6 +1,6 @@
-//! A proxy before an endpoint that does what no emulator does: it hangs, loses replies, lets writes land late, throttles,
+//! A proxy in front of an endpoint that does what no emulator does: it hangs, loses replies, lets writes land late, throttles,
 //! does batches in part, refuses by a policy, trims, lets iterators expire, and shows a stream of one shard as many that
-//! roll and split.
+//! roll and split. Reads that are not consistent it refuses always.
 //!
 //! Faults are rules: the first that fits a request decides. Changing them takes effect with the next request; requests that
 //! hang are let go then.
@@ -187,6 +187,9 @@ async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> Result<Respo
     let mut changed = shared.changed.subscribe();
     changed.mark_unchanged();
     let plan = lock(&shared.plan).clone();
+    if is_stale(&operation, &body) {
+        return Ok(refusal("ValidationException", &operation));
+    }
     let denied = |deny: &Deny| deny.refusal(access_key(&parts), &operation, &body);
     if let Some(refusal) = plan.policy.iter().find_map(denied) {
         return Ok(refusal);
@@ -233,6 +236,12 @@ async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> Result<Respo
     let mut response = json(status, reply);
     response.headers_mut().insert(header::DATE, date(plan.ahead_seconds));
     Ok(response)
+}
+
+/// Whether a read may show what was: no emulator answers such a one with anything old, and the protocol rests on none.
+fn is_stale(operation: &str, body: &[u8]) -> bool {
+    let asked = || serde_json::from_slice::<Value>(body).unwrap_or_default();
+    matches!(operation, "GetItem" | "Query" | "Scan") && asked()["ConsistentRead"] != true
 }
 
 /// Who signed the request.
