@@ -38,6 +38,8 @@ pub(crate) struct WorldPlan {
     pub(crate) shards: u64,
     /// How long a child is not listed.
     pub(crate) children_late: Duration,
+    /// How long after its write a record can be read: less than the drain lasts.
+    pub(crate) records_late: Duration,
 }
 
 /// The program's limits, so low that each of them is met.
@@ -131,11 +133,14 @@ impl History {
         let kind = *pick(&mut chance, &[Kind::SameKey, Kind::Moving, Kind::Owned]);
         let without_new_images = kind == Kind::SameKey && chance.u32(0..3) == 0;
         let view = if without_new_images { ViewType::KeysOnly } else { ViewType::NewAndOldImages };
+        let quiet = Duration::from_millis(chance.u64(500..12_000));
+        let longest = if chance.u32(0..3) == 0 { quiet.min(RECORDS_LATE).mul_f64(0.9) } else { Duration::ZERO };
         let world = WorldPlan {
             kind,
             view,
             shards: chance.u64(1..4),
             children_late: Duration::from_millis(chance.u64(0..4_000)),
+            records_late: longest.mul_f64(chance.f64()),
         };
         let limits = Limits {
             page_items: chance.u32(1..5),
@@ -163,7 +168,7 @@ impl History {
             let at = chance.usize(0..steps.len());
             steps.splice(at..at, outage);
         }
-        let (quiet, leaky) = (Duration::from_millis(chance.u64(500..12_000)), chance.u32(0..3) == 0);
+        let leaky = chance.u32(0..3) == 0;
         Self { seed, world, limits, faults, before, steps, quiet, leaky, forgives_loss: true }
     }
 
@@ -296,6 +301,8 @@ impl Maker {
     }
 }
 
+/// A record can be read sooner than a shard counts as caught up without it.
+const RECORDS_LATE: Duration = Duration::from_secs(4);
 /// Shards roll about so often.
 const ROLL: Duration = Duration::from_hours(4);
 

@@ -63,6 +63,7 @@ pub(crate) async fn play(history: &History) -> (End, Seen) {
     {
         let stream = &mut world.state().stream;
         stream.children_late = made_of.children_late;
+        stream.delay = made_of.records_late;
         stream.hides_leaves = false;
     }
     // A page is kept back for a poll.

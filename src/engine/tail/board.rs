@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::TailFigures;
 use crate::engine::apply::core::{Mark, Progress, Reader};
 use crate::engine::store::Stored;
-use crate::model::Timestamp;
+use crate::model::{ListedShard, Timestamp};
 use crate::protocol::invariant::{Invariant, Violation};
 use crate::protocol::lag::{View, Watch, lag};
 use crate::protocol::lineage::{Lineage, ShardRecord, ShardStage};
@@ -43,6 +43,8 @@ struct End {
     seen: Timestamp,
     /// Up to when the shard was read.
     read_through: Timestamp,
+    /// All that continues it is known.
+    continued: bool,
 }
 
 impl Board {
@@ -147,13 +149,26 @@ impl Board {
         }
     }
 
-    /// Finished shards of whose children some may not be known: none is, or the last listing was asked for before the end
-    /// was seen.
+    /// Takes a listing that was asked for at `asked`; returns the shards that were not known. What continues a shard is
+    /// known by a listing that was asked for after its end was seen, shows a child of it, and leaves none of those out that
+    /// others continue.
+    pub(super) fn observe(&mut self, listing: &[ListedShard], asked: Timestamp) -> Vec<ShardRecord> {
+        let found = self.lineage.observe(listing, asked);
+        if !self.lineage.has_orphans() {
+            let parents: BTreeSet<&str> = listing.iter().filter_map(|shard| shard.parent.as_deref()).collect();
+            let ends = self.finished.iter_mut().filter(|(shard, _)| parents.contains(shard.as_str()));
+            for (_, end) in ends.filter(|(_, end)| end.seen < asked) {
+                end.continued = true;
+            }
+        }
+        found
+    }
+
+    /// Finished shards of whose children some may not be known.
     fn leaves(&self) -> impl Iterator<Item = &ShardRecord> {
         let childless: BTreeSet<&str> = self.lineage.childless().map(|record| record.shard.as_str()).collect();
-        let listed = self.lineage.listed().unwrap_or(Timestamp::EPOCH);
-        let unlisted = move |shard: &str| self.finished.get(shard).is_some_and(|end| listed <= end.seen);
-        self.lineage.records().filter(move |record| childless.contains(&*record.shard) || unlisted(&record.shard))
+        let unsure = |shard: &str| self.finished.get(shard).is_some_and(|end| !end.continued);
+        self.lineage.records().filter(move |record| childless.contains(&*record.shard) || unsure(&record.shard))
     }
 
     /// Records that moved since they were stored (invariant 3): behind what is settled, and never back.
@@ -203,7 +218,7 @@ impl Board {
             let reading = self.reading.remove(&shard);
             let end = reading.and_then(|reading| {
                 let read_through = reading.watch.read_through(caught_up);
-                reading.ended.map(|seen| End { seen, read_through })
+                reading.ended.map(|seen| End { seen, read_through, continued: false })
             });
             self.finished.extend(end.map(|end| (shard, end)));
         }
@@ -276,7 +291,6 @@ impl Board {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::ListedShard;
 
     const fn at(seconds: i64) -> Timestamp {
         Timestamp::from_seconds(seconds)
@@ -293,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn children_count_as_known_once_they_were_listed_after_the_end_was_seen() {
+    fn children_count_as_known_once_all_were_listed_after_the_end_was_seen() {
         let parent = ShardRecord {
             shard: "parent".into(),
             parent: None,
@@ -302,13 +316,19 @@ mod tests {
             known_through: at(10),
         };
         let mut board = Board::new(Lineage::restore([parent], at(0)), Vec::new());
-        board.finished.insert("parent".into(), End { seen: at(20), read_through: at(19) });
+        board.finished.insert("parent".into(), End { seen: at(20), read_through: at(19), continued: false });
         let leaves = |board: &Board| board.leaves().map(|record| record.shard.clone()).collect::<Vec<_>>();
-        board.lineage.observe(&listing(&[]), at(15));
+        board.observe(&listing(&[]), at(15));
         assert_eq!(leaves(&board), ["parent"]);
-        board.lineage.observe(&listing(&["first"]), at(16));
+        board.observe(&listing(&["first"]), at(16));
         assert_eq!(leaves(&board), ["parent"], "there may be a second one");
-        board.lineage.observe(&listing(&["first", "second"]), at(21));
+        board.observe(&listing(&[]), at(21));
+        assert_eq!(leaves(&board), ["parent"]);
+        let mut left_out = listing(&["first"]);
+        left_out.push(ListedShard { id: "grandchild".into(), parent: Some("second".into()), says_closed: false });
+        board.observe(&left_out, at(22));
+        assert_eq!(leaves(&board), ["parent"], "the one that the grandchild continues may be a child of it");
+        board.observe(&listing(&["first", "second"]), at(23));
         assert!(leaves(&board).is_empty());
     }
 }

@@ -59,7 +59,7 @@ impl<P: Ports> Tail<P> {
     /// Takes a listing in: new shards are stored, and claimed from whoever stored them before, before they are read.
     async fn take_listing(&self) -> Result<(), EngineError> {
         let (listing, asked) = self.list_shards().await?;
-        let found = self.board().lineage.observe(&listing, asked);
+        let found = self.board().observe(&listing, asked);
         for record in found {
             tracing::info!(shard = record.shard, parent = record.parent, "a new shard");
             let stored = self.store.create(&format!("{SHARD}{}", record.shard), &record).await?;

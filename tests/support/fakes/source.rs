@@ -34,7 +34,8 @@ impl World {
         let key = item.key(&source_schema(&state)).unwrap();
         let old = state.source.insert(key.clone(), item.clone());
         state.history.push(Written { key: key.clone(), image: Some(item.clone()), at: now, expired: false });
-        state.waiting.push(Waiting { version, at: now, key: key.clone() });
+        let at = now.plus(state.stream.delay);
+        state.waiting.push(Waiting { version, at, key: key.clone() });
         state.stream.append(version, key, (Some(item), old), false, now);
         version
     }
@@ -56,7 +57,8 @@ impl World {
         let Some(old) = state.source.remove(&key) else { return };
         let version = state.history.len();
         state.history.push(Written { key: key.clone(), image: None, at: now, expired });
-        state.waiting.push(Waiting { version, at: now, key: key.clone() });
+        let at = now.plus(state.stream.delay);
+        state.waiting.push(Waiting { version, at, key: key.clone() });
         state.stream.append(version, key, (None, Some(old)), expired, now);
     }
 }

@@ -25,6 +25,8 @@ pub(crate) struct Stream {
     pub(crate) arn: String,
     /// Records per page.
     pub(crate) page: usize,
+    /// How long after its write a record can be read.
+    pub(crate) delay: Duration,
     /// How long a child is not listed yet.
     pub(crate) children_late: Duration,
     /// Shards that listings leave out.
@@ -70,6 +72,7 @@ impl Stream {
             shards: Vec::new(),
             arn: "arn:stream-1".into(),
             page: 5,
+            delay: Duration::ZERO,
             children_late: Duration::ZERO,
             unlisted: BTreeSet::new(),
             hides_leaves: true,
@@ -130,9 +133,10 @@ impl Stream {
     }
 
     /// The shard is read from its end. Returns where that is.
-    fn pin(&mut self, id: &str) -> usize {
+    fn pin(&mut self, id: &str, now: Timestamp) -> usize {
+        let delay = self.delay;
         let shard = self.shards.iter_mut().find(|shard| shard.id == id).unwrap();
-        shard.pinned = shard.records.len();
+        shard.pinned = shard.shown(delay, now).len();
         shard.pinned
     }
 
@@ -156,6 +160,11 @@ impl Shard {
     /// The records that must be read.
     pub(super) fn due(&self) -> &[Record] {
         &self.records[self.pinned..]
+    }
+
+    /// The records that can be read by now.
+    fn shown(&self, delay: Duration, now: Timestamp) -> &[Record] {
+        &self.records[..self.records.partition_point(|record| record.at.plus(delay) <= now)]
     }
 
     /// The records that are read.
@@ -264,7 +273,7 @@ impl ChangeFeed for FakeFeed {
             if now.since(issued) > ITERATOR_LIFE {
                 return Err(failure(Fault::IteratorExpired));
             }
-            let index = index.unwrap_or_else(|| state.stream.pin(&id));
+            let index = index.unwrap_or_else(|| state.stream.pin(&id, now));
             let page = if fate.spares == 0 { state.stream.page } else { 0 };
             if page == 0 {
                 state.keep_back(&id, index, now);
@@ -291,7 +300,7 @@ impl State {
             line.extend(stream.children(&child));
         }
         for waiting in self.waiting.iter_mut().filter(|waiting| kept.contains(&waiting.version)) {
-            waiting.at = now;
+            waiting.at = waiting.at.max(now);
         }
     }
 }
@@ -301,8 +310,8 @@ fn records(state: &State, id: &str, index: usize, page: usize, now: Timestamp) -
     if index < trimmed(shard, now) {
         return Err(failure(Fault::Trimmed));
     }
-    let changes: Vec<_> =
-        shard.records.iter().skip(index).take(page).map(|record| shown(state, &record.change)).collect();
+    let there = shard.shown(state.stream.delay, now);
+    let changes: Vec<_> = there.iter().skip(index).take(page).map(|record| shown(state, &record.change)).collect();
     let after = index + changes.len();
     let ended = shard.closed.is_some() && after == shard.records.len();
     let next = (!ended).then(|| ShardIterator(format!("{id}|{after}|{}", now.millis())));
