@@ -15,6 +15,8 @@ mod copies;
 #[cfg(test)]
 mod cutover;
 #[cfg(test)]
+mod drain;
+#[cfg(test)]
 #[path = "../support/fakes/mod.rs"]
 #[allow(dead_code, reason = "what random histories need")]
 mod fakes;

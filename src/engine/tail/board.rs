@@ -126,10 +126,10 @@ impl Board {
             if progress(reading.reader).oldest_open.is_some() {
                 return Err(format!("changes of shard {} are not durable yet", record.shard));
             }
-            let Some(last) = reading.watch.last_poll.filter(|last| now.since(*last) <= FRESH) else {
+            if reading.watch.last_poll.is_none_or(|last| now.since(last) > FRESH) {
                 return Err(format!("shard {} does not answer", record.shard));
-            };
-            let span = reading.watch.undisturbed(since).min(last.since(since));
+            }
+            let span = reading.watch.undisturbed(since);
             undisturbed = Some(undisturbed.map_or(span, |least| least.min(span)));
         }
         undisturbed.ok_or_else(|| "no shard is open".into())

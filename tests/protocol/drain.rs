@@ -1,0 +1,81 @@
+//! The drain sees what was written before the fence: however late its records come, and whatever listings leave out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use shadowtable::runtime::Job;
+use tokio::time::sleep;
+
+use crate::cutover::{assert_switched, cutover, until_phase};
+use crate::fakes::World;
+use crate::harness::{Kind, simulate, start, until, with_pointer};
+
+/// A migration whose cutover does not ask for the lag, which counts what is not listed.
+fn unconcerned(world: &World) -> Job {
+    let mut job = with_pointer(world);
+    job.engine.cutover.max_lag = Duration::from_hours(1);
+    job
+}
+
+/// An item that is written and can be seen in no record yet: nobody compares it before the switch.
+fn unseen(world: &Arc<World>, child: &str) -> usize {
+    let mut ids = (0..).map(|number| format!("new-{number}"));
+    let id = ids.find(|id| world.shard_of(id) == child).unwrap();
+    world.put(&id, &[])
+}
+
+#[test]
+fn a_record_that_comes_after_the_fence_is_waited_for() {
+    simulate(async {
+        let world = Kind::SameKey.world(1);
+        world.state().stream.delay = Duration::from_secs(4);
+        let mut running = start(&world, &with_pointer(&world));
+        running.caught_up().await;
+        sleep(Duration::from_mins(2)).await;
+        world.put("new", &[]);
+        assert!(cutover(&world).await.done);
+        until_phase(&world, "switched").await;
+        assert_switched(&world);
+    });
+}
+
+#[test]
+fn what_continues_a_shard_is_waited_for() {
+    simulate(async {
+        let world = Kind::SameKey.world_with(2, 2, shadowtable::model::ViewType::NewAndOldImages);
+        world.state().stream.children_late = Duration::from_secs(40);
+        let mut running = start(&world, &unconcerned(&world));
+        running.caught_up().await;
+        let child = world.roll(&world.shard_of("a"));
+        unseen(&world, &child);
+        assert!(cutover(&world).await.done);
+        until_phase(&world, "switched").await;
+        assert_switched(&world);
+    });
+}
+
+/// The shard that was split has a child that is known, and its end was seen by a process that is gone.
+#[test]
+fn what_others_continue_is_waited_for() {
+    simulate(async {
+        let world = Kind::SameKey.world(3);
+        let mut first = start(&world, &unconcerned(&world));
+        first.caught_up().await;
+        let children = world.split(&world.shard_of("a"), 2);
+        world.state().stream.unlisted.insert(children[1].clone());
+        unseen(&world, &children[1]);
+        world.roll(&children[1]);
+        until(&world, "one child is known", |state| state.entry(&format!("SHARD#forward#{}", children[0])).is_some())
+            .await;
+        first.stop().await.unwrap();
+        let _second = start(&world, &unconcerned(&world));
+        sleep(Duration::from_secs(5)).await;
+        assert!(cutover(&world).await.done);
+        until_phase(&world, "fenced").await;
+        sleep(Duration::from_secs(25)).await;
+        assert_eq!(world.state().phase(), "fenced", "it waits");
+        world.state().stream.unlisted.clear();
+        until_phase(&world, "switched").await;
+        assert_switched(&world);
+    });
+}
