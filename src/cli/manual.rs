@@ -123,7 +123,7 @@ Examples:
   shadowtable -c shadowtable.toml cutover --dry-run
   shadowtable -c shadowtable.toml cutover
   shadowtable -c shadowtable.toml cutover --wait --yes     # as soon as all gates hold
-  shadowtable -c shadowtable.toml cutover --again          # the switch failed, and its cause is mended
+  shadowtable -c shadowtable.toml cutover --again          # the switch failed, and its cause is fixed
 
 Exit codes: 0 switched, or all gates hold (--dry-run); 1 failed, or given up; 2 refused by a gate.",
 };

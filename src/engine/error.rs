@@ -43,6 +43,9 @@ pub enum EngineError {
         /// What to do.
         hint: String,
     },
+    /// The tables do not answer: this may pass.
+    #[error("{0}")]
+    Unanswered(String),
     /// An attribute has a type that this version does not know.
     #[error(transparent)]
     UnknownType(#[from] UnknownType),
@@ -70,7 +73,9 @@ impl EngineError {
         match self {
             Self::Port(error) => error.hint(),
             Self::Refused { hint, .. } => Some(hint.clone()),
-            Self::Lost(_) => Some("start over with an empty shadow: `shadowtable reseed`".into()),
+            Self::Lost(_) => Some(
+                "start over with an empty shadow: `shadowtable reseed`; if the source is gone, keep the shadow".into(),
+            ),
             Self::State { .. } => Some("run the newest version of shadowtable that has run this migration".into()),
             Self::UnknownType(_) => {
                 Some("use a newer version of shadowtable; nothing was copied without the attribute".into())
@@ -78,6 +83,7 @@ impl EngineError {
             Self::Violation(_) | Self::Task(_) => {
                 Some("this is a defect of shadowtable: nothing more was written; please report it with the log".into())
             }
+            Self::Unanswered(_) => Some("see in the log which table it is, and why".into()),
             Self::LeaseLost | Self::Cancelled | Self::Phase(_) | Self::Key(_) => None,
         }
     }

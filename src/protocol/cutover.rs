@@ -141,7 +141,7 @@ pub struct Gate {
     pub remedy: String,
 }
 
-/// All gates, in the order in which an operator would mend them. A cutover begins only when each holds; what is not
+/// All gates, in the order in which an operator would see to them. A cutover begins only when each holds; what is not
 /// known does not hold.
 pub fn gates(figures: &Figures, limits: &Limits) -> Vec<Gate> {
     let gate = |name: &str, holds: bool, figure: String, remedy: &str| Gate {
@@ -215,7 +215,7 @@ pub fn gates(figures: &Figures, limits: &Limits) -> Vec<Gate> {
             "quarantine empty",
             figures.quarantined == 0,
             format!("{} changes", figures.quarantined),
-            "see `shadowtable quarantine list`: mend the items in the source, or the layout",
+            "see `shadowtable quarantine list`: fix the items in the source; another layout needs a reseed",
         ),
         gate(
             "indexes active",

@@ -61,7 +61,10 @@ pub(super) struct Active<P> {
 /// mirror is about the tables, their history, or what may be done with them.
 fn leaves_a_decision(phase: Phase, error: &EngineError) -> bool {
     matches!(phase, Phase::Switching | Phase::Switched)
-        && matches!(error, EngineError::Lost(_) | EngineError::Refused { .. } | EngineError::Port(_))
+        && matches!(
+            error,
+            EngineError::Lost(_) | EngineError::Refused { .. } | EngineError::Port(_) | EngineError::Unanswered(_)
+        )
 }
 
 /// A clean end.
@@ -355,7 +358,7 @@ impl<P: Ports> Active<P> {
             () = self.ports.clock().sleep(LOOK), if phase.may_be_fenced() => {
                 let problem = format!("the tables could not be looked at within {} s", LOOK.as_secs());
                 if matches!(phase, Phase::Switching | Phase::Switched) {
-                    return Err(EngineError::refused(problem, "see in the log which table it is, and why"));
+                    return Err(EngineError::Unanswered(problem));
                 }
                 self.give_up(meta, &problem).await?;
                 return Ok(None);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use super::active::Active;
-use super::commands::{Doing, Done, pending};
+use super::commands::Done;
 use super::mirror::Mirror;
 use super::status::MirrorStatus;
 use super::unique_name;
@@ -23,11 +23,6 @@ use crate::engine::{CutoverSettings, Fence, Switch};
 use crate::ports::{Clock, Ports, ProgramFailure, TableAdmin};
 use crate::protocol::cutover::{Figures, Gate, Step, gates};
 use crate::protocol::phase::{Event, Phase};
-
-/// How long to wait until a fence that could not be undone is tried again.
-const UNFENCE_AGAIN: Duration = Duration::from_secs(10);
-/// How often commands are looked for meanwhile.
-const COMMAND_POLL: Duration = Duration::from_millis(500);
 
 /// How a step ended.
 pub(super) type StepEnd = (Step, Result<String, String>);
@@ -123,77 +118,8 @@ impl<P: Ports> Active<P> {
         self.tell(&subject, Occasion::AfterSwitch, hooks.after_switch.as_ref()).await
     }
 
-    /// Undoes the fence, again and again until it is undone or an operator vouches that it is.
-    pub(super) async fn undo_fence(&self, meta: &mut Stored<Meta>) -> Result<(), EngineError> {
-        let (settings, subject) = (&self.job.engine.cutover, subject(&meta.value));
-        self.audit("cutover: the unfence begins").await?;
-        self.acting.outlast().await;
-        let mut told = false;
-        let vouched = loop {
-            // A vouch is heard at any time: the program may hang.
-            tokio::select! {
-                biased;
-                undone = self.try_unfence(&subject, &mut told) => {
-                    if undone? {
-                        break None;
-                    }
-                }
-                doing = self.operator_unfenced(meta) => {
-                    let doing = doing?;
-                    self.audit("cutover: the operator vouches that writes to the source are allowed again").await?;
-                    break Some(doing);
-                }
-            }
-        };
-        let unfenced = self.transition(meta, Event::Unfenced, None).await;
-        match vouched {
-            Some(doing) => {
-                let answer = Answer::new(true, "the migration goes on tailing");
-                self.answer(meta, doing, unfenced.map(|()| answer)).await?;
-            }
-            None => unfenced?,
-        }
-        let hooks = &settings.hooks;
-        self.tell(&subject, Occasion::OnFailure, hooks.on_failure.as_ref()).await
-    }
-
-    /// Runs the unfence once; waits for a while after it failed. `told`: the trail says already that it fails.
-    async fn try_unfence(&self, subject: &Subject, told: &mut bool) -> Result<bool, EngineError> {
-        let engine = &self.job.engine;
-        let undone = unfence(&*self.ports, &engine.cutover, subject, engine.apply.abandon);
-        match self.acting.drive(undone).await {
-            Ok(seen) => {
-                self.audit(&format!("cutover: the unfence ended: {seen}")).await?;
-                Ok(true)
-            }
-            Err(reason) => {
-                tracing::error!(reason, "THE SOURCE MAY STILL BE FENCED: undoing the fence failed; trying again");
-                if !std::mem::replace(told, true) {
-                    self.audit(&format!("cutover: the unfence failed: {reason}")).await?;
-                }
-                self.ports.clock().sleep(UNFENCE_AGAIN).await;
-                Ok(false)
-            }
-        }
-    }
-
-    /// Waits for an operator who did by hand what the program cannot, and vouches for it.
-    async fn operator_unfenced(&self, meta: &mut Stored<Meta>) -> Result<Doing, EngineError> {
-        loop {
-            for mut command in pending(self, &meta.value).await? {
-                if command.value.verb != CommandVerb::DeclareUnfenced {
-                    let why = "the fence is being undone: see `shadowtable audit`";
-                    self.reply(&mut command, Answer::new(false, why)).await?;
-                } else if let Some(doing) = self.begin(meta, command).await? {
-                    return Ok(doing);
-                }
-            }
-            self.ports.clock().sleep(COMMAND_POLL).await;
-        }
-    }
-
     /// Runs a hook whose failure changes nothing.
-    async fn tell(
+    pub(super) async fn tell(
         &self,
         subject: &Subject,
         occasion: Occasion,
@@ -486,7 +412,7 @@ impl<P: Ports> Mirror<'_, P> {
         Ok(Answer::new(done, message))
     }
 
-    /// Shouts when changes arrived at the source after the switch's intent.
+    /// Logs an error when changes arrived at the source after the switch's intent.
     pub(super) fn look_for_late(&mut self) {
         let late = self.parts.applier.inspect(|core| core.late());
         let new = late - self.late_told;

@@ -44,7 +44,7 @@ pub(super) struct Mirror<'a, P> {
     pin: Pin,
     pub(super) parts: Parts<P>,
     paused: Arc<Watched<Paused>>,
-    /// Changes after the switch's intent that were shouted about.
+    /// Changes after the switch's intent that were logged.
     pub(super) late_told: u64,
 }
 

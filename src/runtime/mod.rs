@@ -18,6 +18,7 @@ mod patient;
 mod reseed;
 mod state_table;
 mod status;
+mod unfence;
 mod unmirrored;
 mod watch;
 

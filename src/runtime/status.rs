@@ -65,7 +65,7 @@ pub struct Status {
     /// The cutover under way, or the last one.
     #[serde(default)]
     pub cutover: Option<CutoverRecord>,
-    /// The conditions of a cutover, in the order in which to mend them; none before the tail runs. Whether the shadow's
+    /// The conditions of a cutover, in the order in which to see to them; none before the tail runs. Whether the shadow's
     /// indexes are active was looked up within the last half minute.
     #[serde(default)]
     pub gates: Vec<Gate>,

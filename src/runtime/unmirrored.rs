@@ -2,7 +2,7 @@
 //!
 //! The application may be writing to the shadow, and the source may be fenced, so ending here would leave nobody to answer
 //! the operator's decision. Late changes are not noticed meanwhile; that is stored as the phase's reason, which
-//! `status`, the page and an alert show. After a decision, and now and then where the reason can be mended, the mirror is tried anew.
+//! `status`, the page and an alert show. After a decision, and now and then where the reason may pass, the mirror is tried anew.
 
 use std::time::Duration;
 
@@ -40,8 +40,8 @@ impl<P: Ports> Active<P> {
         let phase = meta.value.phase;
         tracing::error!(%phase, %error, "NOTHING IS MIRRORED: changes at the source are not noticed");
         self.say_unmirrored(meta, error).await?;
-        // What is lost stays lost; what is refused may be mended.
-        let mendable = !matches!(error, EngineError::Lost(_));
+        // What is lost stays lost; what is refused may be granted, or answered, later.
+        let may_pass = !matches!(error, EngineError::Lost(_));
         let (began, mut due) = (clock.now(), clock.now());
         let mut switching = JoinSet::new();
         loop {
@@ -71,7 +71,7 @@ impl<P: Ports> Active<P> {
                 Phase::Finished => return Ok(Some(Outcome { quiet: true })),
                 Phase::Unfencing => return Ok(None),
                 Phase::Switched if phase != Phase::Switched => return Ok(None),
-                _ if mendable && switching.is_empty() && clock.now().since(began) >= ANEW => return Ok(None),
+                _ if may_pass && switching.is_empty() && clock.now().since(began) >= ANEW => return Ok(None),
                 _ => {}
             }
         }
@@ -89,6 +89,10 @@ impl<P: Ports> Active<P> {
         let undecided = meta.value.cutover.as_ref().is_none_or(|cutover| cutover.trouble.is_none());
         if meta.value.phase == Phase::Switching && undecided {
             self.acting.outlast().await;
+            if matches!(error, EngineError::Unanswered(_)) {
+                // It passes, and the switch goes on by itself, unless an operator decides before.
+                return Ok(());
+            }
             self.note_trouble(meta, format!("the switch was interrupted: {error}")).await?;
             self.tell_failure(meta).await?;
         }

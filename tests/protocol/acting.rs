@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use shadowtable::engine::entities::CommandVerb;
+use shadowtable::ports::Fault;
 use tokio::time::sleep;
 
-use crate::cutover::{LONG, ask, assert_as_before, cutover, leave, until_phase, with_command};
+use crate::cutover::{LONG, ask, assert_as_before, assert_switched, cutover, leave, until_phase, with_command};
 use crate::fakes::{Call, Fate, Freeze, World};
 use crate::harness::{Kind, simulate, start, until, with_pointer};
 
@@ -111,7 +112,9 @@ fn a_vouch_is_heard_while_the_unfence_hangs() {
         until_phase(&world, "fenced").await;
         assert!(ask(&world, CommandVerb::GiveUp { vouched: false }).await.done);
         until_phase(&world, "unfencing").await;
-        sleep(Duration::from_secs(5)).await;
+        let early = ask(&world, CommandVerb::DeclareUnfenced).await;
+        assert!(!early.done, "it may be a repeated vouch for the failed switch: {early:?}");
+        sleep(Duration::from_secs(15)).await;
         let refused = ask(&world, CommandVerb::Postpone { postponed: true }).await;
         assert!(!refused.done && refused.message.contains("is being undone"), "{refused:?}");
         world.state().fenced = false;
@@ -122,5 +125,53 @@ fn a_vouch_is_heard_while_the_unfence_hangs() {
         until_phase(&world, "tailing").await;
         running.caught_up().await;
         assert_as_before(&world);
+    });
+}
+
+/// That is no reason to stop opening the source.
+#[test]
+fn an_unfence_goes_on_though_no_operator_can_be_heard() {
+    simulate(async {
+        let world = Kind::SameKey.world(5);
+        let mut running = start(&world, &with_command(&world));
+        running.caught_up().await;
+        assert!(cutover(&world).await.done);
+        until_phase(&world, "fenced").await;
+        world.script(|_, call| match call {
+            Call::StateList(_) => Fate::fault(Fault::Denied),
+            Call::Program("unfence") => Fate::slow(Duration::from_secs(20)),
+            _ => Fate::answered(),
+        });
+        assert!(running.ended().await.is_err(), "a permission was taken away");
+        assert!(!world.state().fenced, "the source is open again");
+    });
+}
+
+/// It passes, and nobody has to decide.
+#[test]
+fn a_switch_goes_on_by_itself_when_a_successor_sees_the_tables_again() {
+    simulate(async {
+        let world = Kind::SameKey.world(6);
+        let mut first = start(&world, &with_pointer(&world));
+        first.caught_up().await;
+        world.script(|_, call| match call {
+            Call::Point => Fate::throttled(),
+            _ => Fate::answered(),
+        });
+        assert!(cutover(&world).await.done);
+        until_phase(&world, "switching").await;
+        first.crash().await;
+        let mut second = start(&world, &with_pointer(&world));
+        until(&world, "the lease is taken", |state| state.entry("LEASE").unwrap().epoch == 2).await;
+        world.script(|_, call| match call {
+            Call::Describe => Fate::throttled(),
+            _ => Fate::answered(),
+        });
+        sleep(Duration::from_mins(5)).await;
+        assert_eq!(world.state().phase(), "switching");
+        world.no_more_faults();
+        until_phase(&world, "switched").await;
+        assert_switched(&world);
+        assert!(second.is_running());
     });
 }

@@ -165,7 +165,7 @@ impl Board {
     }
 
     /// Finished shards of whose children some may not be known.
-    fn leaves(&self) -> impl Iterator<Item = &ShardRecord> {
+    pub(super) fn leaves(&self) -> impl Iterator<Item = &ShardRecord> {
         let childless: BTreeSet<&str> = self.lineage.childless().map(|record| record.shard.as_str()).collect();
         let unsure = |shard: &str| self.finished.get(shard).is_some_and(|end| !end.continued);
         self.lineage.records().filter(move |record| childless.contains(&*record.shard) || unsure(&record.shard))

@@ -12,7 +12,7 @@ use crate::engine::store::SHARD;
 use crate::model::{ListedShard, Timestamp};
 use crate::ports::{ChangeFeed, Clock, Fault, Ports, Reaction};
 
-/// How often shards are listed while a finished one has no child yet: children may appear a moment later.
+/// How often shards are listed while children of a finished one are not all known: they may appear a moment later.
 const CHILD_POLL: Duration = Duration::from_secs(1);
 
 impl<P: Ports> Tail<P> {
@@ -42,8 +42,8 @@ impl<P: Ports> Tail<P> {
                 self.board().begin(&shard, reader);
                 readers.spawn(Arc::clone(&self).read_shard(shard, reader, start));
             }
-            let childless = self.board().lineage.childless().next().is_some();
-            let pause = if childless { self.settings.discover.min(CHILD_POLL) } else { self.settings.discover };
+            let unsure = self.board().leaves().next().is_some();
+            let pause = if unsure { self.settings.discover.min(CHILD_POLL) } else { self.settings.discover };
             tokio::select! {
                 biased;
                 Some(ended) = readers.join_next(), if !readers.is_empty() => {

@@ -1,0 +1,107 @@
+//! Undoes the fence, and hears an operator who has done so by hand.
+
+use std::time::Duration;
+
+use super::active::Active;
+use super::commands::{Doing, pending};
+use super::cutover::subject;
+use crate::engine::EngineError;
+use crate::engine::cutover::{Occasion, Subject, unfence};
+use crate::engine::entities::{Answer, CommandVerb, Meta};
+use crate::engine::store::Stored;
+use crate::model::Moment;
+use crate::ports::{Clock, Ports};
+use crate::protocol::phase::Event;
+
+/// How long to wait until a fence that could not be undone is tried again.
+const UNFENCE_AGAIN: Duration = Duration::from_secs(10);
+
+/// How often commands are looked for meanwhile.
+const COMMAND_POLL: Duration = Duration::from_millis(500);
+
+impl<P: Ports> Active<P> {
+    /// Undoes the fence, again and again until it is undone or an operator vouches that it is.
+    pub(super) async fn undo_fence(&self, meta: &mut Stored<Meta>) -> Result<(), EngineError> {
+        let (settings, subject) = (&self.job.engine.cutover, subject(&meta.value));
+        self.audit("cutover: the unfence begins").await?;
+        self.acting.outlast().await;
+        let (began, mut told) = (self.ports.clock().now(), false);
+        let vouched = loop {
+            // A vouch is heard at any time: the program may hang.
+            tokio::select! {
+                biased;
+                undone = self.try_unfence(&subject, &mut told) => {
+                    if undone? {
+                        break None;
+                    }
+                }
+                doing = self.operator_unfenced(meta, began) => {
+                    let doing = doing?;
+                    self.audit("cutover: the operator vouches that writes to the source are allowed again").await?;
+                    break Some(doing);
+                }
+            }
+        };
+        let unfenced = self.transition(meta, Event::Unfenced, None).await;
+        match vouched {
+            Some(doing) => {
+                let answer = Answer::new(true, "the migration goes on tailing");
+                self.answer(meta, doing, unfenced.map(|()| answer)).await?;
+            }
+            None => unfenced?,
+        }
+        let hooks = &settings.hooks;
+        self.tell(&subject, Occasion::OnFailure, hooks.on_failure.as_ref()).await
+    }
+
+    /// Runs the unfence once; waits for a while after it failed. `told`: the trail says already that it fails.
+    async fn try_unfence(&self, subject: &Subject, told: &mut bool) -> Result<bool, EngineError> {
+        let engine = &self.job.engine;
+        let undone = unfence(&*self.ports, &engine.cutover, subject, engine.apply.abandon);
+        match self.acting.drive(undone).await {
+            Ok(seen) => {
+                self.audit(&format!("cutover: the unfence ended: {seen}")).await?;
+                Ok(true)
+            }
+            Err(reason) => {
+                tracing::error!(reason, "THE SOURCE MAY STILL BE FENCED: undoing the fence failed; trying again");
+                if !std::mem::replace(told, true) {
+                    self.audit(&format!("cutover: the unfence failed: {reason}")).await?;
+                }
+                self.ports.clock().sleep(UNFENCE_AGAIN).await;
+                Ok(false)
+            }
+        }
+    }
+
+    /// Waits for an operator who did by hand what the program cannot, and vouches for it. That nobody can be heard is no
+    /// reason to stop undoing the fence, which `began` then.
+    async fn operator_unfenced(&self, meta: &mut Stored<Meta>, began: Moment) -> Result<Doing, EngineError> {
+        let clock = self.ports.clock();
+        loop {
+            match self.hear_vouch(meta, began).await {
+                Ok(Some(doing)) => return Ok(doing),
+                Ok(None) => clock.sleep(COMMAND_POLL).await,
+                Err(error) if matches!(error, EngineError::LeaseLost) || error.is_defect() => return Err(error),
+                Err(error) => {
+                    tracing::error!(%error, "operators cannot be heard while the fence is undone");
+                    clock.sleep(UNFENCE_AGAIN).await;
+                }
+            }
+        }
+    }
+
+    /// A vouch is one only once the program had time: one for the failed switch must not be taken for it when it is repeated.
+    async fn hear_vouch(&self, meta: &mut Stored<Meta>, began: Moment) -> Result<Option<Doing>, EngineError> {
+        for mut command in pending(self, &meta.value).await? {
+            let late = self.ports.clock().now().since(began) >= UNFENCE_AGAIN;
+            if command.value.verb != CommandVerb::DeclareUnfenced || !late {
+                let why = "the fence is being undone: see `shadowtable audit`";
+                self.reply(&mut command, Answer::new(false, why)).await?;
+            } else if let Some(doing) = self.begin(meta, command).await? {
+                return Ok(Some(doing));
+            }
+        }
+        Ok(None)
+    }
+}
