@@ -1,5 +1,6 @@
 //! Undoes the fence, and hears an operator who has done so by hand.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::active::Active;
@@ -19,23 +20,30 @@ const UNFENCE_AGAIN: Duration = Duration::from_secs(10);
 /// How often commands are looked for meanwhile.
 const COMMAND_POLL: Duration = Duration::from_millis(500);
 
+/// How undoing the fence goes.
+struct Attempt {
+    began: Moment,
+    /// The program failed once, and the trail says so.
+    failed: AtomicBool,
+}
+
 impl<P: Ports> Active<P> {
     /// Undoes the fence, again and again until it is undone or an operator vouches that it is.
     pub(super) async fn undo_fence(&self, meta: &mut Stored<Meta>) -> Result<(), EngineError> {
         let (settings, subject) = (&self.job.engine.cutover, subject(&meta.value));
         self.audit("cutover: the unfence begins").await?;
         self.acting.outlast().await;
-        let (began, mut told) = (self.ports.clock().now(), false);
+        let attempt = Attempt { began: self.ports.clock().now(), failed: AtomicBool::new(false) };
         let vouched = loop {
             // A vouch is heard at any time: the program may hang.
             tokio::select! {
                 biased;
-                undone = self.try_unfence(&subject, &mut told) => {
+                undone = self.try_unfence(&subject, &attempt) => {
                     if undone? {
                         break None;
                     }
                 }
-                doing = self.operator_unfenced(meta, began) => {
+                doing = self.operator_unfenced(meta, &attempt) => {
                     let doing = doing?;
                     self.audit("cutover: the operator vouches that writes to the source are allowed again").await?;
                     break Some(doing);
@@ -54,8 +62,8 @@ impl<P: Ports> Active<P> {
         self.tell(&subject, Occasion::OnFailure, hooks.on_failure.as_ref()).await
     }
 
-    /// Runs the unfence once; waits for a while after it failed. `told`: the trail says already that it fails.
-    async fn try_unfence(&self, subject: &Subject, told: &mut bool) -> Result<bool, EngineError> {
+    /// Runs the unfence once; waits for a while after it failed.
+    async fn try_unfence(&self, subject: &Subject, attempt: &Attempt) -> Result<bool, EngineError> {
         let engine = &self.job.engine;
         let undone = unfence(&*self.ports, &engine.cutover, subject, engine.apply.abandon);
         match self.acting.drive(undone).await {
@@ -65,7 +73,7 @@ impl<P: Ports> Active<P> {
             }
             Err(reason) => {
                 tracing::error!(reason, "THE SOURCE MAY STILL BE FENCED: undoing the fence failed; trying again");
-                if !std::mem::replace(told, true) {
+                if !attempt.failed.swap(true, Ordering::Relaxed) {
                     self.audit(&format!("cutover: the unfence failed: {reason}")).await?;
                 }
                 self.ports.clock().sleep(UNFENCE_AGAIN).await;
@@ -75,11 +83,11 @@ impl<P: Ports> Active<P> {
     }
 
     /// Waits for an operator who did by hand what the program cannot, and vouches for it. That nobody can be heard is no
-    /// reason to stop undoing the fence, which `began` then.
-    async fn operator_unfenced(&self, meta: &mut Stored<Meta>, began: Moment) -> Result<Doing, EngineError> {
+    /// reason to stop undoing the fence.
+    async fn operator_unfenced(&self, meta: &mut Stored<Meta>, attempt: &Attempt) -> Result<Doing, EngineError> {
         let clock = self.ports.clock();
         loop {
-            match self.hear_vouch(meta, began).await {
+            match self.hear_vouch(meta, attempt).await {
                 Ok(Some(doing)) => return Ok(doing),
                 Ok(None) => clock.sleep(COMMAND_POLL).await,
                 Err(error) if matches!(error, EngineError::LeaseLost) || error.is_defect() => return Err(error),
@@ -91,11 +99,13 @@ impl<P: Ports> Active<P> {
         }
     }
 
-    /// A vouch is one only once the program had time: one for the failed switch must not be taken for it when it is repeated.
-    async fn hear_vouch(&self, meta: &mut Stored<Meta>, began: Moment) -> Result<Option<Doing>, EngineError> {
+    /// A vouch is one only once the program failed, or had time: one for the failed switch must not be taken for it when it is
+    /// repeated.
+    async fn hear_vouch(&self, meta: &mut Stored<Meta>, attempt: &Attempt) -> Result<Option<Doing>, EngineError> {
         for mut command in pending(self, &meta.value).await? {
-            let late = self.ports.clock().now().since(began) >= UNFENCE_AGAIN;
-            if command.value.verb != CommandVerb::DeclareUnfenced || !late {
+            let passed = self.ports.clock().now().since(attempt.began);
+            let due = attempt.failed.load(Ordering::Relaxed) || passed >= UNFENCE_AGAIN;
+            if command.value.verb != CommandVerb::DeclareUnfenced || !due {
                 let why = "the fence is being undone: see `shadowtable audit`";
                 self.reply(&mut command, Answer::new(false, why)).await?;
             } else if let Some(doing) = self.begin(meta, command).await? {
