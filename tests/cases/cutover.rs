@@ -263,12 +263,14 @@ pub(crate) fn a_sigkill_after_each_audit_entry_comes_to_a_definite_end(ctx: &Ctx
         let over = process.status().is_ok_and(|status| status.phase() == "switched");
         process.sigkill();
         let mut process = migration.run();
+        // Until the command is told an end, the successor may still find it, and begin.
+        let told = asking.wait_exit();
         let end = process.wait_until("a definite end", |status| {
             status.holds_lease() && ["tailing", "switched"].contains(&status.phase())
         });
         let switched = end.phase() == "switched";
         *ends.entry(end.phase().to_owned()).or_default() += 1;
-        asking.sigkill();
+        assert_eq!(told.code == Some(0), switched, "after {entries} entries: {}", told.stderr);
         assert_eq!(application.is_fenced(), switched, "after {entries} entries: {}", end.phase());
         let named = if switched { &migration.shadow.name } else { &migration.source.name };
         assert_eq!(application.pointed_at(), *named, "after {entries} entries");
