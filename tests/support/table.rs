@@ -50,7 +50,7 @@ impl Table {
         self.wait_active();
     }
 
-    /// Puts the items in, then enables the stream, in this order: the embedded endpoint slows down with every record.
+    /// Puts the items in, then enables the stream, in this order: nobody needs a record of each.
     pub(crate) fn create_with(&self, items: &[Item], view: StreamViewType) {
         self.create();
         self.load(items);

@@ -30,7 +30,7 @@ pub(crate) struct Plan {
 }
 
 impl Default for Plan {
-    /// A little of everything, slow enough for the embedded endpoint, which slows down with every record it keeps.
+    /// A little of everything, slow enough for the embedded endpoint on a busy machine.
     fn default() -> Self {
         Self { keys: 200, hot: 2, workers: 4, writes_per_second: 60.0, mix: [3, 4, 2, 1] }
     }

@@ -1,6 +1,6 @@
 //! The embedded endpoint: one server a region, each on a thread and a runtime of its own in this process.
 //!
-//! Every test starts its own, since writes slow down with the number of stream records that a server keeps.
+//! Every test starts its own: no other test's load holds it up.
 
 use std::thread::JoinHandle;
 
@@ -17,6 +17,24 @@ struct Server {
     /// Dropped to stop the server.
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// An empty database that finds stream records by their numbers.
+///
+/// As it comes, it looks through every record that it keeps for each write and for each poll: a test whose writers go on
+/// meanwhile slows itself down the longer it lasts, and on a slow machine it lasts longer.
+fn database() -> dynoxide::Database {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("empty.sqlite");
+    let database = dynoxide::Database::memory().unwrap();
+    database.vacuum_into(path.to_str().unwrap()).unwrap();
+    let indexes = "
+        CREATE INDEX stream_of_table ON _stream_records (table_name, CAST(sequence_number AS INTEGER));
+        CREATE INDEX stream_of_shard ON _stream_records (table_name, shard_id, CAST(sequence_number AS INTEGER));
+    ";
+    rusqlite::Connection::open(&path).unwrap().execute_batch(indexes).unwrap();
+    database.restore_from(path.to_str().unwrap()).unwrap();
+    database
 }
 
 pub(crate) fn start() -> Box<dyn Endpoint> {
@@ -45,7 +63,7 @@ impl Server {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
                 runtime.block_on(async {
                     let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-                    let database = dynoxide::Database::memory().unwrap();
+                    let database = database();
                     tokio::select! {
                         () = dynoxide::server::serve_on(listener, database) => {}
                         _ = stopped => {}
