@@ -79,3 +79,27 @@ fn what_others_continue_is_waited_for() {
         assert_switched(&world);
     });
 }
+
+/// All that the drain's first listing shows is read.
+#[test]
+fn one_listing_is_not_believed() {
+    simulate(async {
+        let world = Kind::SameKey.world(4);
+        let mut job = unconcerned(&world);
+        job.engine.tail.discover = Duration::from_mins(10);
+        let mut running = start(&world, &job);
+        running.caught_up().await;
+        let children = world.split(&world.shard_of("a"), 2);
+        world.state().stream.unlisted.insert(children[1].clone());
+        unseen(&world, &children[1]);
+        until(&world, "one child is known", |state| state.entry(&format!("SHARD#forward#{}", children[0])).is_some())
+            .await;
+        assert!(cutover(&world).await.done);
+        until_phase(&world, "fenced").await;
+        sleep(Duration::from_secs(1)).await;
+        assert_eq!(world.state().phase(), "fenced", "it waits");
+        world.state().stream.unlisted.clear();
+        until_phase(&world, "switched").await;
+        assert_switched(&world);
+    });
+}
