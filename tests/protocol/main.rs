@@ -30,6 +30,8 @@ mod harness;
 #[cfg(test)]
 mod history;
 #[cfg(test)]
+mod intent;
+#[cfg(test)]
 mod lease;
 #[cfg(test)]
 mod lineage;

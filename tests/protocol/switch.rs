@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use crate::cutover::{
     LONG, ask, assert_as_before, assert_switched, cutover, leave, live_writes, until_phase, with_command,
 };
-use crate::fakes::{Call, Event, Fate, SHADOW, World, key_of, version_of};
+use crate::fakes::{Call, Fate, SHADOW, World, key_of, version_of};
 use crate::harness::{Kind, Running, simulate, start, until, with_pointer};
 
 /// A migration whose switch is intended, and whose program meets this fate.
@@ -31,38 +31,6 @@ async fn until_asked(world: &World) {
         state.phase() == "switching" && !state.entry("META").unwrap().body["cutover"]["trouble"].is_null()
     })
     .await;
-}
-
-#[test]
-fn nothing_is_left_to_be_written_when_the_switch_is_intended() {
-    simulate(async {
-        let world = Kind::SameKey.world(15);
-        let mut running = start(&world, &with_pointer(&world));
-        running.caught_up().await;
-        world.put("a", &[]);
-        running.caught_up().await;
-        world.script(|_, call| match call {
-            Call::Get => Fate::slow_reply(Duration::from_secs(8)),
-            Call::Write(_) => Fate::throttled(),
-            _ => Fate::answered(),
-        });
-        assert!(cutover(&world).await.done);
-        until_phase(&world, "drained").await;
-        let stirring = world.put("b", &[]);
-        sleep(Duration::from_secs(20)).await;
-        assert_eq!(world.state().phase(), "fenced", "it waits for the write, which is not durable");
-        world.no_more_faults();
-        until_phase(&world, "switched").await;
-        assert_switched(&world);
-        let state = world.state();
-        let at = |wanted: &dyn Fn(&Event) -> bool| state.log.iter().position(|(_, _, event)| wanted(event)).unwrap();
-        let written =
-            at(&|event| matches!(event, Event::Shadow { version: Some(version), .. } if *version == stirring));
-        let intended = at(&|event| matches!(event, Event::Stored(entry) if entry.body["phase"] == "switching"));
-        assert!(written < intended);
-        drop(state);
-        assert!(running.is_running());
-    });
 }
 
 #[test]

@@ -218,6 +218,11 @@ impl Fate {
         Self { after, ..self }
     }
 
+    /// It is sent now, and answered at this moment at the earliest.
+    pub(crate) fn heard_at(self, at: Instant) -> Self {
+        self.heard_after(at.saturating_duration_since(tokio_now() + WAY).max(WAY))
+    }
+
     /// It is given up after a second and takes effect `after` that.
     pub(crate) const fn late(after: Duration) -> Self {
         let given_up = Duration::from_secs(1);
@@ -451,6 +456,6 @@ pub(crate) fn version_of(item: &Item) -> usize {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the fakes' one look at time: Tokio's, which tests pause")]
-fn tokio_now() -> Instant {
+pub(crate) fn tokio_now() -> Instant {
     Instant::now()
 }
