@@ -130,7 +130,9 @@ def now() -> list:
         "Nobody: after a crash the lease runs out by itself within `lease.duration_seconds`; if it lasts, see the log. Two for "
         "longer than a takeover takes to be scraped: stop one, and report it with both logs. No process answers: start `run`; "
         "it carries on from the last checkpoints. Nothing is lost as long as headroom lasts.",
-        runbook("ShadowtableNobodyMirrors", "ShadowtableTwoHolders", "ShadowtableProcessGone"),
+        runbook(
+            "ShadowtableNobodyMirrors", "ShadowtableTwoHolders", "ShadowtableProcessGone", "ShadowtableNoTargets"
+        ),
     )
     firing = About(
         "Firing alerts",
