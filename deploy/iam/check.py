@@ -93,7 +93,7 @@ def all_scenarios(asked):
         *((f"not tried {action}", scenarios.not_offered, (action,)) for action in NOT_OFFERED),
         ("verbs", scenarios.verbs, ()),
         ("alone", scenarios.alone, ()),
-        ("reseeding", scenarios.reseeding, ()),
+        *((f"reseeding {switch}", scenarios.reseeding, (switch,)) for switch in ("pointer", "parameter")),
         *((f"least {action}", scenarios.least, (action,)) for action in (TIME_TO_LIVE, BACKUPS)),
         *((f"unconfigured {action}", scenarios.unconfigured, (action,)) for action in (TIME_TO_LIVE, BACKUPS)),
         ("unmended", scenarios.unmended, ()),
