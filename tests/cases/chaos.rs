@@ -175,9 +175,7 @@ pub(crate) fn a_hundred_sigkills_with_splits_and_throttles_lose_nothing(ctx: &Ct
             scope.spawn(move || {
                 let mut scene = Scene::of_orders(ctx, 300, view);
                 scene.migration = scene.migration.slow_copy(30.0);
-                // As many as an embedded endpoint bears for as long as this takes, on a machine that is busy.
-                let plan = Plan { writes_per_second: 15.0, ..on_the_move(300) };
-                let writers = scene.migration.writers(ctx, &plan);
+                let writers = scene.migration.writers(ctx, &on_the_move(300));
                 let mut rng = Rng::with_seed(ctx.seed() + number);
                 let phases = scene.kill_and_split(&mut rng, KILLS / 2, 0..600);
                 let at_work = ["copying", "tailing"].map(|phase| phases.get(phase).copied().unwrap_or(0));
