@@ -107,8 +107,8 @@ mod tests {
 
     #[tokio::test]
     async fn it_sees_its_variables_and_both_streams_are_kept() {
-        let script = "echo \"$SHADOWTABLE_OCCASION\"; echo said >&2";
-        let output = run(&shell(script), &[("SHADOWTABLE_OCCASION", "fence".into())], LONG).await.unwrap();
+        let script = "echo \"$CUTOVER_OCCASION\"; echo said >&2";
+        let output = run(&shell(script), &[("CUTOVER_OCCASION", "fence".into())], LONG).await.unwrap();
         assert!(output.contains("fence") && output.contains("said"), "{output}");
     }
 

@@ -32,9 +32,9 @@ QUICK = {
 # Fence, unfence and switch: writes down what it is run for. A file keeps it from ending, another one makes it fail.
 PROGRAM = """#!/bin/bash
 cd "$(dirname "$0")" || exit
-echo "$SHADOWTABLE_OCCASION" >>occasions
-while [[ -e "hold-$SHADOWTABLE_OCCASION" ]]; do sleep 0.1; done
-[[ ! -e "break-$SHADOWTABLE_OCCASION" ]] || { echo "this one fails"; exit 1; }
+echo "$CUTOVER_OCCASION" >>occasions
+while [[ -e "hold-$CUTOVER_OCCASION" ]]; do sleep 0.1; done
+[[ ! -e "break-$CUTOVER_OCCASION" ]] || { echo "this one fails"; exit 1; }
 """
 
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::output::talk;
+use tracing::Level;
+
 use crate::aws::{AwsAccess, AwsPorts, AwsSettings, IdentityCheck, TableNames, Timeouts, check_identity};
 use crate::config::{Settings, TableSettings};
 use crate::engine::EngineError;
@@ -12,6 +13,7 @@ use crate::model::{KeyAttribute, KeySchema, KeyType, TableDescription, TableLayo
 use crate::ports::{Fault, TableAdmin as _};
 use crate::protocol::transform::Transform;
 use crate::runtime::Job;
+use crate::telemetry::announce;
 
 /// How long a connection may take to be made, and a read to be answered.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -126,8 +128,5 @@ pub(super) fn seed() -> u64 {
 
 /// Says why something failed, and what to do.
 pub(super) fn complain(error: &EngineError) {
-    talk(&format!("error: {error}"));
-    if let Some(hint) = error.hint() {
-        talk(&format!("hint: {hint}"));
-    }
+    announce(Level::ERROR, &error.to_string(), error.hint().as_deref());
 }

@@ -115,9 +115,9 @@ is no way back after the switch yet.
 Changes: what the programs of [cutover] do, or the pointer; the state table. Give it from any machine with credentials \
 for the state table. While it goes on, what happens is told; ending this command does not end the cutover.
 
-Programs see SHADOWTABLE_OCCASION (on-ready, before-fence, fence, unfence, switch, after-switch, on-failure), \
-SHADOWTABLE_MIGRATION_ID, SHADOWTABLE_CUTOVER_ID, SHADOWTABLE_SOURCE, SHADOWTABLE_SHADOW (table names) and \
-SHADOWTABLE_REASON (why, on-failure). Each may be run more than once: after a restart, a step is begun again.",
+Programs see CUTOVER_OCCASION (on-ready, before-fence, fence, unfence, switch, after-switch, on-failure), \
+CUTOVER_MIGRATION, CUTOVER_ID, CUTOVER_SOURCE, CUTOVER_SHADOW (table names) and \
+CUTOVER_REASON (why, on-failure). Each may be run more than once: after a restart, a step is begun again.",
     after: "\
 Examples:
   shadowtable -c shadowtable.toml cutover --dry-run

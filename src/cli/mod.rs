@@ -31,7 +31,7 @@ pub use args::{
 };
 
 use crate::config::{self, LogSettings, Mistakes};
-use crate::telemetry::init_logs;
+use crate::telemetry::{init_logs, stderr};
 
 /// Exit code of what is done.
 pub const DONE: u8 = 0;
@@ -77,18 +77,25 @@ pub fn main_with<A: Into<OsString> + Clone>(args: impl IntoIterator<Item = A>) -
 
 /// Starts logs and the runtime, and does the work.
 fn start(log: &LogSettings, work: impl Future<Output = ExitCode>) -> ExitCode {
+    start_for(log, None, work)
+}
+
+/// The same, with the migration's id in each line of the log.
+fn start_for(log: &LogSettings, migration: Option<&str>, work: impl Future<Output = ExitCode>) -> ExitCode {
     let colour = std::io::stderr().is_terminal() && !config::no_color();
-    if let Err(error) = init_logs(log, colour) {
+    if let Err(error) = init_logs(log, migration, colour) {
         output::talk(&format!("error: log.level: {error}"));
         return ExitCode::from(FAILED);
     }
-    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let done = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(work),
         Err(error) => {
             output::talk(&format!("error: the runtime cannot start: {error}"));
             ExitCode::from(FAILED)
         }
-    }
+    };
+    stderr::flush();
+    done
 }
 
 /// The parsed command line. Help, version and usage errors are printed here; the code is what to exit with then.

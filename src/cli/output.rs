@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use super::{DONE, FAILED};
+use crate::telemetry::stderr;
 
 /// Writes data to stdout, as it is. A reader that has seen enough and left is no failure; a full disk is.
 pub(crate) fn data(text: &str) -> ExitCode {
@@ -20,7 +21,8 @@ pub(crate) fn data(text: &str) -> ExitCode {
     }
 }
 
-/// Writes a line to stderr. Where that fails there is nobody left to tell.
+/// Writes a line to stderr, behind what was logged. Where that fails there is nobody left to tell.
 pub(crate) fn talk(line: &str) {
+    stderr::flush();
     let _ = writeln!(io::stderr().lock(), "{line}");
 }

@@ -5,20 +5,21 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tracing::Level;
 
 use super::connect::{Connected, complain, for_migration};
 use super::signals::obey_signals;
-use super::{DONE, FAILED, RunArgs, start};
+use super::{DONE, FAILED, RunArgs, start_for};
 use crate::config::Settings;
 use crate::engine::EngineError;
 use crate::protocol::phase::Phase;
 use crate::runtime::admin::{self, Admin};
 use crate::runtime::{self, Monitor};
-use crate::telemetry::{Meters, install_recorder};
+use crate::telemetry::{Meters, announce, install_recorder};
 
 /// Runs the verb.
 pub(super) fn run(settings: &Settings, args: &RunArgs) -> ExitCode {
-    start(&settings.log, async {
+    start_for(&settings.log, Some(settings.migration.as_str()), async {
         match migrate(settings, args.enable_stream).await {
             Ok(ended) => ended,
             Err(error) => {
@@ -59,6 +60,14 @@ async fn migrate(settings: &Settings, enable_stream: bool) -> Result<ExitCode, E
     };
     let Connected { ports, job } = connected;
     let ended = Box::pin(runtime::run(ports, job, meters, Arc::clone(&monitor), stop.clone())).await;
+    if ended.is_ok() {
+        let said = if stop.is_cancelled() {
+            "stopped; the next run resumes from what is saved"
+        } else {
+            "the migration was ended; nothing is left to run"
+        };
+        announce(Level::INFO, said, None);
+    }
     if let Err(error) = &ended {
         complain(error);
         if is_to_be_seen(error, &monitor) {

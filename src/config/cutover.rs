@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
+use super::program::program;
 use super::reader::Reader;
 use crate::aws::{PointerItem, PointerSettings};
 use crate::engine::{CutoverSettings, Fence, Hooks, Switch};
 use crate::model::AttributeValue;
-use crate::ports::Program;
 
 const FENCE: &str = "cutover.fence";
 const FENCE_COMMAND: &str = "cutover.fence_command";
@@ -123,14 +123,6 @@ fn lacks(reader: &mut Reader, because: &'static str, key: &'static str, missing:
     if missing && !reader.is_wrong(key) {
         reader.conflict(&[because], format!("{because} needs {key}"), "set it too");
     }
-}
-
-/// A program and its arguments, as a shell would part them; no shell runs it.
-fn program(reader: &mut Reader, key: &'static str) -> Option<Program> {
-    reader.text(key, "a program and its arguments, quoted as for a shell", |text| {
-        let argv = shlex::split(text).filter(|argv| argv.first().is_some_and(|program| !program.is_empty()))?;
-        Some(Program { argv })
-    })
 }
 
 /// Systems Manager's rule for names: 1 to 1,011 of these characters. `PutParameter` takes no ARN.

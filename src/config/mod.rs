@@ -21,6 +21,7 @@ mod keys;
 mod layout;
 mod mistake;
 mod nearest;
+mod program;
 mod reader;
 mod settings;
 #[cfg(test)]

@@ -114,6 +114,12 @@ impl Reader {
         self.wrong.contains(key)
     }
 
+    /// Notes that a value is wrong for a reason of its own.
+    pub(super) fn refuse(&mut self, key: &'static str, what: String, remedy: &str) {
+        self.wrong.insert(key);
+        self.conflict(&[key], what, remedy);
+    }
+
     /// Notes a mistake that values make together, at the first of these keys that was given.
     pub(super) fn conflict(&mut self, keys: &[&'static str], what: String, remedy: &str) {
         let found = keys.iter().find_map(|key| self.origin(key).map(|origin| (*key, origin.clone())));

@@ -10,7 +10,7 @@ use super::file::Source;
 use super::mistake::{Mistake, Origin};
 use super::nearest::nearest;
 use super::value::Value;
-use crate::protocol::transform::{Action, Condition, Rule};
+use crate::protocol::transform::{Action, Condition, Rule, Scalar};
 
 const ACTIONS: [&str; 5] = ["set", "rename", "remove", "copy", "drop"];
 const ONE_ACTION: &str = "give exactly one of set, rename, remove, copy and drop";
@@ -185,7 +185,7 @@ impl Reading<'_, '_> {
         }
     }
 
-    fn scalars(&mut self, key: &str, entry: Entry<'_, '_>) -> Option<Vec<String>> {
+    fn scalars(&mut self, key: &str, entry: Entry<'_, '_>) -> Option<Vec<Scalar>> {
         let list = entry.1.get_ref().as_array().filter(|list| !list.is_empty());
         let Some(list) = list else {
             let origin = self.source.place(&entry.0.span());
@@ -193,24 +193,26 @@ impl Reading<'_, '_> {
             return None;
         };
         // Every element is looked at before the first wrong one ends it.
-        let values: Vec<Option<String>> = list.iter().map(|value| self.scalar(key, value)).collect();
+        let values: Vec<Option<Scalar>> = list.iter().map(|value| self.scalar(key, value)).collect();
         values.into_iter().collect()
     }
 
-    /// A string, number or boolean as text: conditions compare a number by its value, a boolean written out.
-    fn scalar(&mut self, key: &str, value: &Spanned<DeValue<'_>>) -> Option<String> {
-        let text = match (value.get_ref(), Value::from_toml(value.get_ref())) {
-            (DeValue::Boolean(flag), _) => Some(flag.to_string()),
-            (_, Value::Text(text)) => Some(text),
-            (_, Value::Whole(number)) => Some(number.to_string()),
-            (DeValue::Float(written), Value::Fraction(number)) if number.is_finite() => Some(written.to_string()),
+    /// TOML's types are DynamoDB's.
+    fn scalar(&mut self, key: &str, value: &Spanned<DeValue<'_>>) -> Option<Scalar> {
+        let scalar = match (value.get_ref(), Value::from_toml(value.get_ref())) {
+            (DeValue::Boolean(flag), _) => Some(Scalar::Boolean(*flag)),
+            (_, Value::Text(text)) => Some(Scalar::Text(text)),
+            (_, Value::Whole(number)) => Some(Scalar::Number(number.to_string())),
+            (DeValue::Float(written), Value::Fraction(number)) if number.is_finite() => {
+                Some(Scalar::Number(written.to_string()))
+            }
             _ => None,
         };
-        if text.is_none() {
+        if scalar.is_none() {
             let what = format!("{} is not allowed", Value::from_toml(value.get_ref()));
             self.refuse(self.source.place(&value.span()), key, what, "give a string, a number or a boolean");
         }
-        text
+        scalar
     }
 
     fn refuse_unknown(&mut self, key: &str, table: &DeTable<'_>, known: &[&str]) {
@@ -283,9 +285,7 @@ mod tests {
         );
         assert_eq!(mistakes, Vec::<String>::new());
         let name = String::from;
-        let one_of = |values: &[&str]| {
-            Some(Condition::OneOf { attribute: name("n"), values: values.iter().map(ToString::to_string).collect() })
-        };
+        let one_of = |values: &[Scalar]| Some(Condition::OneOf { attribute: name("n"), values: values.to_vec() });
         assert_eq!(
             rules,
             [
@@ -297,10 +297,10 @@ mod tests {
                     action: Action::Rename { from: name("a"), to: name("b") },
                     when: Some(Condition::Missing { attribute: name("b") }),
                 },
-                Rule { action: Action::Remove { attribute: name("x") }, when: one_of(&["5"]) },
+                Rule { action: Action::Remove { attribute: name("x") }, when: one_of(&[Scalar::Number(name("5"))]) },
                 Rule {
                     action: Action::Copy { from: name("a"), to: name("b") },
-                    when: one_of(&["OPEN", "1.50", "true"]),
+                    when: one_of(&[Scalar::Text(name("OPEN")), Scalar::Number(name("1.50")), Scalar::Boolean(true),]),
                 },
                 Rule { action: Action::Drop, when: None },
             ]

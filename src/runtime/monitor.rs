@@ -107,6 +107,7 @@ impl Monitor {
 
     /// Sets the gauges. To be called whenever metrics are asked for, so that no stuck task can leave them stale.
     pub fn publish(&self, meters: &Meters) {
+        meters.lost_lines();
         let Some(Snapshot { status, totals: (coalesced, superseded, discarded), credentials }) = self.snapshot() else {
             return publish_nothing(self.phase_left());
         };

@@ -32,6 +32,7 @@ pub struct Meters {
     pages_discarded: Counter,
     late: Tally,
     audited: Counter,
+    log_lines_dropped: Counter,
     throttles: Mutex<BTreeMap<String, u64>>,
 }
 
@@ -120,6 +121,7 @@ impl Default for Meters {
             pages_discarded: counter!(names::PAGES_REREAD),
             late: Tally::new(counter!(names::LATE)),
             audited: counter!(names::AUDIT_ENTRIES),
+            log_lines_dropped: counter!(names::LOG_LINES_DROPPED),
             throttles: Mutex::default(),
         }
     }
@@ -196,6 +198,11 @@ impl Meters {
 
     fn throttles(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, u64>> {
         self.throttles.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the log lost so far.
+    pub fn lost_lines(&self) {
+        self.log_lines_dropped.absolute(super::stderr::dropped_lines());
     }
 
     /// Totals that are kept elsewhere.

@@ -4,7 +4,8 @@ mod logs;
 mod meters;
 pub mod names;
 mod recorder;
+pub mod stderr;
 
-pub use logs::{LogFormat, LogSettings, init_logs};
+pub use logs::{LogFormat, LogSettings, announce, init_logs};
 pub use meters::{Meters, Tally, Totals};
 pub use recorder::install_recorder;

@@ -91,6 +91,8 @@ metrics_table! {
     CREDENTIALS_EXPIRY = "shadowtable_credentials_expiry_seconds", Gauge, Seconds, "Until the credentials of a connection expire; +Inf where they never do.";
     /// Audit trail.
     AUDIT_ENTRIES = "shadowtable_audit_entries_total", Counter, Count, "Entries that this process wrote to the audit trail.";
+    /// Log lines.
+    LOG_LINES_DROPPED = "shadowtable_log_lines_dropped_total", Counter, Count, "Log lines that could not be written to stderr, or found its reader too slow.";
     /// Skew.
     CLOCK_SKEW = "shadowtable_clock_skew_seconds", Gauge, Seconds, "The service's clock less this machine's, as of the last reply.";
 }

@@ -70,6 +70,25 @@ pub(crate) fn a_cutover_moves_a_writing_application_and_loses_nothing(ctx: &Ctx)
     migration.refused(&["finished"]);
 }
 
+/// What a program finds in its environment is no setting.
+pub(crate) fn a_program_may_call_shadowtable(ctx: &Ctx) {
+    let (mut migration, application) = migration(ctx);
+    let (program, config) = (env!("CARGO_BIN_EXE_shadowtable"), migration.project.config_file());
+    let script =
+        format!("set -e; {program} -c {} status --json > seen; echo \"$CUTOVER_MIGRATION\" > named", config.display());
+    migration.project.set("hooks.before_fence", application.script("before-fence.sh", &script));
+    migration.project.set("cutover.program_timeout_seconds", 20.0);
+    let mut process = migration.run();
+    process.wait_for_tailing();
+    migration.project.finish(&["cutover", "--dry-run", "--wait"]);
+    let finished = cutover(&migration);
+    assert_eq!(finished.code, Some(0), "{}{}", finished.stdout, finished.stderr);
+    let read = |name| fs::read_to_string(application.folder().join(name)).unwrap();
+    assert!(read("seen").contains("\"phase\": \"fencing\""), "{}", read("seen"));
+    assert_eq!(read("named").trim(), migration.id);
+    process.stop();
+}
+
 /// Each gate closes in turn, alone (but for the copy's, which closes with the phase's), and says what opens it.
 pub(crate) fn each_gate_refuses_in_turn_with_its_remedy(ctx: &Ctx) {
     let source = ctx.table("source", before(ID));

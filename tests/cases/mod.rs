@@ -9,6 +9,7 @@ pub(crate) mod cutover;
 pub(crate) mod fixtures;
 pub(crate) mod kills;
 pub(crate) mod lag;
+pub(crate) mod output;
 pub(crate) mod quarantine;
 pub(crate) mod refusals;
 pub(crate) mod runners;
@@ -88,6 +89,7 @@ macro_rules! for_each_case {
             cutover:
                 a_cutover_moves_a_writing_application_and_loses_nothing
                 each_gate_refuses_in_turn_with_its_remedy
+                a_program_may_call_shadowtable
                 what_the_shadow_lacks_is_shown_before_a_cutover
                 a_fence_that_fails_hangs_or_lies_leaves_the_source_open
                 a_switch_that_fails_keeps_the_source_fenced_until_the_operator_decides
@@ -116,6 +118,10 @@ macro_rules! for_each_case {
                 lag_is_true_over_a_split_under_writes
                 lag_is_true_when_a_paused_process_goes_on
                 lag_is_true_ten_minutes_behind_and_between_two_pages;
+            output:
+                a_log_that_nobody_takes_ends_nothing
+                no_verb_panics_when_nobody_reads_it
+                every_line_of_a_log_in_json_is_json_and_names_the_migration;
             chaos:
                 a_hundred_sigkills_with_splits_and_throttles_lose_nothing
                 shadow_keys_swapped_between_shards_survive_bad_weather

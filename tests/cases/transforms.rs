@@ -72,7 +72,7 @@ pub(crate) fn every_rule_does_what_it_says(ctx: &Ctx) {
 
         [[transform]]
         drop = true
-        when = { attribute = "edits", one_of = ["1", "2.0"] }
+        when = { attribute = "edits", one_of = [1, 2.0] }
     "#;
     let expect = |before: &Item| {
         if [Some(n(1)), Some(n(2))].contains(&before.get("edits").cloned()) {

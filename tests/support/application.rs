@@ -81,12 +81,9 @@ impl Application {
     pub(crate) fn configure(&self, migration: &mut Migration) {
         let project = &mut migration.project;
         project.set("cutover.fence", "command");
+        project.set("cutover.fence_command", self.script("fence.sh", "echo $CUTOVER_OCCASION >> said; touch fenced"));
         project
-            .set("cutover.fence_command", self.script("fence.sh", "echo $SHADOWTABLE_OCCASION >> said; touch fenced"));
-        project.set(
-            "cutover.unfence_command",
-            self.script("unfence.sh", "echo $SHADOWTABLE_OCCASION >> said; rm -f fenced"),
-        );
+            .set("cutover.unfence_command", self.script("unfence.sh", "echo $CUTOVER_OCCASION >> said; rm -f fenced"));
         project.set("cutover.switch", "pointer");
         project.set("cutover.pointer_table", self.settings.name.as_str());
         project.set("cutover.pointer_key", r#"{"name": {"S": "orders"}}"#);

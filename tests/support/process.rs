@@ -111,6 +111,13 @@ impl Process {
         Self { child, arguments, heard, readers }
     }
 
+    /// One whose words go elsewhere, and whose admin port is known beforehand.
+    pub(crate) fn spawn_unheard(command: &mut Command, (out, err): (Stdio, Stdio), admin: Option<SocketAddr>) -> Self {
+        let arguments = command.get_args().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join(" ");
+        let child = command.stdin(Stdio::null()).stdout(out).stderr(err).spawn().unwrap();
+        Self { child, arguments, heard: Arc::new(Mutex::new(Heard { admin, ..Heard::default() })), readers: Vec::new() }
+    }
+
     /// Where the admin port is; waits until the process has said so.
     pub(crate) fn admin(&mut self) -> SocketAddr {
         let start = clock::now();

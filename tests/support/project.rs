@@ -111,12 +111,16 @@ impl Project {
         fs::write(self.config_file(), self.config.to_string()).unwrap();
     }
 
-    fn config_file(&self) -> PathBuf {
+    pub(crate) fn config_file(&self) -> PathBuf {
         self.folder.path().join("shadowtable.toml")
     }
 
-    /// Nothing of the machine's own AWS configuration gets in.
     pub(crate) fn start(&self, arguments: &[&str]) -> Process {
+        Process::spawn(&mut self.prepared(arguments))
+    }
+
+    /// Nothing of the machine's own AWS configuration gets in.
+    pub(crate) fn prepared(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         command.arg("-c").arg(self.config_file()).args(arguments).current_dir(self.folder.path());
         command.env("HOME", self.folder.path()).env("RUST_BACKTRACE", "1").env("AWS_EC2_METADATA_DISABLED", "true");
@@ -125,7 +129,7 @@ impl Project {
         }
         command.env("AWS_ACCESS_KEY_ID", &self.credentials.access_key).env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
         command.env("AWS_REGION", self.credentials.region);
-        Process::spawn(&mut command)
+        command
     }
 
     /// Runs a verb to its end, whatever that is.

@@ -20,6 +20,7 @@ use crate::config::{self, CommandSettings};
 use crate::engine::EngineError;
 use crate::ports::{Clock, Ports};
 use crate::runtime::operator::Holder;
+use crate::telemetry::stderr;
 
 /// How often it is looked on a terminal.
 const SCREEN: Duration = Duration::from_secs(1);
@@ -40,8 +41,11 @@ pub(super) async fn watch(
         return lines(&mut looker, first, as_json).await;
     }
     let mut terminal = ratatui::try_init().map_err(|error| EngineError::Task(error.to_string()))?;
+    // What the SDK warns of would be written over the screen.
+    stderr::mute(true);
     let ended = on_screen(&mut looker, first, &mut terminal).await;
     ratatui::restore();
+    stderr::mute(false);
     ended.map_err(|error| EngineError::Task(error.to_string()))
 }
 

@@ -65,15 +65,16 @@ impl fmt::Display for Occasion {
 }
 
 impl Subject {
-    /// The environment of a program, besides the process's own.
+    /// The environment of a program, besides the process's own. None of these names is a setting: a program may call
+    /// shadowtable itself.
     pub fn environment(&self, occasion: Occasion) -> Vec<(&'static str, String)> {
         vec![
-            ("SHADOWTABLE_OCCASION", occasion.to_string()),
-            ("SHADOWTABLE_MIGRATION_ID", self.migration.clone()),
-            ("SHADOWTABLE_CUTOVER_ID", self.cutover.clone()),
-            ("SHADOWTABLE_SOURCE", self.source_table.clone()),
-            ("SHADOWTABLE_SHADOW", self.shadow_table.clone()),
-            ("SHADOWTABLE_REASON", self.reason.clone()),
+            ("CUTOVER_OCCASION", occasion.to_string()),
+            ("CUTOVER_MIGRATION", self.migration.clone()),
+            ("CUTOVER_ID", self.cutover.clone()),
+            ("CUTOVER_SOURCE", self.source_table.clone()),
+            ("CUTOVER_SHADOW", self.shadow_table.clone()),
+            ("CUTOVER_REASON", self.reason.clone()),
         ]
     }
 }
@@ -131,4 +132,19 @@ pub(super) fn quoted(output: &str) -> String {
     let skipped = output.chars().count().saturating_sub(QUOTED);
     let end: String = output.chars().skip(skipped).collect();
     if end.is_empty() { String::new() } else { format!(", having said: {end}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What begins so is a setting (`config::PREFIX`): a program that calls shadowtable would give it a wrong one.
+    #[test]
+    fn no_variable_of_a_program_looks_like_a_setting() {
+        let [migration, cutover, source_table, shadow_table, reason] = ["m", "c", "s", "t", ""].map(str::to_owned);
+        let subject = Subject { migration, cutover, source_table, shadow_table, reason };
+        for (name, _) in subject.environment(Occasion::Fence) {
+            assert!(!name.starts_with("SHADOWTABLE"), "{name}");
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 
 use super::judge::{Properties, judge, made_of_source_key};
-use super::rule::{Action, Condition, Rule};
+use super::rule::{Action, Condition, Rule, Scalar};
 use super::symbol::{State, Symbol, key_type, only};
 use super::template::{Template, TemplateError};
 use super::{Step, StepAction, Test, Transform};
@@ -283,10 +283,18 @@ fn test(condition: &Condition) -> Test {
     match condition {
         Condition::Exists { attribute } => Test::Exists { attribute: attribute.clone() },
         Condition::Missing { attribute } => Test::Missing { attribute: attribute.clone() },
-        Condition::OneOf { attribute, values } => Test::OneOf {
-            attribute: attribute.clone(),
-            texts: values.iter().cloned().collect::<HashSet<_>>(),
-            numbers: values.iter().filter_map(|value| Decimal::parse(value)).collect(),
-        },
+        Condition::OneOf { attribute, values } => one_of(attribute.clone(), values),
     }
+}
+
+fn one_of(attribute: String, values: &[Scalar]) -> Test {
+    let (mut texts, mut numbers, mut booleans) = (HashSet::new(), HashSet::new(), HashSet::new());
+    for value in values {
+        match value {
+            Scalar::Text(text) => drop(texts.insert(text.clone())),
+            Scalar::Number(text) => numbers.extend(Decimal::parse(text)),
+            Scalar::Boolean(value) => drop(booleans.insert(*value)),
+        }
+    }
+    Test::OneOf { attribute, texts, numbers, booleans }
 }

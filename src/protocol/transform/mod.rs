@@ -26,7 +26,7 @@ use std::collections::{HashMap, HashSet};
 
 pub use compile::{Mistake, TransformError};
 pub use judge::{Properties, Undo};
-pub use rule::{Action, Condition, Rule};
+pub use rule::{Action, Condition, Rule, Scalar};
 use symbol::{Piece, Symbol};
 use template::Template;
 pub use template::{RenderError, TemplateError, TemplateProblem, ValueKind};
@@ -66,7 +66,7 @@ enum StepAction {
 enum Test {
     Exists { attribute: String },
     Missing { attribute: String },
-    OneOf { attribute: String, texts: HashSet<String>, numbers: HashSet<Decimal> },
+    OneOf { attribute: String, texts: HashSet<String>, numbers: HashSet<Decimal>, booleans: HashSet<bool> },
 }
 
 /// What a source item becomes.
@@ -211,10 +211,10 @@ impl Test {
         match self {
             Self::Exists { attribute } => item.get(attribute).is_some(),
             Self::Missing { attribute } => item.get(attribute).is_none(),
-            Self::OneOf { attribute, texts, numbers } => match item.get(attribute) {
+            Self::OneOf { attribute, texts, numbers, booleans } => match item.get(attribute) {
                 Some(AttributeValue::S(text)) => texts.contains(text),
                 Some(AttributeValue::N(text)) => Decimal::parse(text).is_some_and(|number| numbers.contains(&number)),
-                Some(AttributeValue::Bool(value)) => texts.contains(if *value { "true" } else { "false" }),
+                Some(AttributeValue::Bool(value)) => booleans.contains(value),
                 _ => false,
             },
         }

@@ -58,12 +58,22 @@ pub enum Condition {
         /// The attribute.
         attribute: String,
     },
-    /// The attribute is a string equal to one of these, a number equal in value to one of them, or the boolean
-    /// `true` or `false` written out.
+    /// The attribute has the type of one of these, and its value.
     OneOf {
         /// The attribute.
         attribute: String,
         /// The values, at least one.
-        values: Vec<String>,
+        values: Vec<Scalar>,
     },
+}
+
+/// What an attribute is compared with. The type counts: the number 1 is not the string "1".
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub enum Scalar {
+    /// This string.
+    Text(String),
+    /// Any number of this value, as it was written.
+    Number(String),
+    /// This boolean.
+    Boolean(bool),
 }

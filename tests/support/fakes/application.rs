@@ -56,7 +56,7 @@ impl Application for FakeApplication {
         limit: Duration,
     ) -> Result<String, ProgramFailure> {
         let name = program.argv[0].clone();
-        assert!(environment.iter().any(|(variable, _)| *variable == "SHADOWTABLE_OCCASION"));
+        assert!(environment.iter().any(|(variable, _)| *variable == "CUTOVER_OCCASION"));
         let call = Call::Program(&program.argv[0]);
         let ran = request(&self.0, &call, move |state, now, _| {
             state.run_program(&name, now);
