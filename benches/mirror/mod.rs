@@ -16,7 +16,7 @@ use shadowtable::engine::{EngineError, EngineSettings};
 use shadowtable::model::{Billing, KeyAttribute, KeySchema, KeyType, TableLayout};
 use shadowtable::protocol::phase::Phase;
 use shadowtable::protocol::transform::Transform;
-use shadowtable::runtime::{self, Job, Monitor, Status};
+use shadowtable::runtime::{self, Allowed, Job, Monitor, Status};
 use shadowtable::telemetry::{Meters, names};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -159,8 +159,9 @@ fn job() -> Job {
         transform: Transform::compile(&[], &key_schema(), &key_schema()).expect("no rules, no mistakes"),
         source_key: key_schema(),
         engine,
-        enable_stream: false,
+        allowed: Allowed::default(),
         host: "bench".into(),
+        who: "bench".into(),
     }
 }
 

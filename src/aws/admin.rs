@@ -8,7 +8,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use super::errors::{is_not_offered, odd_reply, port_error};
 use super::layout::{TableRequest, describe};
 use super::{Connection, aspects};
-use crate::model::{Aspect, TableDescription, TableLayout, ViewType};
+use crate::model::{Aspect, Place, TableDescription, TableLayout, ViewType};
 use crate::ports::{CreateOptions, Fault, PortError, TableAdmin};
 
 /// One table, seen as a whole.
@@ -16,12 +16,20 @@ use crate::ports::{CreateOptions, Fault, PortError, TableAdmin};
 pub struct AwsTableAdmin {
     client: aws_sdk_dynamodb::Client,
     table: String,
+    place: Place,
 }
 
 impl AwsTableAdmin {
     /// The table `table`, which need not exist yet.
     pub fn new(connection: &Connection, table: impl Into<String>) -> Self {
-        Self { client: connection.reads.clone(), table: table.into() }
+        let table = table.into();
+        let place = connection.place(&table);
+        Self { client: connection.reads.clone(), table, place }
+    }
+
+    /// The same, once the account is known.
+    pub(super) fn know_account(&mut self, account: &str) {
+        self.place.account = Some(account.to_owned());
     }
 
     /// `false` when the endpoint does not offer it.
@@ -66,8 +74,8 @@ impl AwsTableAdmin {
 }
 
 impl TableAdmin for AwsTableAdmin {
-    fn name(&self) -> &str {
-        &self.table
+    fn place(&self) -> &Place {
+        &self.place
     }
 
     async fn describe(&self) -> Result<Option<TableDescription>, PortError> {

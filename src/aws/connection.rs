@@ -17,6 +17,7 @@ use aws_types::service_config::ServiceConfigKey;
 use super::credentials::WatchedCredentials;
 use super::skew::DateReader;
 use super::{ServiceSkew, identity};
+use crate::model::Place;
 use crate::ports::Expiry;
 
 /// The role session's name, as `CloudTrail` shows it.
@@ -81,6 +82,8 @@ pub struct Connection {
     /// STS is not at the region's own address.
     pub(super) sts_endpoint: Option<String>,
     region: Option<String>,
+    /// The profile that the settings name.
+    profile: Option<String>,
     credentials: Option<WatchedCredentials>,
 }
 
@@ -129,7 +132,7 @@ impl Connection {
         let endpoint = endpoint_of(&config, "DynamoDB");
         match endpoint.filter(|url| !url.starts_with("http://") && !url.starts_with("https://")) {
             Some(url) => Err(ConnectError::BadEndpoint(url)),
-            None => Ok(Self::from_config(&config, timeouts, skew)),
+            None => Ok(Self { profile: settings.profile.clone(), ..Self::from_config(&config, timeouts, skew) }),
         }
     }
 
@@ -183,6 +186,7 @@ impl Connection {
             endpoint,
             sts_endpoint,
             region: config.region().map(ToString::to_string),
+            profile: None,
             credentials,
         }
     }
@@ -204,6 +208,17 @@ impl Connection {
             .credentials_provider(SharedCredentialsProvider::new(nobody))
             .build();
         Self::from_config(&config, timeouts, skew)
+    }
+
+    /// Where a table of this name is.
+    pub(super) fn place(&self, table: &str) -> Place {
+        Place {
+            table: table.to_owned(),
+            region: self.region.clone(),
+            account: None,
+            endpoint: self.endpoint.clone(),
+            profile: self.profile.clone(),
+        }
     }
 
     /// The region in use.

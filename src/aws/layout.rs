@@ -22,6 +22,7 @@ type Keys = Vec<(String, KeyType)>;
 
 /// What `DescribeTable` answered, or what is wrong with it.
 pub(super) fn describe(table: WireTable) -> Result<TableDescription, String> {
+    let replicas = replicas(&table);
     let types = attribute_types(table.attribute_definitions.as_deref().unwrap_or_default())?;
     let (partition, sort) = split_keys(table.key_schema.as_deref().unwrap_or_default(), &types)?;
     let on_demand = table.billing_mode_summary.as_ref().and_then(|summary| summary.billing_mode.as_ref())
@@ -79,7 +80,18 @@ pub(super) fn describe(table: WireTable) -> Result<TableDescription, String> {
             warm: warm.and_then(|warm| units(warm.read_units_per_second, warm.write_units_per_second)),
             warm_indexes,
         },
+        replicas,
     })
+}
+
+/// The regions of a global table's replicas. The first version of global tables tells that there are some, and not where.
+fn replicas(table: &WireTable) -> Vec<String> {
+    let named = table.replicas.iter().flatten().filter_map(|replica| replica.region_name.clone());
+    let named: Vec<String> = named.collect();
+    match &table.global_table_version {
+        Some(version) if named.is_empty() => vec![format!("not named (global tables {version})")],
+        _ => named,
+    }
 }
 
 /// An own key is told apart by its ARN; without a word of the service the key is the service's own.

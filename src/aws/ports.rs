@@ -108,6 +108,16 @@ impl AwsAccess {
         self
     }
 
+    /// The accounts of source, shadow and state table, where they are known.
+    pub fn know_accounts(&mut self, accounts: [Option<String>; 3]) {
+        let admins = [&mut self.source_admin, &mut self.shadow_admin, &mut self.state_admin];
+        for (admin, account) in admins.into_iter().zip(accounts) {
+            if let Some(account) = account {
+                admin.know_account(&account);
+            }
+        }
+    }
+
     /// The source as a table.
     pub fn source_admin(&self) -> &AwsTableAdmin {
         &self.source_admin

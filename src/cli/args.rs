@@ -142,6 +142,9 @@ pub enum Command {
     /// End the migration after its switch
     #[command(long_about = manual::FINISH.about, after_long_help = manual::FINISH.after)]
     Finish(FinishArgs),
+    /// Remove an ended migration from the state table
+    #[command(long_about = manual::FORGET.about, after_long_help = manual::FORGET.after)]
+    Forget(ForgetArgs),
     /// Take the lease from a holder that is dead
     #[command(long_about = manual::LEASE.about, after_long_help = manual::LEASE.after)]
     Lease {
@@ -186,6 +189,12 @@ pub struct RunArgs {
     /// Enable the source's stream (new and old images) where it is off: the one change to the source
     #[arg(long)]
     pub enable_stream: bool,
+    /// Vouch that nothing writes to the source's replicas in other regions, where it is a global table
+    #[arg(long)]
+    pub single_writer_region: bool,
+    /// Copy even if the new layout refuses most items of a sample
+    #[arg(long)]
+    pub accept_refused: bool,
 }
 
 /// `list`.
@@ -270,6 +279,14 @@ pub struct PostponeArgs {
 /// `finish`.
 #[derive(Args, Clone, Debug)]
 pub struct FinishArgs {
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// `forget`.
+#[derive(Args, Clone, Debug)]
+pub struct ForgetArgs {
     /// Do not ask
     #[arg(long)]
     pub yes: bool,

@@ -14,7 +14,9 @@ use crate::config::{CommandSettings, Settings};
 use crate::engine::ApplySettings;
 use crate::engine::EngineError;
 use crate::engine::LeaseSettings;
-use crate::engine::entities::{CommandVerb, Paused, QuarantineRecord};
+use crate::engine::entities::{CommandVerb, Paused, QuarantineRecord, TableIdentity};
+use crate::model::Place;
+use crate::runtime::Allowed;
 use crate::runtime::operator::{self, OperatorJob, Overview, command};
 
 /// `pause` and `resume`.
@@ -36,32 +38,76 @@ pub(super) fn abort(settings: &CommandSettings, yes: bool) -> ExitCode {
     start(&settings.log, async {
         let ended = async {
             let ports = for_state(&settings.state).await?;
-            let job = OperatorJob {
-                lease: LeaseSettings::default().duration,
-                abandon: ApplySettings::default().abandon,
-                host: host(),
-            };
-            Box::pin(operator::abort(&ports, id, &job)).await
+            Box::pin(operator::abort(&ports, id, &operator_job())).await
         };
         match ended.await {
-            Ok(found) => data(&remains(&found, &settings.state.table)),
+            Ok(found) => data(&remains(&found, settings)),
             Err(error) => failed(&error),
         }
     })
 }
 
-/// What an ended migration leaves, and the commands that remove it.
-fn remains(found: &Overview, state_table: &str) -> String {
+/// `forget`.
+pub(super) fn forget(settings: &CommandSettings, yes: bool) -> ExitCode {
+    let id = settings.migration.as_str();
+    if !yes && !confirmed(&format!("Remove migration {id} from the state table, its audit trail too?")) {
+        return ExitCode::from(FAILED);
+    }
+    start(&settings.log, async {
+        let forgotten = async {
+            let ports = for_state(&settings.state).await?;
+            Box::pin(operator::forget(&ports, id, &operator_job())).await
+        };
+        match forgotten.await {
+            Ok(()) => {
+                talk(&format!("migration {id} is forgotten"));
+                ExitCode::from(DONE)
+            }
+            Err(error) => failed(&error),
+        }
+    })
+}
+
+/// An operator who takes the lease for a moment.
+fn operator_job() -> OperatorJob {
+    OperatorJob { lease: LeaseSettings::default().duration, abandon: ApplySettings::default().abandon, host: host() }
+}
+
+/// What an ended migration leaves behind, and the commands that remove it: only what it made itself.
+fn remains(found: &Overview, settings: &CommandSettings) -> String {
     let meta = &found.meta;
-    let (id, source, shadow) = (&meta.migration, &meta.source_table, &meta.shadow_table);
+    let at = |identity: &TableIdentity, profile: &Option<String>| Place {
+        profile: profile.clone(),
+        ..identity.place.clone()
+    };
+    let shadow = meta.shadow.as_ref().map(|shadow| at(shadow, &settings.profiles.shadow));
+    let source = meta.source.as_ref().map(|source| at(source, &settings.profiles.source));
+    let mut lines = match shadow {
+        Some(place) if meta.made.shadow => {
+            format!("  the shadow table:  {}\n", place.command("delete-table"))
+        }
+        Some(place) => format!(
+            "  the shadow table {place} was there before the migration, empty; what was copied is in it. It is yours to \
+             keep or to delete.\n"
+        ),
+        None if meta.made.shadow => format!(
+            "  a table {} may have been made, and was never used: look before you delete it.\n",
+            meta.shadow_table
+        ),
+        None => "  no table was made.\n".to_owned(),
+    };
+    if let (Some(place), true) = (source, meta.made.stream) {
+        lines += &format!(
+            "  the stream:        {} --stream-specification StreamEnabled=false\n                     (this migration \
+             enabled it; somebody else may read it by now)\n",
+            place.command("update-table")
+        );
+    }
     format!(
-        "migration {id} is aborted. Nothing was deleted; what remains, and the command that removes it:\n\
-         \x20 the shadow table:  aws dynamodb delete-table --table-name {shadow}\n\
-         \x20 its state:         aws dynamodb query --table-name {state_table} --key-condition-expression 'pk = :pk' \
-         --expression-attribute-values '{{\":pk\":{{\"S\":\"MIGRATION#{id}\"}}}}' --projection-expression pk,sk\n\
-         \x20                    (delete the entries it lists; they cost next to nothing and are the record of what was done)\n\
-         \x20 the stream:        aws dynamodb update-table --table-name {source} --stream-specification StreamEnabled=false\n\
-         \x20                    (only if nothing else reads it)\n"
+        "migration {id} is aborted. Nothing was deleted. What remains of it, and the command that removes it:\n{lines}\
+         \x20 its state:         shadowtable --migration {id} forget\n                     (it is the record of what was \
+         done, and costs next to nothing)\n",
+        id = meta.migration
     )
 }
 
@@ -77,7 +123,7 @@ pub(super) fn reseed(settings: &Settings, yes: bool, delete_shadow: bool) -> Exi
     }
     start(&settings.log, async {
         let done = async {
-            let Connected { ports, job } = for_migration(settings, false).await?;
+            let Connected { ports, job } = for_migration(settings, Allowed::default()).await?;
             Box::pin(operator::reseed(&ports, &job, delete_shadow)).await
         };
         match done.await {

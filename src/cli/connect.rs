@@ -6,13 +6,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tracing::Level;
 
 use crate::aws::{AwsAccess, AwsPorts, AwsSettings, IdentityCheck, TableNames, Timeouts, check_identity};
-use crate::config::{Settings, TableSettings};
+use crate::config::{self, Settings, TableSettings};
 use crate::engine::EngineError;
 use crate::engine::provision::find_source;
 use crate::model::{KeyAttribute, KeySchema, KeyType, TableDescription, TableLayout};
 use crate::ports::{Fault, TableAdmin as _};
 use crate::protocol::transform::Transform;
-use crate::runtime::Job;
+use crate::runtime::{Allowed, Job};
 use crate::telemetry::announce;
 
 /// How long a connection may take to be made, and a read to be answered.
@@ -26,11 +26,11 @@ pub(super) struct Connected {
 }
 
 /// Connects, checks who we are, looks at the source, and compiles the transform for its keys.
-pub(super) async fn for_migration(settings: &Settings, enable_stream: bool) -> Result<Connected, EngineError> {
+pub(super) async fn for_migration(settings: &Settings, allowed: Allowed) -> Result<Connected, EngineError> {
     let access =
         access(&settings.source, &settings.shadow, &settings.state, settings.engine.apply.request_timeout).await?;
-    let access = access.with_pointer(settings.pointer.clone());
-    identify(&access).await?;
+    let mut access = access.with_pointer(settings.pointer.clone());
+    let who = identify(&mut access).await?;
     let source = find_source(access.clock(), access.source_admin()).await?;
     let target = target(settings, &source);
     let (source_key, shadow_key) = (source.layout.key_schema(), target.key_schema());
@@ -48,8 +48,9 @@ pub(super) async fn for_migration(settings: &Settings, enable_stream: bool) -> R
         transform,
         source_key: source_key.clone(),
         engine: settings.engine.clone(),
-        enable_stream,
+        allowed,
         host: host(),
+        who,
     };
     Ok(Connected { ports: Arc::new(access.into_ports(source_key, shadow_key)), job })
 }
@@ -93,17 +94,21 @@ async fn access(
     })
 }
 
-/// Wrong or missing credentials end it here: STS says so, or, where it cannot be asked, `DynamoDB` itself.
-async fn identify(access: &AwsAccess) -> Result<(), EngineError> {
+/// Wrong or missing credentials end it here: STS says so, or, where it cannot be asked, `DynamoDB` itself. Returns who acts
+/// on the source.
+async fn identify(access: &mut AwsAccess) -> Result<String, EngineError> {
     let ways = [
         ("source", &access.source, access.source_admin()),
         ("shadow", &access.shadow, access.shadow_admin()),
         ("state", &access.state, access.state_admin()),
     ];
-    for (role, connection, admin) in ways {
+    let (mut accounts, mut who) = ([const { None }; 3], None);
+    for ((role, connection, admin), account) in ways.into_iter().zip(&mut accounts) {
         match check_identity(connection).await {
             IdentityCheck::Confirmed(identity) => {
                 tracing::info!(role, account = identity.account, arn = identity.arn, "the credentials are good");
+                *account = Some(identity.account);
+                who.get_or_insert(identity.arn);
             }
             IdentityCheck::Unreachable(why) => {
                 tracing::debug!(role, why, "the credentials could not be checked with STS");
@@ -116,7 +121,13 @@ async fn identify(access: &AwsAccess) -> Result<(), EngineError> {
             IdentityCheck::Refused(error) => return Err(error.into()),
         }
     }
-    Ok(())
+    access.know_accounts(accounts);
+    Ok(who.unwrap_or_else(user_at_host))
+}
+
+/// Who started this process, where nobody else can say.
+fn user_at_host() -> String {
+    format!("{}@{}", config::user_name(), host())
 }
 
 /// Different in each process, so that two of them do not wait in step.

@@ -249,6 +249,21 @@ Examples:
 Exit codes: 0 aborted; 1 failed, or not confirmed.",
 };
 
+pub(super) const FORGET: Page = Page {
+    about: "\
+Remove an ended migration from the state table: its entries, its audit trail, and its claims on tables.
+
+Only one that is `finished` or `aborted` is forgotten. Changes: the state table, and nothing else. What is forgotten \
+is no longer shown by `list`, and its id can be used again.
+
+It asks first. Where there is nobody to ask (stdin is no terminal), --yes is needed.",
+    after: "\
+Example:
+  shadowtable --migration task-approvals-2026-11 forget
+
+Exit codes: 0 forgotten; 1 failed, or not confirmed.",
+};
+
 pub(super) const RESEED: Page = Page {
     about: "\
 Begin again with a new, empty shadow: the way out of `needs-reseed`.

@@ -26,8 +26,9 @@ use clap::Parser;
 use clap::error::ErrorKind;
 
 pub use args::{
-    AbortArgs, AuditArgs, Cli, Command, ConfigVerb, CutoverArgs, DemoArgs, FinishArgs, GlobalArgs, LeaseVerb, ListArgs,
-    PauseTarget, PostponeArgs, QuarantineVerb, ReseedArgs, RetryArgs, RunArgs, StatusArgs, UnfenceArgs,
+    AbortArgs, AuditArgs, Cli, Command, ConfigVerb, CutoverArgs, DemoArgs, FinishArgs, ForgetArgs, GlobalArgs,
+    LeaseVerb, ListArgs, PauseTarget, PostponeArgs, QuarantineVerb, ReseedArgs, RetryArgs, RunArgs, StatusArgs,
+    UnfenceArgs,
 };
 
 use crate::config::{self, LogSettings, Mistakes};
@@ -67,6 +68,7 @@ pub fn main_with<A: Into<OsString> + Clone>(args: impl IntoIterator<Item = A>) -
         }
         Command::Postpone(args) => load().for_command().map(|settings| cutover::postpone(&settings, args.off)),
         Command::Finish(args) => load().for_command().map(|settings| cutover::finish(&settings, args.yes)),
+        Command::Forget(args) => load().for_command().map(|settings| command::forget(&settings, args.yes)),
         Command::Lease { verb } => load().for_command().map(|settings| command::lease(&settings, *verb)),
         Command::Audit(args) => load().for_command().map(|settings| cutover::audit(&settings, args.json)),
         Command::Quarantine { verb } => load().for_command().map(|settings| command::quarantine(&settings, verb)),

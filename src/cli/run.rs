@@ -14,13 +14,13 @@ use crate::config::Settings;
 use crate::engine::EngineError;
 use crate::protocol::phase::Phase;
 use crate::runtime::admin::{self, Admin};
-use crate::runtime::{self, Monitor};
+use crate::runtime::{self, Allowed, Monitor};
 use crate::telemetry::{Meters, announce, install_recorder};
 
 /// Runs the verb.
 pub(super) fn run(settings: &Settings, args: &RunArgs) -> ExitCode {
     start_for(&settings.log, Some(settings.migration.as_str()), async {
-        match migrate(settings, args.enable_stream).await {
+        match migrate(settings, allowed(args)).await {
             Ok(ended) => ended,
             Err(error) => {
                 complain(&error);
@@ -30,7 +30,15 @@ pub(super) fn run(settings: &Settings, args: &RunArgs) -> ExitCode {
     })
 }
 
-async fn migrate(settings: &Settings, enable_stream: bool) -> Result<ExitCode, EngineError> {
+const fn allowed(args: &RunArgs) -> Allowed {
+    Allowed {
+        enable_stream: args.enable_stream,
+        single_writer_region: args.single_writer_region,
+        refused_items: args.accept_refused,
+    }
+}
+
+async fn migrate(settings: &Settings, allowed: Allowed) -> Result<ExitCode, EngineError> {
     let prometheus =
         install_recorder(Some(settings.migration.as_str())).map_err(|error| EngineError::Task(error.to_string()))?;
     let (monitor, meters) = (Arc::new(Monitor::default()), Arc::new(Meters::default()));
@@ -56,7 +64,7 @@ async fn migrate(settings: &Settings, enable_stream: bool) -> Result<ExitCode, E
     let connected = tokio::select! {
         biased;
         () = stop.cancelled() => return Ok(ExitCode::from(DONE)),
-        connected = for_migration(settings, enable_stream) => connected?,
+        connected = for_migration(settings, allowed) => connected?,
     };
     let Connected { ports, job } = connected;
     let ended = Box::pin(runtime::run(ports, job, meters, Arc::clone(&monitor), stop.clone())).await;

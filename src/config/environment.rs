@@ -28,6 +28,12 @@ pub fn no_color() -> bool {
     std::env::vars_os().any(|(name, value)| name == "NO_COLOR" && !value.is_empty())
 }
 
+/// The name of the user who runs this, as the environment says it.
+#[expect(clippy::disallowed_methods, reason = "the environment is read in this file")]
+pub fn user_name() -> String {
+    ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok()).unwrap_or_else(|| "somebody".to_owned())
+}
+
 /// The variable for a key: `SHADOWTABLE_COPY_PAGE_ITEMS` for `copy.page_items`.
 pub(super) fn variable(key: &str) -> String {
     format!("{PREFIX}{}", key.replace('.', "_").to_uppercase())

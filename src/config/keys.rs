@@ -62,7 +62,7 @@ pub(super) struct Sections {
 #[derive(Debug)]
 pub(super) struct TableSection {
     table: Option<String>,
-    connection: ConnectionSettings,
+    pub(super) connection: ConnectionSettings,
 }
 
 impl TableSection {

@@ -32,12 +32,12 @@ mod value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-pub use environment::{FILE_VARIABLE, PREFIX, environment, no_color};
+pub use environment::{FILE_VARIABLE, PREFIX, environment, no_color, user_name};
 pub use flags::{Flag, Flags};
 pub use mistake::{Mistake, Mistakes, Origin};
 pub use settings::{
-    AdminSettings, CommandSettings, ConnectionSettings, DemoSettings, LogFormat, LogSettings, MigrationId, Settings,
-    StateSettings, TableSettings, TargetFile,
+    AdminSettings, CommandSettings, ConnectionSettings, DemoSettings, LogFormat, LogSettings, MigrationId, Profiles,
+    Settings, StateSettings, TableSettings, TargetFile,
 };
 
 use file::File;
@@ -135,9 +135,10 @@ impl Loaded {
     /// For a verb that reads or commands one migration through the state table: the migration is demanded.
     pub fn for_command(mut self) -> Result<CommandSettings, Mistakes> {
         self.demand(keys::MIGRATION_ID, "--migration ID");
-        let Sections { migration, state, log, .. } = self.sections;
+        let Sections { migration, source, shadow, state, log, .. } = self.sections;
+        let profiles = Profiles { source: source.connection.profile, shadow: shadow.connection.profile };
         match migration {
-            Some(migration) if self.mistakes.is_empty() => Ok(CommandSettings { migration, state, log }),
+            Some(migration) if self.mistakes.is_empty() => Ok(CommandSettings { migration, state, profiles, log }),
             _ => Err(Mistakes::sorted(self.mistakes)),
         }
     }

@@ -44,8 +44,19 @@ pub struct CommandSettings {
     pub migration: MigrationId,
     /// The state table.
     pub state: TableSettings,
+    /// How source and shadow are reached, for commands that are printed.
+    pub profiles: Profiles,
     /// Logs.
     pub log: LogSettings,
+}
+
+/// The profiles of the AWS configuration that are set for source and shadow.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Profiles {
+    /// The source's.
+    pub source: Option<String>,
+    /// The shadow's.
+    pub shadow: Option<String>,
 }
 
 /// For a verb that reads the state table as a whole.

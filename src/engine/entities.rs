@@ -3,15 +3,18 @@
 //! All lie under `MIGRATION#<id>`; `docs/adr/0002-state-table.md` tells the access patterns. Each has a schema version
 //! in its body, so that a binary knows what a newer one wrote and refuses it.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::model::{TableDescription, TableLayout, Timestamp};
+use crate::model::{Place, TableDescription, TableLayout, Timestamp};
 use crate::protocol::checklist::Point;
 use crate::protocol::cutover::Gate;
 use crate::protocol::lineage::ShardRecord;
 use crate::protocol::phase::Phase;
 use crate::protocol::slots::Reason;
+use crate::protocol::transform::Rule;
 
 /// Something stored as one entry.
 pub trait Entity: Serialize + DeserializeOwned + Clone + PartialEq + Send + Sync + 'static {
@@ -30,7 +33,7 @@ macro_rules! entity {
     };
 }
 
-entity!(Meta, "META", 2);
+entity!(Meta, "META", 3);
 entity!(LeaseRecord, "LEASE", 1);
 entity!(Pin, "PIN", 1);
 entity!(ShardRecord, "SHARD", 1);
@@ -40,6 +43,7 @@ entity!(CommandRecord, "COMMAND", 2);
 entity!(EventRecord, "EVENT", 1);
 entity!(Live, "LIVE", 1);
 entity!(DirectoryRecord, "DIRECTORY", 1);
+entity!(ClaimRecord, "TABLE", 1);
 
 /// `META`: the migration itself. Changed only by the lease holder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,13 +65,21 @@ pub struct Meta {
     pub shadow_table: String,
     /// The shadow, once it is provisioned. Any other table is refused.
     pub shadow: Option<TableIdentity>,
-    /// Hash of the target layout.
-    pub target_hash: String,
-    /// The target layout, where none was configured: the source's own as it was found at first.
+    /// What this migration asked the service to make: nothing else is its own to remove.
+    pub made: Made,
+    /// The target layout.
+    pub target: TableLayout,
+    /// No target was configured: it is the source's own layout, as it was found at first.
+    pub like_source: bool,
+    /// The transform's rules.
+    pub rules: Vec<Rule>,
+    /// How the active process would do a cutover, by the configuration's keys: a standby that would do otherwise is not
+    /// ready.
     #[serde(default)]
-    pub target: Option<TableLayout>,
-    /// Hash of the transform.
-    pub transform_hash: String,
+    pub means: BTreeMap<String, String>,
+    /// An operator vouches that nothing writes to the source's replicas in other regions.
+    #[serde(default)]
+    pub single_writer_region: bool,
     /// Parallel Scan segments of the copy.
     pub segments: u32,
     /// What an operator paused.
@@ -88,6 +100,15 @@ pub struct Meta {
     pub generation: u32,
     /// When the migration was first run.
     pub created: Timestamp,
+}
+
+/// What a migration made, noted before it is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Made {
+    /// The shadow. Otherwise it was there before, empty.
+    pub shadow: bool,
+    /// The source's stream. Otherwise it was enabled before.
+    pub stream: bool,
 }
 
 /// One cutover, as far as it got. Where it stands is the phase.
@@ -112,12 +133,19 @@ pub struct TableIdentity {
     pub arn: String,
     /// Tells a recreated table apart.
     pub table_id: String,
+    /// Where it was found.
+    pub place: Place,
 }
 
 impl TableIdentity {
-    /// The identity of a table.
-    pub fn of(table: &TableDescription) -> Self {
-        Self { arn: table.arn.clone(), table_id: table.table_id.clone() }
+    /// The identity of a table that was found here.
+    pub fn of(table: &TableDescription, place: &Place) -> Self {
+        Self { arn: table.arn.clone(), table_id: table.table_id.clone(), place: place.clone() }
+    }
+
+    /// Whether it is this very table.
+    pub fn is(&self, table: &TableDescription) -> bool {
+        self.arn == table.arn && self.table_id == table.table_id
     }
 }
 
@@ -318,4 +346,17 @@ pub struct Live {
 pub struct DirectoryRecord {
     /// The migration's id.
     pub migration: String,
+}
+
+/// `TABLE` / `<table id>#<arn>`: the migrations that claim a table. Shared by all of them, so it carries no epoch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClaimRecord {
+    /// The table's ARN.
+    pub arn: String,
+    /// Its id.
+    pub table_id: String,
+    /// The migration whose shadow it is, or was.
+    pub shadow_of: Option<String>,
+    /// The migrations whose source it is, or was.
+    pub sources_of: BTreeSet<String>,
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `lease` | one active process (invariant 6) |
 //! | `store`, `entities` | what is durable, and how it is written |
+//! | `claims` | whose a table is |
 //! | `provision` | checks the source, makes the shadow, pins the stream |
 //! | `apply/` | the one applier: everything that is written to the shadow goes through it |
 //! | `copy/` | reads the source by segments and offers pages |
@@ -14,6 +15,7 @@
 //! `copy` and `tail` never import each other: they meet in `apply`.
 
 pub mod apply;
+pub mod claims;
 pub mod copy;
 pub mod cutover;
 pub mod entities;

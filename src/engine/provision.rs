@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use super::claims::Claims;
 use super::entities::TableIdentity;
 use super::error::EngineError;
 use super::retry::Retry;
-use crate::model::{IndexStatus, StreamDescription, TableDescription, TableLayout, TableStatus, ViewType};
+use crate::model::{IndexStatus, Place, StreamDescription, TableDescription, TableLayout, TableStatus, ViewType};
 use crate::plan::differences;
 use crate::ports::{Clock, CreateOptions, Fault, PortError, Ports, Reaction, TableAdmin};
+use crate::protocol::claims::Role;
 
 /// How often a table in the making is looked at.
 const POLL: Duration = Duration::from_millis(500);
@@ -21,97 +23,122 @@ pub struct Source {
     pub stream: StreamDescription,
 }
 
-/// The source as it is, with a stream that carries what the transform needs. `enable`: a stream may be enabled where
-/// there is none; an existing one is never toggled.
-pub async fn check_source<P: Ports>(ports: &P, needs_old_images: bool, enable: bool) -> Result<Source, EngineError> {
+/// The source as it is, with a stream that carries what the transform needs. An existing stream is never toggled.
+pub async fn check_source<P: Ports>(ports: &P, needs_old_images: bool) -> Result<Source, EngineError> {
     let admin = ports.source_admin();
-    let name = admin.name();
-    let enable_command = format!(
-        "aws dynamodb update-table --table-name {name} --stream-specification StreamEnabled=true,StreamViewType=NEW_AND_OLD_IMAGES"
-    );
-    let mut asked = false;
-    loop {
-        let table = find_source(ports.clock(), admin).await?;
-        if matches!(table.status, TableStatus::Deleting | TableStatus::Unusable) {
-            return Err(EngineError::refused(
-                format!("the source table {name} is {:?}", table.status).to_lowercase(),
-                "a migration needs a table that can be read; nothing was changed",
-            ));
-        }
-        match &table.stream {
-            Some(stream) if needs_old_images && !stream.view.has_old_images() => {
-                return Err(EngineError::refused(
-                    format!(
-                        "the transform changes keys, so the stream of {name} must carry old images, but its view type is {}",
-                        stream.view.as_str()
-                    ),
-                    format!(
-                        "a view type cannot be edited: disable the stream (which ends its other consumers) and enable it again: {enable_command}"
-                    ),
-                ));
-            }
-            Some(stream) => return Ok(Source { stream: stream.clone(), table }),
-            None if enable && !asked => {
-                tracing::info!(table = name, "enabling the source's stream with new and old images");
-                enable_stream(ports, admin).await?;
-                asked = true;
-            }
-            None if asked => ports.clock().sleep(POLL).await,
-            None => {
-                return Err(EngineError::refused(
-                    format!("the source table {name} has no stream"),
-                    format!("let it be enabled with `shadowtable run --enable-stream`, or enable it: {enable_command}"),
-                ));
-            }
-        }
+    let place = admin.place();
+    let enable_command =
+        place.command("update-table") + " --stream-specification StreamEnabled=true,StreamViewType=NEW_AND_OLD_IMAGES";
+    let table = find_source(ports.clock(), admin).await?;
+    if matches!(table.status, TableStatus::Deleting | TableStatus::Unusable) {
+        return Err(EngineError::refused(
+            format!("the source table {place} is {:?}", table.status).to_lowercase(),
+            "a migration needs a table that can be read; nothing was changed",
+        ));
     }
+    match &table.stream {
+        Some(stream) if needs_old_images && !stream.view.has_old_images() => Err(EngineError::refused(
+            format!(
+                "the transform changes keys, so the stream of {place} must carry old images, but its view type is {}",
+                stream.view.as_str()
+            ),
+            format!(
+                "a view type cannot be edited: disable the stream (which ends its other consumers) and enable it again: {enable_command}"
+            ),
+        )),
+        Some(stream) => Ok(Source { stream: stream.clone(), table }),
+        None => Err(EngineError::refused(
+            format!("the source table {place} has no stream"),
+            format!("let it be enabled with `shadowtable run --enable-stream`, or enable it: {enable_command}"),
+        )),
+    }
+}
+
+/// A write that another region's replica took may arrive here after the fence and the drain, and would be lost. `vouched`:
+/// an operator says that there are none.
+pub fn check_replicas(source: &TableDescription, place: &Place, vouched: bool) -> Result<(), EngineError> {
+    if source.replicas.is_empty() || vouched {
+        return Ok(());
+    }
+    let regions = source.replicas.join(", ");
+    Err(EngineError::refused(
+        format!("the source table {place} is a global table with replicas in: {regions}"),
+        "a write there may arrive after the fence and be lost. If nothing writes in other regions, say so, once: `shadowtable \
+         run --single-writer-region`",
+    ))
 }
 
 /// The source as it is; a missing one is refused.
 pub async fn find_source(clock: &impl Clock, admin: &impl TableAdmin) -> Result<TableDescription, EngineError> {
     describe(clock, admin).await?.ok_or_else(|| {
         EngineError::refused(
-            format!("the source table {} does not exist", admin.name()),
-            "check source.table, source.region and source.endpoint_url",
+            format!("the source table {} does not exist", admin.place()),
+            "check source.table, and that region, profile and endpoint lead to where it is",
         )
     })
 }
 
-async fn enable_stream<P: Ports>(ports: &P, admin: &P::Admin) -> Result<(), EngineError> {
-    let mut retry = Retry::default();
-    loop {
+/// Enables the source's stream with new and old images, and waits until it is there. Returns whether it was this request
+/// that did so, as far as anybody can tell.
+pub async fn enable_stream<P: Ports>(ports: &P) -> Result<bool, EngineError> {
+    let (admin, clock) = (ports.source_admin(), ports.clock());
+    let (mut retry, mut given_up) = (Retry::default(), false);
+    let ours = loop {
         match admin.enable_stream(ViewType::NewAndOldImages).await {
-            Err(error) if error.fault.reaction() == Reaction::BackOff => wait(ports.clock(), &mut retry, &error).await,
-            // Enabled already: an earlier attempt took effect. What it carries is looked at next.
-            Err(error) if matches!(error.fault, Fault::Busy | Fault::Rejected) => return Ok(()),
-            other => return Ok(other?),
+            Ok(()) => break true,
+            Err(error) if error.fault.reaction() == Reaction::BackOff => {
+                given_up |= error.fault == Fault::Abandoned;
+                wait(clock, &mut retry, &error).await;
+            }
+            // Enabled already, perhaps by an earlier attempt. What it carries is looked at next.
+            Err(error) if matches!(error.fault, Fault::Busy | Fault::Rejected) => break given_up,
+            Err(error) => return Err(error.into()),
         }
+    };
+    while find_source(clock, admin).await?.stream.is_none() {
+        clock.sleep(POLL).await;
     }
+    Ok(ours)
+}
+
+/// The shadow, ready to be written.
+#[derive(Clone, Debug)]
+pub struct Provisioned {
+    /// The table.
+    pub table: TableDescription,
+    /// It was certainly not made by a request of this process.
+    pub made_by_others: bool,
 }
 
 /// The shadow: created if it is not there, complete with all its indexes, and active. One that is there must be the
-/// recorded one, or empty, and have the target's layout. Returns its description.
+/// recorded one, or empty and nobody's, and have the target's layout.
 pub async fn provision_shadow<P: Ports>(
     ports: &P,
+    claims: &Claims<P>,
     target: &TableLayout,
     recorded: Option<&TableIdentity>,
-) -> Result<TableDescription, EngineError> {
+) -> Result<Provisioned, EngineError> {
     let admin = ports.shadow_admin();
-    let name = admin.name();
-    let mut retry = Retry::default();
+    let place = admin.place();
+    let (mut retry, mut given_up, mut made_by_others) = (Retry::default(), false, false);
     loop {
         let Some(table) = describe(ports.clock(), admin).await? else {
             if let Some(recorded) = recorded {
                 return Err(EngineError::refused(
-                    format!("the shadow table {name}, recorded as {}, does not exist", recorded.arn),
-                    "check shadow.region and shadow.endpoint_url; if it was deleted, start over with `shadowtable reseed`",
+                    format!("the shadow table {place}, recorded as {}, does not exist", recorded.arn),
+                    "check that region, profile and endpoint lead to where it is; if it was deleted, start over with \
+                     `shadowtable reseed`",
                 ));
             }
-            tracing::info!(table = name, "creating the shadow table");
+            tracing::info!(table = place.table, "creating the shadow table");
             match admin.create(target, &CreateOptions::default()).await {
                 Ok(()) => {}
-                Err(error) if error.fault == Fault::Busy => ports.clock().sleep(POLL).await,
+                Err(error) if error.fault == Fault::Busy => {
+                    made_by_others |= !given_up;
+                    ports.clock().sleep(POLL).await;
+                }
                 Err(error) if error.fault.reaction() == Reaction::BackOff => {
+                    given_up |= error.fault == Fault::Abandoned;
                     wait(ports.clock(), &mut retry, &error).await;
                 }
                 Err(error) if error.fault == Fault::Rejected => {
@@ -128,12 +155,12 @@ pub async fn provision_shadow<P: Ports>(
             TableStatus::Creating | TableStatus::Updating => ports.clock().sleep(POLL).await,
             TableStatus::Active if !indexes_active(&table) => ports.clock().sleep(POLL).await,
             TableStatus::Active => {
-                check_shadow(ports, target, recorded, &table).await?;
-                return Ok(table);
+                check_shadow(ports, claims, target, recorded, &table).await?;
+                return Ok(Provisioned { table, made_by_others });
             }
             TableStatus::Deleting | TableStatus::Unusable => {
                 return Err(EngineError::refused(
-                    format!("the shadow table {name} is being deleted or cannot be used"),
+                    format!("the shadow table {place} is being deleted or cannot be used"),
                     "wait until it is gone, or choose another shadow.table, then run again",
                 ));
             }
@@ -147,44 +174,73 @@ fn indexes_active(table: &TableDescription) -> bool {
 
 async fn check_shadow<P: Ports>(
     ports: &P,
+    claims: &Claims<P>,
     target: &TableLayout,
     recorded: Option<&TableIdentity>,
     table: &TableDescription,
 ) -> Result<(), EngineError> {
-    let admin = ports.shadow_admin();
-    let name = admin.name();
+    let place = ports.shadow_admin().place();
+    let identity = TableIdentity::of(table, place);
     if let Some(recorded) = recorded {
         same_table("shadow", recorded, table)?;
+    } else if !claims.may_claim(&identity, Role::Shadow).await? {
+        // What another migration does with it says more than how it looks by now.
+        claims.claim(&identity, Role::Shadow).await?;
+    } else {
+        must_be_empty(ports).await?;
     }
     let drift: Vec<_> = differences(target, &table.layout).into_iter().filter(|one| !one.is_capacity()).collect();
     if !drift.is_empty() {
         let lines: Vec<_> = drift.iter().map(|difference| format!("  {difference}")).collect();
         return Err(EngineError::refused(
-            format!("the shadow table {name} does not have the target's layout:\n{}", lines.join("\n")),
-            "delete it or choose another shadow.table; shadowtable creates it with the right layout",
+            format!("the shadow table {place} does not have the target's layout:\n{}", lines.join("\n")),
+            "choose another shadow.table, which shadowtable creates with the right layout; or delete this one, if it is yours \
+             to delete",
         ));
     }
     if table.stream.is_some() {
         return Err(EngineError::refused(
-            format!("the shadow table {name} has a stream enabled"),
-            "disable it: the shadow's stream must be off until the switch",
+            format!("the shadow table {place} has a stream enabled"),
+            "choose another shadow.table; or, if this one is yours, disable its stream, which must be off until the switch",
         ));
     }
-    let mut retry = Retry::default();
-    while recorded.is_none() {
+    if !table.replicas.is_empty() {
+        return Err(EngineError::refused(
+            format!("the shadow table {place} is a global table with replicas in: {}", table.replicas.join(", ")),
+            "choose another shadow.table; replicas can be added after the switch",
+        ));
+    }
+    if recorded.is_some() {
+        return claims.claim(&identity, Role::Shadow).await;
+    }
+    // An empty one is claimed only here, so that a table which is refused stays nobody's. It is looked at once more, since it
+    // may have been another's until now.
+    claims.claim(&identity, Role::Shadow).await?;
+    let empty = must_be_empty(ports).await;
+    if empty.is_err() {
+        claims.give_back(&identity).await?;
+    }
+    empty
+}
+
+async fn must_be_empty<P: Ports>(ports: &P) -> Result<(), EngineError> {
+    let (admin, mut retry) = (ports.shadow_admin(), Retry::default());
+    loop {
         match admin.is_empty().await {
-            Ok(true) => break,
+            Ok(true) => return Ok(()),
             Ok(false) => {
                 return Err(EngineError::refused(
-                    format!("the shadow table {name} is neither empty nor the one that this migration recorded"),
-                    "choose another shadow.table, or delete this one if nobody needs it",
+                    format!(
+                        "the shadow table {} is neither empty nor the one that this migration recorded",
+                        admin.place()
+                    ),
+                    "choose another shadow.table; this one is somebody's",
                 ));
             }
             Err(error) if error.fault.reaction() == Reaction::BackOff => wait(ports.clock(), &mut retry, &error).await,
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(())
 }
 
 /// Refuses another region's or account's table, and stops for one that was deleted and created again.
@@ -208,7 +264,7 @@ pub fn same_table(role: &str, recorded: &TableIdentity, found: &TableDescription
 pub async fn same_shadow<P: Ports>(ports: &P, recorded: &TableIdentity) -> Result<TableDescription, EngineError> {
     let admin = ports.shadow_admin();
     let table = describe(ports.clock(), admin).await?.ok_or_else(|| {
-        EngineError::Lost(format!("the shadow table {}, recorded as {}, does not exist", admin.name(), recorded.arn))
+        EngineError::Lost(format!("the shadow table {}, recorded as {}, does not exist", admin.place(), recorded.arn))
     })?;
     same_table("shadow", recorded, &table)?;
     Ok(table)

@@ -92,6 +92,8 @@ pub struct TableDescription {
     pub size_bytes: u64,
     /// What surrounds the layout.
     pub settings: TableSettings,
+    /// The regions of its replicas, where it is a global table.
+    pub replicas: Vec<String>,
 }
 
 /// The life of a table.

@@ -10,6 +10,7 @@ mod item;
 mod key;
 mod key_json;
 mod layout;
+mod place;
 mod position;
 mod stream;
 mod surroundings;
@@ -28,6 +29,7 @@ pub use layout::{
     Billing, IndexLayout, IndexStatus, Projection, StreamDescription, TableDescription, TableLayout, TableStatus,
     Throughput, ViewType,
 };
+pub use place::Place;
 pub use position::{Position, PositionError};
 pub use stream::{ListedShard, StartAt};
 pub use surroundings::{Aspect, TableSettings};

@@ -20,6 +20,16 @@ impl Difference {
         &self.path
     }
 
+    /// What it should be.
+    pub fn expected(&self) -> &str {
+        &self.expected
+    }
+
+    /// What it is.
+    pub fn found(&self) -> &str {
+        &self.found
+    }
+
     /// It is a number of provisioned capacity units. Autoscaling changes those, so they are worth telling but refuse
     /// nothing.
     pub fn is_capacity(&self) -> bool {

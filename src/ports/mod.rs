@@ -17,7 +17,7 @@ pub use clock::Clock;
 pub use error::{Fault, PortError, Reaction};
 pub use state::{Entry, Guard, StateKey, StateStore};
 
-use crate::model::{Aspect, Change, Item, Key, TableDescription, TableLayout, Timestamp, ViewType};
+use crate::model::{Aspect, Change, Item, Key, Place, TableDescription, TableLayout, Timestamp, ViewType};
 pub use crate::model::{ListedShard, Moment, StartAt, Write};
 
 /// All ports of one migration: the single seam through which clients enter.
@@ -183,8 +183,12 @@ pub struct CreateOptions {
 
 /// Creates and describes one table.
 pub trait TableAdmin: Send + Sync + 'static {
+    /// Where the table is.
+    fn place(&self) -> &Place;
     /// The table's name.
-    fn name(&self) -> &str;
+    fn name(&self) -> &str {
+        &self.place().table
+    }
     /// The table as it is, or `None` when there is none. Eventually consistent.
     fn describe(&self) -> impl Future<Output = Result<Option<TableDescription>, PortError>> + Send;
     /// What surrounds the table with this ARN: the value, if it is set.

@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Aspect, Billing, TableDescription, Throughput};
+use crate::model::{Aspect, Billing, Place, TableDescription, Throughput};
 
 /// One table and what surrounds it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Surroundings {
-    /// The table's name.
-    pub name: String,
+    /// Where the table is.
+    pub place: Place,
     /// What it says of itself.
     pub table: TableDescription,
     /// What was asked for besides: its value, if it is set, or why it is not known.
@@ -55,9 +55,7 @@ pub fn checklist(source: &Surroundings, shadow: &Surroundings) -> Vec<Point> {
     points.extend(Aspect::ALL.map(|which| aspect(which, source, shadow)));
     points.push(deletion_protection(source, shadow));
     let (here, there) = (&source.table.settings, &shadow.table.settings);
-    let set_by = |option: &str| {
-        format!("if it shall be the same: `aws dynamodb update-table --table-name {} {option}`", shadow.name)
-    };
+    let set_by = |option: &str| format!("if it shall be the same: `{} {option}`", shadow.place.command("update-table"));
     points.push(same("encryption", &here.encryption, &there.encryption, &set_by("--sse-specification …")));
     points.push(same("table class", &here.class, &there.class, &set_by("--table-class …")));
     points
@@ -101,8 +99,7 @@ fn warm_throughput(source: &Surroundings, shadow: &Surroundings) -> Vec<Point> {
                 format!("--global-secondary-index-updates 'Update={{IndexName={index},WarmThroughput={{{wanted}}}}}'")
             }
         };
-        let remedy =
-            format!("warm it, which takes a while: `aws dynamodb update-table --table-name {} {option}`", shadow.name);
+        let remedy = format!("warm it, which takes a while: `{} {option}`", shadow.place.command("update-table"));
         point(name, bears(there, here), units(here), units(there), &remedy)
     };
     let mut points = match (here.warm, there.warm) {
@@ -153,25 +150,24 @@ fn aspect(which: Aspect, source: &Surroundings, shadow: &Surroundings) -> Point 
         Ok(None) => "none".to_owned(),
         Err(reason) => format!("not known: {reason}"),
     };
-    let name = &shadow.name;
+    let by_name = |verb: &str| format!("`{} …`", shadow.place.command(verb));
+    let by_arn = |verb: &str| {
+        let verb = format!("dynamodb {verb} --resource-arn {}", shadow.table.arn);
+        format!("`{} …`", shadow.place.aws(&verb))
+    };
     let remedy = match which {
-        Aspect::TimeToLive => {
-            format!("enable it last, at or after the switch: `aws dynamodb update-time-to-live --table-name {name} …`")
+        Aspect::TimeToLive => format!("enable it last, at or after the switch: {}", by_name("update-time-to-live")),
+        Aspect::PointInTimeRecovery => {
+            format!("{}; backups of the source are not the shadow's", by_name("update-continuous-backups"))
         }
-        Aspect::PointInTimeRecovery => format!(
-            "`aws dynamodb update-continuous-backups --table-name {name} …`; backups of the source are not the shadow's"
-        ),
-        Aspect::Tags => format!(
-            "costs and policies may go by them: `aws dynamodb tag-resource --resource-arn {} …`",
-            shadow.table.arn
-        ),
+        Aspect::Tags => format!("costs and policies may go by them: {}", by_arn("tag-resource")),
         Aspect::ResourcePolicy => format!(
-            "who reaches the source by its policy reaches the shadow by its own only: `aws dynamodb put-resource-policy --resource-arn {} …`",
-            shadow.table.arn
+            "who reaches the source by its policy reaches the shadow by its own only: {}",
+            by_arn("put-resource-policy")
         ),
-        Aspect::KinesisDestinations => format!(
-            "`aws dynamodb enable-kinesis-streaming-destination --table-name {name} …`: its consumers see no change otherwise"
-        ),
+        Aspect::KinesisDestinations => {
+            format!("{}: its consumers see no change otherwise", by_name("enable-kinesis-streaming-destination"))
+        }
     };
     let alike = here.is_ok() && here == there;
     let found = point(which.as_str(), alike, words(&here), words(&there), &remedy);
@@ -185,7 +181,7 @@ fn aspect(which: Aspect, source: &Surroundings, shadow: &Surroundings) -> Point 
 fn deletion_protection(source: &Surroundings, shadow: &Surroundings) -> Point {
     let words = |on: bool| if on { "on" } else { "off" }.to_owned();
     let (here, there) = (source.table.settings.deletion_protection, shadow.table.settings.deletion_protection);
-    let remedy = format!("`aws dynamodb update-table --table-name {} --deletion-protection-enabled`", shadow.name);
+    let remedy = format!("`{} --deletion-protection-enabled`", shadow.place.command("update-table"));
     point("deletion protection", there || !here, words(here), words(there), &remedy)
 }
 
@@ -215,7 +211,7 @@ mod tests {
         };
         let stream = StreamDescription { arn: "stream".into(), view: ViewType::NewAndOldImages };
         Surroundings {
-            name: name.into(),
+            place: Place { table: name.into(), ..Place::default() },
             table: TableDescription {
                 table_id: name.into(),
                 arn: format!("arn:{name}"),
@@ -238,6 +234,7 @@ mod tests {
                     warm: Some(UNITS),
                     warm_indexes: [("by-user".to_owned(), UNITS)].into(),
                 },
+                replicas: Vec::new(),
             },
             aspects: Aspect::ALL.map(|aspect| (aspect, Ok(Some("set".to_owned())))).into(),
         }

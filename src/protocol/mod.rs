@@ -9,12 +9,15 @@
 //! | [`phase`] | which phase follows | 7 |
 //! | [`lag`] | how far behind the shadow is | |
 //! | [`budget`], [`window`] | how much may be read and written now | |
+//! | [`claims`] | whose a table is | |
 //! | [`transform`] | what a source item is in the shadow | |
+//! | [`trial`] | whether a transform fits some items | |
 //!
 //! Invariant 6 is the lease's (`engine::lease`).
 
 pub mod budget;
 pub mod checklist;
+pub mod claims;
 pub mod cutover;
 pub mod invariant;
 pub mod lag;
@@ -24,4 +27,5 @@ pub mod overtaken;
 pub mod phase;
 pub mod slots;
 pub mod transform;
+pub mod trial;
 pub mod window;

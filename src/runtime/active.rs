@@ -15,13 +15,12 @@ use super::watch::{Outside, stream_is_there};
 use super::{Job, Monitor};
 use crate::engine::EngineError;
 use crate::engine::apply::recent::Recent;
-use crate::engine::entities::{EventRecord, Live, Meta, Paused, Pin, TableIdentity};
+use crate::engine::entities::{EventRecord, Live, Meta, Pin};
 use crate::engine::provision::{Source, check_source, provision_shadow, same_shadow, same_table};
 use crate::engine::store::{EVENT, LIVE, META, PIN, QUARANTINE, SEGMENT, SHARD, Store, Stored};
 use crate::engine::tail::{Pinned, pin};
 use crate::model::Moment;
-use crate::plan::{CopyEstimate, CopyVolume};
-use crate::ports::{Clock, Ports, RecordsPage, TableAdmin};
+use crate::ports::{Clock, Ports, RecordsPage};
 use crate::protocol::invariant::{Invariant, Violation};
 use crate::protocol::phase::{Event, Phase, next};
 use crate::telemetry::Meters;
@@ -251,93 +250,6 @@ impl<P: Ports> Active<P> {
         });
     }
 
-    /// The migration's entry, made on its first run. Another target or transform than the recorded one is refused. Where no
-    /// target was configured, the recorded one holds: the source's layout may change while it is copied.
-    async fn meta(&mut self) -> Result<Stored<Meta>, EngineError> {
-        let job = &mut self.job;
-        let (source, shadow) = (self.ports.source_admin().name(), self.ports.shadow_admin().name());
-        let Some(meta) = self.store.load::<Meta>(META).await? else {
-            let meta = Meta {
-                migration: job.migration.clone(),
-                phase: Phase::Planned,
-                phase_since: Some(self.ports.clock().service()),
-                reason: None,
-                source_table: source.to_owned(),
-                source: None,
-                shadow_table: shadow.to_owned(),
-                shadow: None,
-                target_hash: job.target_hash(),
-                target: job.recorded_target(),
-                transform_hash: job.transform_hash(),
-                segments: job.engine.copy.segments,
-                paused: Paused::None,
-                cutover: None,
-                postponed: false,
-                told_ready: false,
-                last_command: None,
-                generation: 1,
-                created: self.ports.clock().service(),
-            };
-            super::operator::enter_directory(&*self.ports, &job.migration).await?;
-            let meta = self.store.create(META, &meta).await?;
-            self.audit("the migration was planned").await?;
-            return Ok(meta);
-        };
-        let recorded = &meta.value;
-        if let Some(target) = recorded.target.as_ref().filter(|_| job.like_source) {
-            job.target.clone_from(target);
-        }
-        let compared = [
-            ("source table", recorded.source_table.as_str(), source),
-            ("shadow table", recorded.shadow_table.as_str(), shadow),
-            ("target layout", &recorded.target_hash, &job.target_hash()),
-            ("transform", &recorded.transform_hash, &job.transform_hash()),
-        ];
-        let changed: Vec<_> = compared
-            .iter()
-            .filter(|(_, recorded, configured)| recorded != configured)
-            .map(|(what, recorded, configured)| format!("  {what}: recorded {recorded}, configured {configured}"))
-            .collect();
-        if changed.is_empty() || recorded.phase.is_final() {
-            return Ok(meta);
-        }
-        Err(EngineError::refused(
-            format!("migration {} was begun with another configuration:\n{}", job.migration, changed.join("\n")),
-            "restore the configuration, choose another migration.id, or start over with `shadowtable reseed`",
-        ))
-    }
-
-    async fn provision(&self, meta: &mut Stored<Meta>) -> Result<(), EngineError> {
-        let needs_old_images = self.job.transform.properties().needs_old_images;
-        let source = check_source(&*self.ports, needs_old_images, self.job.enable_stream).await?;
-        self.announce(&source);
-        let shadow = provision_shadow(&*self.ports, &self.job.target, meta.value.shadow.as_ref()).await?;
-        let recorded = Meta {
-            source: Some(TableIdentity::of(&source.table)),
-            shadow: Some(TableIdentity::of(&shadow)),
-            ..meta.value.clone()
-        };
-        self.store.update(meta, recorded).await?;
-        self.transition(meta, Event::ShadowReady, None).await
-    }
-
-    /// What lies ahead, said before it begins.
-    fn announce(&self, source: &Source) {
-        let volume = CopyVolume {
-            item_count: source.table.item_count,
-            size_bytes: source.table.size_bytes,
-            read_units_per_second: self.job.engine.copy.read_units_per_second,
-            write_units_per_second: self.job.engine.apply.write_units_per_second,
-        };
-        let estimate = CopyEstimate::new(&volume, &self.job.target).to_string();
-        for line in self.job.transform.properties().to_string().lines().chain(estimate.lines()) {
-            tracing::info!("{line}");
-        }
-        tracing::info!(
-            "the stream allows two readers per shard: this is one; a Lambda trigger or another consumer is the other"
-        );
-    }
-
     async fn pin(&self, meta: &mut Stored<Meta>) -> Result<HashMap<String, RecordsPage>, EngineError> {
         let source = self.unchanged_source(&meta.value).await?;
         let Pinned { live, .. } = pin(&*self.ports, &self.store, &source.table.table_id, &source.stream.arn).await?;
@@ -386,7 +298,9 @@ impl<P: Ports> Active<P> {
         let shadow = match &meta.shadow {
             // It is the application's now, who may change its indexes and settings.
             Some(recorded) if meta.phase == Phase::Switched => same_shadow(&*self.ports, recorded).await?,
-            recorded => provision_shadow(&*self.ports, &self.job.target, recorded.as_ref()).await?,
+            recorded => {
+                provision_shadow(&*self.ports, &self.claims(), &self.job.target, recorded.as_ref()).await?.table
+            }
         };
         let outside = Outside::look(&*self.ports, &shadow, self.job.engine.cutover.switch.as_ref()).await;
         Ok(Looked { pin, items: source.table.item_count, outside })
@@ -394,7 +308,7 @@ impl<P: Ports> Active<P> {
 
     /// The source, if it is still the one that was recorded.
     async fn unchanged_source(&self, meta: &Meta) -> Result<Source, EngineError> {
-        let source = check_source(&*self.ports, self.job.transform.properties().needs_old_images, false).await?;
+        let source = check_source(&*self.ports, self.job.transform.properties().needs_old_images).await?;
         if let Some(recorded) = &meta.source {
             same_table("source", recorded, &source.table)?;
         }

@@ -216,7 +216,12 @@ mod tests {
     fn settled(written: bool) -> Option<String> {
         let meta: Meta = serde_json::from_value(json!({
             "migration": "orders", "phase": "tailing", "reason": null, "source_table": "a", "source": null,
-            "shadow_table": "b", "shadow": null, "target_hash": "", "transform_hash": "", "segments": 1,
+            "shadow_table": "b", "shadow": null, "segments": 1, "like_source": false, "rules": [],
+            "made": { "shadow": false, "stream": false },
+            "target": {
+                "partition_key": ["id", "S"], "sort_key": null, "global_indexes": {}, "local_indexes": {},
+                "billing": "OnDemand",
+            },
             "paused": "none", "last_command": "COMMAND#2", "generation": 1, "created": Timestamp::EPOCH,
         }))
         .unwrap();

@@ -7,15 +7,19 @@
 mod acting;
 mod active;
 pub mod admin;
+mod agreement;
 mod asking;
 mod commands;
 mod cutover;
+mod forget;
 mod history;
 mod mirror;
 mod monitor;
 pub mod operator;
 mod patient;
+mod planning;
 mod reseed;
+mod standby;
 mod state_table;
 mod status;
 mod unfence;
@@ -32,15 +36,15 @@ use self::active::{Active, Outcome};
 use self::history::{Chronicle, SAMPLE};
 pub use self::history::{LagHistory, Rates};
 pub use self::monitor::{Monitor, Readiness};
+use self::standby::stand_by;
 pub use self::state_table::prepare_state_table;
 pub use self::status::{
     ApplyStatus, CopyStatus, CredentialStatus, EventLine, LeaseStatus, MirrorStatus, STATUS_SCHEMA, Status, TailStatus,
 };
-use crate::engine::lease::{Acquired, Claimant, Lease, acquire};
+use crate::engine::lease::{Acquired, Claimant, Lease};
 use crate::engine::store::{Store, partition_of};
 use crate::engine::{EngineError, EngineSettings};
 use crate::model::{KeySchema, TableLayout};
-use crate::plan::layout_fingerprint;
 use crate::ports::{Clock, Ports, TableAdmin};
 use crate::protocol::transform::Transform;
 use crate::telemetry::Meters;
@@ -60,28 +64,26 @@ pub struct Job {
     pub source_key: KeySchema,
     /// What is tuned.
     pub engine: EngineSettings,
-    /// Whether the source's stream may be enabled where it is off.
-    pub enable_stream: bool,
+    /// What an operator allowed or vouched for at the start.
+    pub allowed: Allowed,
     /// This machine's name, for people.
     pub host: String,
+    /// Whose credentials these are, or who started this process, for the audit trail.
+    pub who: String,
+}
+
+/// What an operator allowed or vouched for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Allowed {
+    /// The source's stream may be enabled where it is off.
+    pub enable_stream: bool,
+    /// Nothing writes to the source's replicas in other regions.
+    pub single_writer_region: bool,
+    /// Most items may be refused by the shadow.
+    pub refused_items: bool,
 }
 
 impl Job {
-    /// Hash of the target layout, as recorded.
-    pub fn target_hash(&self) -> String {
-        layout_fingerprint(&self.target)
-    }
-
-    /// The target layout, as recorded where none was configured.
-    pub fn recorded_target(&self) -> Option<TableLayout> {
-        self.like_source.then(|| self.target.clone())
-    }
-
-    /// Hash of the transform, as recorded.
-    pub fn transform_hash(&self) -> String {
-        self.transform.fingerprint().to_owned()
-    }
-
     /// Who asks for the lease, in this process.
     pub fn claimant(&self, clock: &impl Clock) -> Claimant {
         Claimant {
@@ -118,14 +120,10 @@ pub async fn run<P: Ports>(
     let claimant = job.claimant(ports.clock());
     let partition = partition_of(&job.migration);
     loop {
-        let waiting = |standby: crate::engine::lease::Standby| {
-            tracing::info!(holder = standby.owner, host = standby.host, "standing by: another process holds the lease");
-            monitor.standby(&job.migration, standby);
-        };
         let Acquired { lease, settle } = tokio::select! {
             biased;
             () = stop.cancelled() => return Ok(()),
-            acquired = acquire(&ports, &partition, &claimant, waiting) => acquired?,
+            acquired = stand_by(&ports, &job, &claimant, &monitor) => acquired?,
         };
         tracing::info!(owner = lease.owner(), epoch = lease.epoch(), "the lease is held");
         let store = Store::new(Arc::clone(&ports), Arc::clone(&lease), partition.clone(), job.engine.apply.abandon);

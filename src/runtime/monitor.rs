@@ -26,6 +26,8 @@ pub enum Readiness {
     Starting,
     /// It waits for the lease.
     Standby,
+    /// It waits for the lease, and is configured otherwise than the migration.
+    Otherwise(Vec<String>),
     /// It holds the lease and works.
     Active,
     /// An error ended its work.
@@ -36,6 +38,8 @@ pub enum Readiness {
 #[derive(Default)]
 pub struct Monitor {
     view: Mutex<View>,
+    /// How this process's configuration differs from the migration's.
+    differs: Mutex<Vec<String>>,
 }
 
 #[derive(Default)]
@@ -56,6 +60,16 @@ impl Monitor {
     /// The process waits for the lease.
     pub(super) fn standby(&self, migration: &str, standby: Standby) {
         *self.view() = View::Standby { migration: migration.to_owned(), standby };
+    }
+
+    /// How the process, which waits, is configured otherwise than the migration; in nothing, if it is empty.
+    pub(super) fn differs(&self, differs: Vec<String>) {
+        *self.differs.lock().unwrap_or_else(PoisonError::into_inner) = differs;
+    }
+
+    /// The same, for whoever asks.
+    pub fn differing(&self) -> Vec<String> {
+        self.differs.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The process works, and says so by `look`.
@@ -86,7 +100,10 @@ impl Monitor {
     pub fn readiness(&self) -> Readiness {
         match *self.view() {
             View::Starting => Readiness::Starting,
-            View::Standby { .. } => Readiness::Standby,
+            View::Standby { .. } => {
+                let differs = self.differing();
+                if differs.is_empty() { Readiness::Standby } else { Readiness::Otherwise(differs) }
+            }
             View::Active(_) => Readiness::Active,
             View::Ended { .. } => Readiness::Ended,
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use super::asking::command;
+pub use super::forget::forget;
 use super::patient::patiently;
 pub use super::reseed::reseed;
 use super::status::Status;
@@ -286,7 +287,7 @@ pub(super) async fn require<P: Ports>(ports: &P, migration: &str) -> Result<Over
     overview(ports, migration).await?.ok_or_else(|| unknown(migration))
 }
 
-fn unknown(migration: &str) -> EngineError {
+pub(super) fn unknown(migration: &str) -> EngineError {
     EngineError::refused(
         format!("the state table knows no migration {migration}"),
         "see `shadowtable list`; `shadowtable run` begins one",

@@ -10,8 +10,9 @@ use super::Job;
 use super::operator::{OperatorJob, POLL, alone, change, is_held, list, require};
 use super::patient::{Outage, patiently};
 use crate::engine::EngineError;
+use crate::engine::claims::Claims;
 use crate::engine::cutover::pointer;
-use crate::engine::entities::{Meta, TableIdentity};
+use crate::engine::entities::{Made, Meta, TableIdentity};
 use crate::engine::store::{PIN, QUARANTINE, SEGMENT, SHARD, Store};
 use crate::model::TableStatus;
 use crate::ports::{Clock, Fault, Ports, TableAdmin};
@@ -35,6 +36,10 @@ pub async fn reseed<P: Ports>(ports: &Arc<P>, job: &Job, delete_shadow: bool) ->
             is_dispensable(&**ports, job, &meta.value).await?;
         }
         clear_shadow(&**ports, store, meta.value.shadow.as_ref(), delete_shadow, job.engine.apply.abandon).await?;
+        if let Some(shadow) = &meta.value.shadow {
+            let lease = Arc::clone(store.lease());
+            Claims::new(Arc::clone(ports), lease, &job.migration).give_back(shadow).await?;
+        }
         for prefix in [SHARD, SEGMENT, QUARANTINE, PIN] {
             for entry in list(&**ports, &job.migration, prefix).await? {
                 store.delete(&entry.key.sort).await?;
@@ -45,9 +50,10 @@ pub async fn reseed<P: Ports>(ports: &Arc<P>, job: &Job, delete_shadow: bool) ->
             meta.shadow = None;
             ports.source_admin().name().clone_into(&mut meta.source_table);
             ports.shadow_admin().name().clone_into(&mut meta.shadow_table);
-            meta.target_hash = job.target_hash();
-            meta.target = job.recorded_target();
-            meta.transform_hash = job.transform_hash();
+            meta.made = Made { shadow: false, ..meta.made };
+            meta.target.clone_from(&job.target);
+            meta.like_source = job.like_source;
+            meta.rules = job.transform.rules().to_vec();
             meta.segments = job.engine.copy.segments;
             meta.told_ready = false;
             meta.generation += 1;

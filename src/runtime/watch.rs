@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::engine::cutover::pointer;
-use crate::engine::entities::{Meta, Pin, TableIdentity};
+use crate::engine::entities::{Meta, Pin};
 use crate::engine::{EngineError, Switch};
 use crate::model::{IndexStatus, TableDescription, TableStatus};
 use crate::ports::{Clock, Ports, Reaction, TableAdmin};
@@ -94,7 +94,7 @@ async fn look<P: Ports>(
             Err(error) if error.fault.reaction() == Reaction::BackOff => continue,
             Err(error) => return Err(error.into()),
         };
-        if recorded.as_ref().is_some_and(|recorded| *recorded != TableIdentity::of(&table)) {
+        if recorded.as_ref().is_some_and(|recorded| !recorded.is(&table)) {
             return Ok(Some(format!("the {role} table {name} was deleted and created again")));
         }
         if role == "shadow" {

@@ -4,6 +4,7 @@
 //! calls it. A case that is not in the list is dead code, and the compiler says so.
 
 pub(crate) mod chaos;
+pub(crate) mod claims;
 pub(crate) mod copying;
 pub(crate) mod cutover;
 pub(crate) mod fixtures;
@@ -79,8 +80,8 @@ macro_rules! for_each_case {
                 a_source_without_a_stream_is_refused_with_the_command_that_helps
                 a_shadow_that_drifted_is_refused_field_by_field
                 a_shadow_that_is_neither_empty_nor_ours_is_refused
-                a_changed_target_is_refused_with_both_hashes
-                a_changed_transform_is_refused_with_both_hashes
+                a_changed_target_is_refused_with_what_differs
+                a_changed_transform_is_refused_with_the_rule
                 a_state_written_by_a_newer_version_is_refused;
             runners:
                 a_second_runner_stands_by_and_takes_over
@@ -118,6 +119,14 @@ macro_rules! for_each_case {
                 lag_is_true_over_a_split_under_writes
                 lag_is_true_when_a_paused_process_goes_on
                 lag_is_true_ten_minutes_behind_and_between_two_pages;
+            claims:
+                of_two_migrations_started_together_one_has_the_shadow
+                a_shadow_is_no_source_before_its_switch
+                an_abort_lists_what_the_migration_made_and_nothing_else
+                an_ended_migration_is_forgotten_with_its_claims
+                a_plan_is_changed_until_something_is_copied
+                most_items_refused_is_seen_before_anything_is_made
+                a_standby_that_is_configured_otherwise_is_not_ready_and_leaves_the_lease;
             output:
                 a_log_that_nobody_takes_ends_nothing
                 no_verb_panics_when_nobody_reads_it

@@ -8,7 +8,7 @@ use shadowtable::engine::{EngineError, EngineSettings, Fence, Switch};
 use shadowtable::model::{Billing, IndexLayout, Item, Key, KeyType, Projection, TableLayout, ViewType};
 use shadowtable::ports::{Entry, Program};
 use shadowtable::protocol::transform::{Target, Transform};
-use shadowtable::runtime::{Job, Monitor, Status, run};
+use shadowtable::runtime::{Allowed, Job, Monitor, Status, run};
 use shadowtable::telemetry::Meters;
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{sleep, timeout};
@@ -101,8 +101,10 @@ pub(crate) fn job(world: &World) -> Job {
         transform: state.setup.transform.clone(),
         source_key: state.setup.source.key_schema(),
         engine,
-        enable_stream: false,
+        // What the fakes refuse is what a test is about.
+        allowed: Allowed { refused_items: true, ..Allowed::default() },
         host: "machine".into(),
+        who: "somebody".into(),
     }
 }
 

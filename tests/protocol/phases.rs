@@ -120,7 +120,9 @@ fn a_target_that_was_taken_from_the_source_stays_as_it_was() {
         assert_eq!(world.state().shadow_layout.as_ref().unwrap().0, before);
         // One that is configured is another decision.
         match start(&world, &Job { like_source: false, ..like_source(&after) }).ended().await {
-            Err(EngineError::Refused { problem, .. }) => assert!(problem.contains("target layout"), "{problem}"),
+            Err(EngineError::Refused { problem, .. }) => {
+                assert!(problem.contains("target GlobalSecondaryIndexes.by-place"), "{problem}")
+            }
             other => panic!("{other:?}"),
         }
         let ports = Arc::new(FakePorts::new(&world.process()));

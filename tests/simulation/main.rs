@@ -7,6 +7,8 @@
 
 // All of it is test code, which `clippy.toml` judges by itself.
 #[cfg(test)]
+mod claims;
+#[cfg(test)]
 mod end;
 #[cfg(test)]
 #[path = "../support/fakes/mod.rs"]

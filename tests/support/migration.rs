@@ -35,6 +35,14 @@ impl Migration {
         Self { id, source: source.clone(), shadow, state, project, expect }
     }
 
+    /// Another migration in the same state table.
+    pub(crate) fn beside(&self, ctx: &Ctx, source: &Table, shadow: &Table) -> Self {
+        let id = ctx.name("move");
+        let project = Project::new(&id, source, shadow, &self.state);
+        let expect = Box::new(|item: &Item| Expected::Item(item.clone()));
+        Self { id, source: source.clone(), shadow: shadow.clone(), state: self.state.clone(), project, expect }
+    }
+
     /// With transform rules, and what they should make of an item.
     pub(crate) fn transformed(mut self, rules: &str, expect: impl Fn(&Item) -> Expected + 'static) -> Self {
         self.project.set_transform(rules);

@@ -16,6 +16,7 @@ use crate::config::{AdminSettings, DemoSettings};
 use crate::engine::entities::{Answer, CommandVerb};
 use crate::engine::{EngineError, Fence, Switch};
 use crate::protocol::transform::Transform;
+use crate::runtime::Allowed;
 use crate::runtime::admin::{self, Admin};
 use crate::runtime::operator::command;
 use crate::runtime::{self, Job, Monitor, Status};
@@ -127,8 +128,9 @@ fn job(settings: &DemoSettings) -> Result<Job, EngineError> {
         transform,
         source_key,
         engine,
-        enable_stream: false,
+        allowed: Allowed::default(),
         host: host(),
+        who: host(),
     })
 }
 

@@ -260,14 +260,16 @@ fn draw_foot(frame: &mut Frame<'_>, area: Rect, trouble: Option<&str>, pen: &Pen
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use ratatui::Terminal;
     use ratatui::backend::TestBackend;
 
     use super::super::seen::Seen;
     use super::super::text::{lines, one_line};
     use super::*;
-    use crate::engine::entities::{CutoverRecord, LeaseRecord, Meta, Paused};
-    use crate::model::Timestamp;
+    use crate::engine::entities::{CutoverRecord, LeaseRecord, Made, Meta, Paused};
+    use crate::model::{Billing, KeyType, TableLayout, Timestamp};
     use crate::runtime::operator::Overview;
     use crate::runtime::{
         ApplyStatus, CopyStatus, CredentialStatus, LagHistory, LeaseStatus, Rates, STATUS_SCHEMA, TailStatus,
@@ -289,9 +291,18 @@ mod tests {
             source: None,
             shadow_table: "Orders-v2".into(),
             shadow: None,
-            target_hash: String::new(),
-            target: None,
-            transform_hash: String::new(),
+            made: Made::default(),
+            target: TableLayout {
+                partition_key: ("id".into(), KeyType::S),
+                sort_key: None,
+                global_indexes: BTreeMap::new(),
+                local_indexes: BTreeMap::new(),
+                billing: Billing::OnDemand,
+            },
+            like_source: false,
+            rules: Vec::new(),
+            means: BTreeMap::new(),
+            single_writer_region: false,
             segments: 16,
             paused: Paused::None,
             cutover: None,

@@ -28,15 +28,15 @@ pub async fn compare_surroundings<P: Ports>(ports: &P) -> Result<Vec<Point>, Eng
 }
 
 async fn look<A: TableAdmin>(admin: &A) -> Result<Surroundings, EngineError> {
-    let name = admin.name().to_owned();
+    let place = admin.place().clone();
     let Some(table) = admin.describe().await? else {
-        return Err(EngineError::refused(format!("there is no table {name}"), "look at `shadowtable status`"));
+        return Err(EngineError::refused(format!("there is no table {place}"), "look at `shadowtable status`"));
     };
     let mut aspects = BTreeMap::new();
     for aspect in Aspect::ALL {
         aspects.insert(aspect, admin.aspect(&table.arn, aspect).await.map_err(|error| reason(&error)));
     }
-    Ok(Surroundings { name, table, aspects })
+    Ok(Surroundings { place, table, aspects })
 }
 
 /// A permission that is missing is named; what was answered says no more.

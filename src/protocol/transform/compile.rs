@@ -8,7 +8,7 @@ use super::rule::{Action, Condition, Rule, Scalar};
 use super::symbol::{State, Symbol, key_type, only};
 use super::template::{Template, TemplateError};
 use super::{Step, StepAction, Test, Transform};
-use crate::model::{Decimal, KeySchema, KeyType, fingerprint};
+use crate::model::{Decimal, KeySchema, KeyType};
 
 /// A mistake in the rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,7 +131,7 @@ pub(super) fn compile(
         source: source.clone(),
         shadow: shadow.clone(),
         key_symbols: made_of_source_key(&state, source, shadow),
-        fingerprint: fingerprint(&rules),
+        rules: rules.to_vec(),
         properties,
     })
 }

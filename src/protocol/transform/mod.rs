@@ -42,7 +42,7 @@ pub struct Transform {
     /// What each shadow key attribute holds, where that is made of the source key alone.
     key_symbols: Option<Vec<Symbol>>,
     properties: Properties,
-    fingerprint: String,
+    rules: Vec<Rule>,
 }
 
 /// One rule, made ready.
@@ -155,9 +155,24 @@ impl Transform {
         &self.shadow
     }
 
-    /// SHA-256 of the rules in canonical form, in hexadecimal: changes whenever a rule does.
-    pub fn fingerprint(&self) -> &str {
-        &self.fingerprint
+    /// The attributes that rules take values from, each with its rule, from 1.
+    pub fn reads(&self) -> Vec<(usize, String)> {
+        let mut reads = Vec::new();
+        for (number, step) in (1..).zip(&self.steps) {
+            match &step.action {
+                StepAction::Set { template, .. } => {
+                    reads.extend(template.attributes().map(|attribute| (number, attribute.to_owned())));
+                }
+                StepAction::Rename { from, .. } | StepAction::Copy { from, .. } => reads.push((number, from.clone())),
+                StepAction::Remove { .. } | StepAction::Drop => {}
+            }
+        }
+        reads
+    }
+
+    /// The rules that it was made of.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
     }
 }
 

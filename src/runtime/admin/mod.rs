@@ -184,11 +184,15 @@ async fn metrics(State(admin): State<Admin>) -> Response {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], admin.prometheus.render()).into_response()
 }
 
-/// A standby is ready: it does what it should.
+/// A standby that is configured as the migration is ready: it does what it should.
 async fn ready(State(admin): State<Admin>) -> Response {
     match admin.monitor.readiness() {
         Readiness::Active => (StatusCode::OK, "active\n").into_response(),
         Readiness::Standby => (StatusCode::OK, "standby\n").into_response(),
+        Readiness::Otherwise(differs) => {
+            let told = format!("standby, not ready: configured otherwise than the migration\n{}\n", differs.join("\n"));
+            (StatusCode::SERVICE_UNAVAILABLE, told).into_response()
+        }
         Readiness::Starting => (StatusCode::SERVICE_UNAVAILABLE, "starting\n").into_response(),
         Readiness::Ended => (StatusCode::SERVICE_UNAVAILABLE, "ended\n").into_response(),
     }
@@ -203,6 +207,7 @@ async fn status(State(admin): State<Admin>) -> Response {
             "migration": migration,
             "phase": null,
             "standby": true,
+            "differs": admin.monitor.differing(),
             "lease": { "held": false, "owner": standby.owner, "host": standby.host },
         })
     } else {

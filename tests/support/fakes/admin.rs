@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use shadowtable::model::{
-    Aspect, StreamDescription, TableDescription, TableLayout, TableSettings, TableStatus, ViewType,
+    Aspect, Place, StreamDescription, TableDescription, TableLayout, TableSettings, TableStatus, ViewType,
 };
 use shadowtable::ports::{CreateOptions, Fault, PortError, TableAdmin};
 
@@ -21,8 +21,16 @@ pub(super) enum Role {
 
 /// Creates and describes one table. What it creates is active at once.
 pub(crate) struct FakeAdmin {
-    pub(super) process: Arc<Process>,
-    pub(super) role: Role,
+    process: Arc<Process>,
+    role: Role,
+    place: Place,
+}
+
+impl FakeAdmin {
+    pub(super) fn new(process: &Arc<Process>, role: Role) -> Self {
+        let place = Place { table: role.name().to_owned(), ..Place::default() };
+        Self { process: Arc::clone(process), role, place }
+    }
 }
 
 impl Role {
@@ -54,13 +62,14 @@ impl Role {
             item_count: u64::try_from(state.source.len()).unwrap(),
             size_bytes: 0,
             settings: TableSettings::default(),
+            replicas: state.replicas.get(self.name()).cloned().unwrap_or_default(),
         })
     }
 }
 
 impl TableAdmin for FakeAdmin {
-    fn name(&self) -> &str {
-        self.role.name()
+    fn place(&self) -> &Place {
+        &self.place
     }
 
     async fn describe(&self) -> Result<Option<TableDescription>, PortError> {

@@ -100,6 +100,8 @@ pub(crate) struct State {
     waiting: Vec<Waiting>,
     /// The phase that is stored.
     phase: Option<Phase>,
+    /// The regions of a table's replicas.
+    pub(crate) replicas: BTreeMap<&'static str, Vec<String>>,
     /// The operator's programs that were run, by name.
     pub(crate) programs: Vec<String>,
 }
@@ -298,6 +300,7 @@ impl World {
             pointer: SOURCE.to_owned(),
             waiting: Vec::new(),
             phase: None,
+            replicas: BTreeMap::new(),
             programs: Vec::new(),
             setup,
         };

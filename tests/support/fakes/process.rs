@@ -181,7 +181,7 @@ pub(crate) struct FakePorts {
 
 impl FakePorts {
     pub(crate) fn new(process: &Arc<Process>) -> Self {
-        let admin = |role| FakeAdmin { process: Arc::clone(process), role };
+        let admin = |role| FakeAdmin::new(process, role);
         Self {
             source: FakeSource { process: Arc::clone(process), of_shadow: false },
             shadow_reader: FakeSource { process: Arc::clone(process), of_shadow: true },

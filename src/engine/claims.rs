@@ -1,0 +1,200 @@
+//! Whose a table is, as the state table says: `protocol::claims` decides, this asks and stores.
+//!
+//! An entry is changed under the version that was read, so of two migrations that want one table at the same time, one
+//! sees the other. A request that was given up does no harm later: the entry has another version by then, or says the same.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::entities::{ClaimRecord, Meta, TableIdentity};
+use super::error::EngineError;
+use super::lease::Lease;
+use super::retry::Retry;
+use super::store::{META, decode, encode, partition_of};
+use crate::ports::{Entry, Fault, Guard, PortError, Ports, Reaction, StateKey, StateStore};
+use crate::protocol::claims::{Role, TableClaims, Taken, claim};
+use crate::protocol::phase::Phase;
+
+/// Partition of all claims, by table.
+pub const TABLE: &str = "TABLE";
+
+/// The claims that one migration makes, under its lease.
+pub struct Claims<P> {
+    ports: Arc<P>,
+    lease: Arc<Lease<P>>,
+    migration: String,
+}
+
+impl<P: Ports> Claims<P> {
+    /// Those of `migration`.
+    pub fn new(ports: Arc<P>, lease: Arc<Lease<P>>, migration: &str) -> Self {
+        Self { ports, lease, migration: migration.to_owned() }
+    }
+
+    /// Claims a table, or says whose it is. What was claimed before is claimed again.
+    pub async fn claim(&self, table: &TableIdentity, role: Role) -> Result<(), EngineError> {
+        let decide = |held: &TableClaims, phases: &_| claim(held, &self.migration, role, phases);
+        self.edit(&Owned::of(table), decide).await?.map_err(|taken| {
+            let what = match role {
+                Role::Source => "source",
+                Role::Shadow => "shadow",
+            };
+            EngineError::refused(
+                format!("the {what} table {} is not to be had: {taken}", table.place),
+                remedy(&taken, role),
+            )
+        })
+    }
+
+    /// Whether a table could be claimed now.
+    pub async fn may_claim(&self, table: &TableIdentity, role: Role) -> Result<bool, EngineError> {
+        let held = claims_of(self.fetch(&Owned::of(table).key()).await?.as_ref())?;
+        Ok(claim(&held, &self.migration, role, &self.phases(&held).await?).is_ok())
+    }
+
+    /// The other migrations whose source a table is.
+    pub async fn others(&self, table: &TableIdentity) -> Result<Vec<(String, Phase)>, EngineError> {
+        let held = claims_of(self.fetch(&Owned::of(table).key()).await?.as_ref())?;
+        let phases = self.phases(&held).await?;
+        Ok(phases.into_iter().filter(|(other, _)| held.sources_of.contains(other)).collect())
+    }
+
+    /// Takes back the claim on a shadow that this migration has given up.
+    pub async fn give_back(&self, table: &TableIdentity) -> Result<(), EngineError> {
+        let mine = |held: &TableClaims, _: &_| {
+            let shadow_of = held.shadow_of.clone().filter(|holder| *holder != self.migration);
+            Ok::<_, Taken>(TableClaims { shadow_of, ..held.clone() })
+        };
+        // It refuses nothing.
+        self.edit(&Owned::of(table), mine).await.map(drop)
+    }
+
+    /// Takes back all claims of this migration, which has ended and is forgotten.
+    pub async fn give_back_all(&self) -> Result<(), EngineError> {
+        let mut retry = Retry::default();
+        let entries = loop {
+            match self.ports.state().list(TABLE, "").await {
+                Err(error) if error.fault.reaction() == Reaction::BackOff => self.wait(&mut retry, &error).await?,
+                other => break other?,
+            }
+        };
+        let without = |held: &TableClaims, _: &_| {
+            let shadow_of = held.shadow_of.clone().filter(|holder| *holder != self.migration);
+            let others = held.sources_of.iter().filter(|source| **source != self.migration);
+            Ok::<_, Taken>(TableClaims { shadow_of, sources_of: others.cloned().collect() })
+        };
+        for entry in &entries {
+            let ClaimRecord { arn, table_id, .. } = decode(entry)?;
+            // It refuses nothing.
+            drop(self.edit(&Owned { arn, table_id }, without).await?);
+        }
+        Ok(())
+    }
+
+    /// Stores what `decide` makes of the claims on a table.
+    async fn edit(
+        &self,
+        table: &Owned,
+        decide: impl Fn(&TableClaims, &BTreeMap<String, Phase>) -> Result<TableClaims, Taken>,
+    ) -> Result<Result<(), Taken>, EngineError> {
+        let (key, mut retry) = (table.key(), Retry::default());
+        loop {
+            let found = self.fetch(&key).await?;
+            let held = claims_of(found.as_ref())?;
+            let wanted = match decide(&held, &self.phases(&held).await?) {
+                Ok(wanted) if wanted == held => return Ok(Ok(())),
+                Ok(wanted) => wanted,
+                Err(taken) => return Ok(Err(taken)),
+            };
+            let (version, guard) = match &found {
+                None => (1, Guard::Absent),
+                Some(entry) => (entry.version + 1, Guard::Unchanged { version: entry.version, epoch: 0 }),
+            };
+            let body = ClaimRecord {
+                arn: table.arn.clone(),
+                table_id: table.table_id.clone(),
+                shadow_of: wanted.shadow_of,
+                sources_of: wanted.sources_of,
+            };
+            let entry = encode(&key, version, 0, &body)?;
+            self.lease.permit().await?;
+            match self.lease.during(self.ports.state().put(&entry, guard)).await {
+                // Whether it was stored is read.
+                None | Some(Ok(())) => {}
+                Some(Err(error)) if error.fault == Fault::Conflict => {}
+                Some(Err(error)) if error.fault.reaction() == Reaction::BackOff => {
+                    self.wait(&mut retry, &error).await?
+                }
+                Some(Err(error)) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Where the other migrations stand that claims name.
+    async fn phases(&self, held: &TableClaims) -> Result<BTreeMap<String, Phase>, EngineError> {
+        let mut phases = BTreeMap::new();
+        let named = held.shadow_of.iter().chain(&held.sources_of);
+        for other in named.filter(|other| **other != self.migration) {
+            let key = StateKey { partition: partition_of(other), sort: META.into() };
+            if let Some(entry) = self.fetch(&key).await? {
+                phases.insert(other.clone(), decode::<Meta>(&entry)?.phase);
+            }
+        }
+        Ok(phases)
+    }
+
+    async fn fetch(&self, key: &StateKey) -> Result<Option<Entry>, EngineError> {
+        let mut retry = Retry::default();
+        loop {
+            match self.ports.state().get(key).await {
+                Err(error) if error.fault.reaction() == Reaction::BackOff => self.wait(&mut retry, &error).await?,
+                other => return Ok(other?),
+            }
+        }
+    }
+
+    async fn wait(&self, retry: &mut Retry, error: &PortError) -> Result<(), EngineError> {
+        tracing::warn!(%error, "a request to the state table failed; trying again");
+        retry.wait(self.ports.clock()).await;
+        if self.lease.lost().is_cancelled() { Err(EngineError::LeaseLost) } else { Ok(()) }
+    }
+}
+
+/// A table as claims know it: one that was made again under its name is another one.
+struct Owned {
+    arn: String,
+    table_id: String,
+}
+
+impl Owned {
+    fn of(table: &TableIdentity) -> Self {
+        Self { arn: table.arn.clone(), table_id: table.table_id.clone() }
+    }
+
+    fn key(&self) -> StateKey {
+        StateKey { partition: TABLE.into(), sort: format!("{}#{}", self.table_id, self.arn) }
+    }
+}
+
+fn claims_of(entry: Option<&Entry>) -> Result<TableClaims, EngineError> {
+    let Some(entry) = entry else { return Ok(TableClaims::default()) };
+    let ClaimRecord { shadow_of, sources_of, .. } = decode(entry)?;
+    Ok(TableClaims { shadow_of, sources_of })
+}
+
+fn remedy(taken: &Taken, role: Role) -> String {
+    match (taken, role) {
+        (Taken::Shadow(other, _), Role::Source) => {
+            format!("wait until migration {other} is switched; `shadowtable list` shows all of them")
+        }
+        (Taken::Shadow(other, _), Role::Shadow) => {
+            format!(
+                "choose another shadow.table, or end migration {other} first: `shadowtable --migration {other} abort`"
+            )
+        }
+        (Taken::Live(_) | Taken::Source(_), _) => {
+            "choose another shadow.table; `shadowtable list` shows which migration has which tables".to_owned()
+        }
+        (Taken::Itself, _) => "give the shadow a name of its own".to_owned(),
+    }
+}

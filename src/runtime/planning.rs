@@ -1,0 +1,248 @@
+//! What happens before the mirror: the migration's entry, the tables that it claims, and the shadow.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::active::Active;
+use super::agreement::{disagreements, means};
+use super::standby::begun_otherwise;
+use crate::engine::EngineError;
+use crate::engine::claims::Claims;
+use crate::engine::entities::{Made, Meta, Paused, TableIdentity};
+use crate::engine::provision::{
+    Source, check_replicas, check_source, describe, enable_stream, find_source, provision_shadow, same_table,
+};
+use crate::engine::retry::Retry;
+use crate::engine::store::{META, Stored};
+use crate::plan::{CopyEstimate, CopyVolume};
+use crate::ports::{Clock, Ports, Reaction, ScanRequest, TableAdmin, TableReader};
+use crate::protocol::claims::Role;
+use crate::protocol::phase::{Event, Phase};
+use crate::protocol::trial::{Outcome, Trial};
+
+/// Items tried of each of three segments.
+const TRIED_ITEMS: u32 = 100;
+
+impl<P: Ports> Active<P> {
+    /// The claims of this migration.
+    pub(super) fn claims(&self) -> Claims<P> {
+        Claims::new(Arc::clone(&self.ports), Arc::clone(self.store.lease()), &self.job.migration)
+    }
+
+    /// The migration's entry, made on its first run. Another target or transform than the recorded one is refused once
+    /// anything may have been copied. Where no target was configured, the recorded one holds: the source's layout may change
+    /// while it is copied.
+    pub(super) async fn meta(&mut self) -> Result<Stored<Meta>, EngineError> {
+        let Some(mut meta) = self.store.load::<Meta>(META).await? else {
+            super::operator::enter_directory(&*self.ports, &self.job.migration).await?;
+            let meta = self.store.create(META, &self.planned()).await?;
+            self.audit("the migration was planned").await?;
+            return Ok(meta);
+        };
+        if meta.value.phase.is_final() {
+            return Ok(meta);
+        }
+        if self.job.like_source && meta.value.like_source {
+            self.job.target.clone_from(&meta.value.target);
+        }
+        let (source, shadow) = (self.ports.source_admin().place(), self.ports.shadow_admin().place());
+        let changed = disagreements(&meta.value, &self.job, source, shadow);
+        if !changed.is_empty() {
+            if !matches!(meta.value.phase, Phase::Planned | Phase::Provisioned) {
+                return Err(begun_otherwise(&self.job.migration, &changed));
+            }
+            self.plan_anew(&mut meta, &changed).await?;
+        }
+        let means = means(&self.job.engine.cutover);
+        if meta.value.means != means {
+            let value = Meta { means, ..meta.value.clone() };
+            self.store.update(&mut meta, value).await?;
+        }
+        Ok(meta)
+    }
+
+    /// A migration that was never run.
+    fn planned(&self) -> Meta {
+        let (job, now) = (&self.job, self.ports.clock().service());
+        Meta {
+            migration: job.migration.clone(),
+            phase: Phase::Planned,
+            phase_since: Some(now),
+            reason: None,
+            source_table: self.ports.source_admin().name().to_owned(),
+            source: None,
+            shadow_table: self.ports.shadow_admin().name().to_owned(),
+            shadow: None,
+            made: Made::default(),
+            target: job.target.clone(),
+            like_source: job.like_source,
+            rules: job.transform.rules().to_vec(),
+            means: means(&job.engine.cutover),
+            single_writer_region: false,
+            segments: job.engine.copy.segments,
+            paused: Paused::None,
+            cutover: None,
+            postponed: false,
+            told_ready: false,
+            last_command: None,
+            generation: 1,
+            created: now,
+        }
+    }
+
+    /// Nothing was copied yet: another configuration is another plan. A shadow that was made for the old one is looked at
+    /// anew.
+    async fn plan_anew(&self, meta: &mut Stored<Meta>, changed: &[String]) -> Result<(), EngineError> {
+        tracing::info!(changed = changed.join("; "), "nothing was copied yet: the migration is planned anew");
+        if let Some(shadow) = meta.value.shadow.clone()
+            && meta.value.shadow_table != self.ports.shadow_admin().name()
+        {
+            self.claims().give_back(&shadow).await?;
+        }
+        let Meta { source_table, shadow_table, target, like_source, rules, .. } = self.planned();
+        let made =
+            Made { shadow: meta.value.made.shadow && meta.value.shadow_table == shadow_table, ..meta.value.made };
+        let value = Meta { source_table, shadow_table, target, like_source, rules, made, ..meta.value.clone() };
+        let value = Meta { source: None, shadow: None, ..value };
+        if meta.value.phase == Phase::Planned {
+            self.store.update(meta, value).await
+        } else {
+            self.transition_with(meta, Event::Reseed, None, |meta| {
+                *meta = Meta { phase: meta.phase, phase_since: meta.phase_since, ..value };
+            })
+            .await
+        }
+    }
+
+    /// Claims both tables, and makes the shadow.
+    pub(super) async fn provision(&self, meta: &mut Stored<Meta>) -> Result<(), EngineError> {
+        self.vouch(meta).await?;
+        let claims = self.claims();
+        let identity = self.claim_source(meta, &claims).await?;
+        let source = self.source_with_stream(meta).await?;
+        self.announce(&source);
+        self.try_transform().await?;
+        let shadow = self.shadow(meta, &claims).await?;
+        let recorded = Meta { source: Some(identity), shadow: Some(shadow), ..meta.value.clone() };
+        self.store.update(meta, recorded).await?;
+        self.transition(meta, Event::ShadowReady, None).await
+    }
+
+    /// Before anything about the source is changed.
+    async fn claim_source(&self, meta: &Stored<Meta>, claims: &Claims<P>) -> Result<TableIdentity, EngineError> {
+        let (admin, clock) = (self.ports.source_admin(), self.ports.clock());
+        let found = find_source(clock, admin).await?;
+        if let Some(recorded) = &meta.value.source {
+            same_table("source", recorded, &found)?;
+        }
+        check_replicas(&found, admin.place(), meta.value.single_writer_region)?;
+        let identity = TableIdentity::of(&found, admin.place());
+        if describe(clock, self.ports.state_admin()).await?.is_some_and(|state| identity.is(&state)) {
+            return Err(EngineError::refused(
+                format!("the source table {} is the state table", identity.place),
+                "give shadowtable a state.table of its own; it creates it",
+            ));
+        }
+        claims.claim(&identity, Role::Source).await?;
+        for (other, phase) in claims.others(&identity).await? {
+            tracing::info!(other, %phase, "another migration has the same source");
+        }
+        Ok(identity)
+    }
+
+    /// An operator's word that no other region writes is durable, and in the audit trail.
+    pub(super) async fn vouch(&self, meta: &mut Stored<Meta>) -> Result<(), EngineError> {
+        if self.job.allowed.single_writer_region && !meta.value.single_writer_region {
+            let value = Meta { single_writer_region: true, ..meta.value.clone() };
+            self.store.update(meta, value).await?;
+            let who = &self.job.who;
+            self.audit(&format!("{who} vouches that nothing writes to the source's replicas in other regions")).await?;
+        }
+        Ok(())
+    }
+
+    /// The source, with a stream that carries what is needed. One is enabled where that was asked for.
+    async fn source_with_stream(&self, meta: &mut Stored<Meta>) -> Result<Source, EngineError> {
+        let admin = self.ports.source_admin();
+        let found = find_source(self.ports.clock(), admin).await?;
+        if found.stream.is_none() && self.job.allowed.enable_stream {
+            self.note_made(meta, Made { stream: true, ..meta.value.made }).await?;
+            tracing::info!(table = admin.name(), "enabling the source's stream with new and old images");
+            if !enable_stream(&*self.ports).await? {
+                self.note_made(meta, Made { stream: false, ..meta.value.made }).await?;
+            }
+        }
+        check_source(&*self.ports, self.job.transform.properties().needs_old_images).await
+    }
+
+    /// The shadow, claimed; made if it is not there.
+    async fn shadow(&self, meta: &mut Stored<Meta>, claims: &Claims<P>) -> Result<TableIdentity, EngineError> {
+        let (ports, recorded) = (&*self.ports, meta.value.shadow.clone());
+        let admin = ports.shadow_admin();
+        if recorded.is_none() && describe(ports.clock(), admin).await?.is_none() {
+            self.note_made(meta, Made { shadow: true, ..meta.value.made }).await?;
+        }
+        let provisioned = provision_shadow(ports, claims, &self.job.target, recorded.as_ref()).await?;
+        if provisioned.made_by_others {
+            self.note_made(meta, Made { shadow: false, ..meta.value.made }).await?;
+        }
+        Ok(TableIdentity::of(&provisioned.table, admin.place()))
+    }
+
+    async fn note_made(&self, meta: &mut Stored<Meta>, made: Made) -> Result<(), EngineError> {
+        if made == meta.value.made {
+            return Ok(());
+        }
+        let value = Meta { made, ..meta.value.clone() };
+        self.store.update(meta, value).await
+    }
+
+    /// Tries the transform on a few pages of the source, before anything is written.
+    async fn try_transform(&self) -> Result<(), EngineError> {
+        if self.job.allowed.refused_items {
+            return Ok(());
+        }
+        let (clock, segments) = (self.ports.clock(), self.job.engine.copy.segments);
+        let mut trial = Trial::new(&self.job.transform, &self.job.target);
+        let looked = BTreeSet::from([0, segments / 2, segments - 1]);
+        for segment in looked {
+            let request = ScanRequest { segment, segments, start: None, limit: Some(TRIED_ITEMS) };
+            let mut retry = Retry::default();
+            let page = loop {
+                match self.ports.source().scan(&request).await {
+                    Err(error) if error.fault.reaction() == Reaction::BackOff => retry.wait(clock).await,
+                    other => break other?,
+                }
+            };
+            page.items.into_iter().for_each(|item| trial.see(item));
+        }
+        match trial.outcome() {
+            Outcome::Fits(odd) => {
+                odd.iter().for_each(|line| tracing::warn!("{line}"));
+                Ok(())
+            }
+            Outcome::Refused(problem) => Err(EngineError::refused(
+                problem,
+                "correct the rules or the layout, then run again: nothing was made or copied. If it is meant so: `shadowtable \
+                 run --accept-refused`",
+            )),
+        }
+    }
+
+    /// What lies ahead, said before it begins.
+    fn announce(&self, source: &Source) {
+        let volume = CopyVolume {
+            item_count: source.table.item_count,
+            size_bytes: source.table.size_bytes,
+            read_units_per_second: self.job.engine.copy.read_units_per_second,
+            write_units_per_second: self.job.engine.apply.write_units_per_second,
+        };
+        let estimate = CopyEstimate::new(&volume, &self.job.target).to_string();
+        for line in self.job.transform.properties().to_string().lines().chain(estimate.lines()) {
+            tracing::info!("{line}");
+        }
+        tracing::info!(
+            "the stream allows two readers per shard: this is one; a Lambda trigger or another consumer is the other"
+        );
+    }
+}
