@@ -1,10 +1,14 @@
 //! Runs an operator's programs: no shell, no input, a time limit for the program and all its children.
 
 use std::collections::VecDeque;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use rustix::fs::{Access, access};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, Command};
@@ -54,6 +58,50 @@ pub async fn run(
         Ok(status) if status.success() => Ok(output),
         Ok(status) => Err(ProgramFailure::Failed { status: status.to_string(), output }),
         Err(error) => Err(ProgramFailure::Failed { status: error.to_string(), output }),
+    }
+}
+
+/// Whether a program could be started: it is found as `PATH` says, is a file that may be executed, and so is what its first
+/// line names.
+pub fn check(program: &Program) -> Result<(), String> {
+    let name = program.argv.first().ok_or("it has no name")?;
+    let path = find(name)?;
+    let mut head = [0; 256];
+    let read = File::open(&path).and_then(|mut file| file.read(&mut head));
+    // One that may be executed and not read is rare, and fine.
+    let Ok(read) = read else { return Ok(()) };
+    let head = head.get(..read).unwrap_or_default();
+    let Some(line) = head.strip_prefix(b"#!") else {
+        let is_text = !head.is_empty() && head.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace());
+        return if is_text {
+            Err(format!("{} is a script without a first line such as #!/bin/sh", path.display()))
+        } else {
+            Ok(())
+        };
+    };
+    let line = String::from_utf8_lossy(line.split(|byte| *byte == b'\n').next().unwrap_or_default()).into_owned();
+    let interpreter = line.split_whitespace().next().unwrap_or_default();
+    may_execute(Path::new(interpreter))
+        .map_err(|problem| format!("{}, named by its first line, {problem}", path.display()))
+}
+
+/// The file that would be executed.
+#[expect(clippy::disallowed_methods, reason = "the same PATH that starting a program looks through, not a setting")]
+fn find(name: &str) -> Result<PathBuf, String> {
+    if name.contains('/') {
+        return may_execute(Path::new(name)).map(|()| name.into());
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| may_execute(file).is_ok());
+    found.ok_or_else(|| format!("no folder of PATH has a program {name}"))
+}
+
+fn may_execute(path: &Path) -> Result<(), String> {
+    let name = path.display();
+    match std::fs::metadata(path) {
+        Err(error) => Err(format!("{name} is not there: {error}")),
+        Ok(found) if !found.is_file() => Err(format!("{name} is no file")),
+        Ok(_) => access(path, Access::EXEC_OK).map_err(|error| format!("{name} may not be executed: {error}")),
     }
 }
 
@@ -127,6 +175,32 @@ mod tests {
     async fn what_does_not_exist_is_not_started() {
         let program = Program { argv: vec!["/nowhere/at/all".into()] };
         assert!(matches!(run(&program, &[], LONG).await, Err(ProgramFailure::NotStarted(_))));
+    }
+
+    #[test]
+    fn what_cannot_be_started_is_seen_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str, mode: u32| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+            Program { argv: vec![path.display().to_string()] }
+        };
+        let named = |name: &str| Program { argv: vec![name.to_owned(), "argument".into()] };
+        assert_eq!(check(&named("sh")), Ok(()));
+        assert_eq!(check(&named("/bin/sh")), Ok(()));
+        assert_eq!(check(&file("good", "#!/bin/sh\nexit 0\n", 0o755)), Ok(()));
+        for (program, problem) in [
+            (named("no-such-program-anywhere"), "no folder of PATH"),
+            (named("/nowhere/at/all"), "is not there"),
+            (named("/tmp"), "is no file"),
+            (file("no-run-bit", "#!/bin/sh\n", 0o644), "may not be executed"),
+            (file("no-first-line", "exit 0\n", 0o755), "without a first line"),
+            (file("no-interpreter", "#!/nowhere/sh\n", 0o755), "/nowhere/sh is not there"),
+        ] {
+            let told = check(&program).unwrap_err();
+            assert!(told.contains(problem), "{told}");
+        }
     }
 
     #[tokio::test]

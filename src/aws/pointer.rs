@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_ssm::operation::get_parameter::GetParameterError;
+use aws_sdk_ssm::types::ParameterType;
 
 use super::Connection;
 use super::errors::{odd_reply, port_error};
@@ -74,10 +75,43 @@ impl AwsApplication {
         request.send().await.map(|_| ()).map_err(|error| port_error("UpdateItem", table, &error))
     }
 
+    /// Its condition contradicts itself: who may write is told that it does not hold.
+    async fn may_point_item(&self, item: &PointerItem) -> Result<(), PortError> {
+        const OPERATION: &str = "UpdateItem";
+        let PointerItem { table, key, attribute } = item;
+        let Some(name) = key.keys().next() else { return Ok(()) };
+        let request = self
+            .items
+            .update_item()
+            .table_name(table)
+            .set_key(Some(key.clone()))
+            .update_expression("SET #pointer = :never")
+            .condition_expression("attribute_exists(#key) AND attribute_not_exists(#key)")
+            .expression_attribute_names("#pointer", attribute)
+            .expression_attribute_names("#key", name)
+            .expression_attribute_values(":never", AttributeValue::S("never".to_owned()));
+        match request.send().await.map_err(|error| port_error(OPERATION, table, &error)) {
+            Err(error) if error.fault == Fault::Conflict => Ok(()),
+            Err(error) => Err(error),
+            Ok(_) => Err(odd_reply(OPERATION, table, &"a condition that contradicts itself was taken for true")),
+        }
+    }
+
     async fn parameter(&self, name: &str) -> Result<Option<String>, PortError> {
         const OPERATION: &str = "GetParameter";
         match self.parameters.get_parameter().name(name).send().await {
-            Ok(output) => Ok(output.parameter.and_then(|parameter| parameter.value)),
+            Ok(output) => {
+                let parameter = output.parameter;
+                match parameter.as_ref().and_then(|parameter| parameter.r#type()) {
+                    Some(kind) if *kind != ParameterType::String => {
+                        let told = format!(
+                            "the parameter is a {kind}, not a String: it would be written as one, in plain text"
+                        );
+                        Err(odd_reply(OPERATION, name, &told))
+                    }
+                    _ => Ok(parameter.and_then(|parameter| parameter.value)),
+                }
+            }
             Err(error) if error.as_service_error().is_some_and(GetParameterError::is_parameter_not_found) => Ok(None),
             Err(error) => Err(port_error(OPERATION, name, &error)),
         }
@@ -108,6 +142,18 @@ impl Application for AwsApplication {
         limit: Duration,
     ) -> Result<String, ProgramFailure> {
         programs::run(program, environment, limit).await
+    }
+
+    async fn check(&self, program: &Program) -> Result<(), String> {
+        programs::check(program)
+    }
+
+    async fn may_point(&self) -> Result<(), PortError> {
+        match self.settings()? {
+            PointerSettings::Item(item) => self.may_point_item(item).await,
+            // The service takes no condition, so there is no write that changes nothing.
+            PointerSettings::Parameter(_) => Ok(()),
+        }
     }
 
     async fn pointer(&self) -> Result<Option<String>, PortError> {

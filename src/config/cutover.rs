@@ -14,7 +14,7 @@ const UNFENCE_COMMAND: &str = "cutover.unfence_command";
 const SWITCH: &str = "cutover.switch";
 const SWITCH_COMMAND: &str = "cutover.switch_command";
 const SSM_PARAMETER: &str = "cutover.ssm_parameter";
-const POINTER_TABLE: &str = "cutover.pointer_table";
+pub(super) const POINTER_TABLE: &str = "cutover.pointer_table";
 const POINTER_KEY: &str = "cutover.pointer_key";
 const POINTER_ATTRIBUTE: &str = "cutover.pointer_attribute";
 
@@ -113,6 +113,11 @@ fn switch(reader: &mut Reader) -> (Option<Switch>, Option<PointerSettings>) {
                 lacks(reader, SWITCH, name, missing);
             }
             let (Some(table), Some(key), Some(attribute)) = (table, key, attribute) else { return (None, None) };
+            if key.contains_key(&attribute) {
+                let what = format!("{attribute:?} is part of the item's key, which nobody can change");
+                reader.refuse(POINTER_ATTRIBUTE, what, "name another attribute of the item");
+                return (None, None);
+            }
             (Some(Switch::Pointer), Some(PointerSettings::Item(PointerItem { table, key, attribute })))
         }
     }

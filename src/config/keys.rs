@@ -12,6 +12,7 @@ use super::settings::{
 use crate::aws::PointerSettings;
 use crate::engine::{ApplySettings, CopySettings, EngineSettings, LeaseSettings, TailSettings};
 
+const POINTER_REMEDY: &str = "keep it in a table of its own: the fence must not close it, and copying must not move it";
 /// The state table's name unless another is given.
 const STATE_TABLE: &str = "shadowtable-state";
 const MIB: usize = 1024 * 1024;
@@ -216,6 +217,21 @@ fn judge_together(reader: &mut Reader, sections: &Sections) {
             lease_value.as_secs_f64()
         );
         reader.conflict(&[timeout, lease], what, "give a time-out that is less than the lease");
+    }
+    if let Some(PointerSettings::Item(pointer)) = &sections.pointer {
+        // The pointer is reached like the source.
+        let (way, at) = (&sections.source.connection, Some(&pointer.table));
+        let tables = [
+            ("source", sections.source.table.as_ref(), &sections.source.connection),
+            ("shadow", sections.shadow.table.as_ref(), &sections.shadow.connection),
+            ("state", Some(&sections.state.table), &sections.state.connection),
+        ];
+        for (word, table, connection) in tables {
+            if table == at && connection == way {
+                let what = format!("the pointer would lie in the {word} table, {}", pointer.table);
+                reader.conflict(&[super::cutover::POINTER_TABLE], what, POINTER_REMEDY);
+            }
+        }
     }
     let state = Some(&sections.state.table).filter(|_| !reader.is_wrong(STATE.table));
     let tables = [

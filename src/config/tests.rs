@@ -319,3 +319,35 @@ proptest! {
         let _ = load_text(COMPLETE.as_bytes(), &flags, &environment).for_migration();
     }
 }
+
+/// What no cutover could do, or what it would break.
+#[test]
+fn a_pointer_that_cannot_work_is_refused() {
+    let pointer = |table: &str, attribute: &str| {
+        format!(
+            "[cutover]\nswitch = \"pointer\"\npointer_table = \"{table}\"\npointer_attribute = \"{attribute}\"\n\
+             pointer_key = '{{\"name\": {{\"S\": \"orders\"}}}}'\n"
+        )
+    };
+    assert_eq!(report(&pointer("settings", "table"), &Flags::default(), &[]), Vec::<String>::new());
+    for (table, attribute, expected) in [
+        ("settings", "name", "cutover.pointer_attribute: \"name\" is part of the item's key"),
+        ("old", "table", "cutover.pointer_table: the pointer would lie in the source table, old"),
+        ("new", "table", "cutover.pointer_table: the pointer would lie in the shadow table, new"),
+        ("shadowtable-state", "table", "cutover.pointer_table: the pointer would lie in the state table"),
+    ] {
+        let mistakes = report(&pointer(table, attribute), &Flags::default(), &[]);
+        assert!(mistakes.len() == 1 && mistakes[0].contains(expected), "{mistakes:?}");
+    }
+}
+
+#[test]
+fn a_program_that_only_a_shell_would_run_is_refused() {
+    let text = "[hooks]\non_ready = \"/bin/true && /bin/false\"\n";
+    let mistakes = report(text, &Flags::default(), &[]);
+    assert_eq!(mistakes.len(), 1, "{mistakes:?}");
+    assert!(
+        mistakes[0].starts_with("f.toml:8:1: hooks.on_ready: \"&&\" means something to a shell only"),
+        "{mistakes:?}"
+    );
+}

@@ -204,7 +204,8 @@ async fn check_shadow<P: Ports>(
             "choose another shadow.table; or, if this one is yours, disable its stream, which must be off until the switch",
         ));
     }
-    if !table.replicas.is_empty() {
+    // Of one that is being mirrored a gate tells.
+    if recorded.is_none() && !table.replicas.is_empty() {
         return Err(EngineError::refused(
             format!("the shadow table {place} is a global table with replicas in: {}", table.replicas.join(", ")),
             "choose another shadow.table; replicas can be added after the switch",

@@ -154,6 +154,26 @@ impl CutoverSettings {
     pub fn limits(&self) -> Limits {
         Limits { max_lag: self.max_lag, min_headroom: self.min_headroom }
     }
+
+    /// The operator's programs, by their keys in the configuration.
+    pub fn programs(&self) -> Vec<(&'static str, &Program)> {
+        let mut programs = Vec::new();
+        if let Some(Fence::Command { fence, unfence }) = &self.fence {
+            programs.extend([("cutover.fence_command", fence), ("cutover.unfence_command", unfence)]);
+        }
+        if let Some(Switch::Command(program)) = &self.switch {
+            programs.push(("cutover.switch_command", program));
+        }
+        let Hooks { on_ready, before_fence, after_switch, on_failure } = &self.hooks;
+        let hooks = [
+            ("hooks.on_ready", on_ready),
+            ("hooks.before_fence", before_fence),
+            ("hooks.after_switch", after_switch),
+            ("hooks.on_failure", on_failure),
+        ];
+        programs.extend(hooks.into_iter().filter_map(|(key, hook)| Some((key, hook.as_ref()?))));
+        programs
+    }
 }
 
 impl Default for CutoverSettings {

@@ -57,6 +57,10 @@ pub trait Application: Send + Sync + 'static {
         environment: &[(&'static str, String)],
         limit: Duration,
     ) -> impl Future<Output = Result<String, ProgramFailure>> + Send;
+    /// Whether a program could be started here, as far as can be told without doing so; otherwise why not.
+    fn check(&self, program: &Program) -> impl Future<Output = Result<(), String>> + Send;
+    /// Asks for a write of the pointer that cannot hold: whether it may be written. Nothing is changed.
+    fn may_point(&self) -> impl Future<Output = Result<(), PortError>> + Send;
     /// The table that the pointer names; `None` where there is no pointer.
     fn pointer(&self) -> impl Future<Output = Result<Option<String>, PortError>> + Send;
     /// Lets the pointer name `to`, if it names `from`; [`Fault::Conflict`](super::Fault::Conflict) if it does not.

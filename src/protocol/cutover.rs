@@ -86,6 +86,8 @@ pub enum Pointer {
     Unused,
     /// This table.
     Names(String),
+    /// This table, and it may not be written, for this reason.
+    Locked(String, String),
     /// It is not there.
     Missing,
     /// It could not be read, for this reason.
@@ -117,6 +119,10 @@ pub struct Figures {
     pub pointer: Pointer,
     /// What the configuration lacks for a cutover.
     pub missing: Vec<&'static str>,
+    /// Programs that the active process cannot start, each with the reason.
+    pub unusable: Vec<String>,
+    /// Where source or shadow have replicas, and nobody vouched that nothing writes there.
+    pub replicas: Vec<String>,
 }
 
 /// What must hold before a cutover begins.
@@ -161,19 +167,33 @@ pub fn gates(figures: &Figures, limits: &Limits) -> Vec<Gate> {
             "add what is missing to the configuration of the active process, and restart it",
         ),
         gate(
+            "programs",
+            figures.unusable.is_empty(),
+            if figures.unusable.is_empty() { "can be started".into() } else { figures.unusable.join("; ") },
+            "let the active process's machine have them, executable, or correct the configuration and restart it",
+        ),
+        gate(
             "pointer",
             match &figures.pointer {
                 Pointer::Unused => true,
                 Pointer::Names(named) => *named == figures.source,
-                Pointer::Missing | Pointer::Unknown(_) => false,
+                Pointer::Locked(..) | Pointer::Missing | Pointer::Unknown(_) => false,
             },
             match &figures.pointer {
                 Pointer::Unused => "the switch moves none".into(),
-                Pointer::Names(named) => format!("names {named}"),
+                Pointer::Names(named) => format!("names {named:?}"),
+                Pointer::Locked(named, reason) => format!("names {named:?}, and may not be written: {reason}"),
                 Pointer::Missing => "there is none".into(),
                 Pointer::Unknown(reason) => format!("not known: {reason}"),
             },
-            "let it name the source, where the application is now, and let the active process read it",
+            "let it name the source, where the application is now, and let the active process read and write it",
+        ),
+        gate(
+            "one region",
+            figures.replicas.is_empty(),
+            if figures.replicas.is_empty() { "no replica".into() } else { figures.replicas.join(", ") },
+            "a write in another region may arrive after the fence and be lost. If nothing writes there, restart the active \
+             process once with `shadowtable run --single-writer-region`; a shadow gets replicas after the switch",
         ),
         gate(
             "not postponed",
@@ -246,6 +266,8 @@ mod tests {
             source: "orders".into(),
             pointer: Pointer::Names("orders".into()),
             missing: Vec::new(),
+            unusable: Vec::new(),
+            replicas: Vec::new(),
         }
     }
 
@@ -268,6 +290,9 @@ mod tests {
             (Figures { pointer: Pointer::Names("orders-new".into()), ..ready() }, "pointer"),
             (Figures { pointer: Pointer::Missing, ..ready() }, "pointer"),
             (Figures { pointer: Pointer::Unknown("denied".into()), ..ready() }, "pointer"),
+            (Figures { pointer: Pointer::Locked("orders".into(), "denied".into()), ..ready() }, "pointer"),
+            (Figures { unusable: vec!["switch is not there".into()], ..ready() }, "programs"),
+            (Figures { replicas: vec!["the source in us-east-1".into()], ..ready() }, "one region"),
             (Figures { postponed: true, ..ready() }, "not postponed"),
             (Figures { paused: true, ..ready() }, "not paused"),
             (Figures { segments_left: 1, ..ready() }, "copy complete"),

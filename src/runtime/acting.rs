@@ -48,10 +48,10 @@ impl<P: Ports> Acting<P> {
     }
 
     /// Drives something that acts while the lease lasts: from its end on somebody else may do the same.
-    pub(super) fn drive<W: Future<Output = Result<String, String>> + Send>(
+    pub(super) fn drive<E: From<&'static str> + Send, W: Future<Output = Result<String, E>> + Send>(
         &self,
         work: W,
-    ) -> impl Future<Output = Result<String, String>> + Send + use<P, W> {
+    ) -> impl Future<Output = Result<String, E>> + Send + use<P, E, W> {
         let (lease, abandon) = (Arc::clone(&self.lease), self.abandon);
         let cut_short =
             CutShort { ports: Arc::clone(&self.ports), abandon, until: Arc::clone(&self.until), ended: false };
@@ -63,7 +63,7 @@ impl<P: Ports> Acting<P> {
                 cut_short.ports.clock().sleep(abandon).await;
             }
             cut_short.ended = true;
-            done.unwrap_or_else(|| Err("the lease ran out meanwhile".to_owned()))
+            done.unwrap_or_else(|| Err("the lease ran out meanwhile".into()))
         }
     }
 }

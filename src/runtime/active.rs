@@ -15,6 +15,7 @@ use super::watch::{Outside, stream_is_there};
 use super::{Job, Monitor};
 use crate::engine::EngineError;
 use crate::engine::apply::recent::Recent;
+use crate::engine::cutover::unusable_programs;
 use crate::engine::entities::{EventRecord, Live, Meta, Pin};
 use crate::engine::provision::{Source, check_source, provision_shadow, same_shadow, same_table};
 use crate::engine::store::{EVENT, LIVE, META, PIN, QUARANTINE, SEGMENT, SHARD, Store, Stored};
@@ -87,6 +88,9 @@ impl<P: Ports> Active<P> {
             () = stop.cancelled() => return Ok(Outcome { quiet: false }),
             meta = self.take_over(settle) => meta?,
         };
+        for problem in unusable_programs(&*self.ports, &self.job.engine.cutover).await {
+            tracing::error!(problem, "A PROGRAM CANNOT BE STARTED HERE: no cutover begins before it can");
+        }
         let mut first_pages = HashMap::new();
         loop {
             self.show(&meta.value);
@@ -202,7 +206,8 @@ impl<P: Ports> Active<P> {
         for prefix in [META, PIN, SHARD, SEGMENT, QUARANTINE] {
             self.store.claim(prefix).await?;
         }
-        let meta = self.meta().await?;
+        let mut meta = self.meta().await?;
+        self.vouch(&mut meta).await?;
         self.remember().await;
         Ok(meta)
     }
@@ -302,7 +307,7 @@ impl<P: Ports> Active<P> {
                 provision_shadow(&*self.ports, &self.claims(), &self.job.target, recorded.as_ref()).await?.table
             }
         };
-        let outside = Outside::look(&*self.ports, &shadow, self.job.engine.cutover.switch.as_ref()).await;
+        let outside = Outside::look(&*self.ports, &source.table, &shadow, &self.job.engine.cutover).await;
         Ok(Looked { pin, items: source.table.item_count, outside })
     }
 

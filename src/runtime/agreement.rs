@@ -1,6 +1,6 @@
 //! Whether a process is configured as the migration was begun, and where not, in words.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Job;
 use crate::engine::entities::Meta;
@@ -8,6 +8,8 @@ use crate::engine::{CutoverSettings, Fence, Switch};
 use crate::model::Place;
 use crate::plan::differences;
 use crate::protocol::transform::Rule;
+
+const NOT_SET: &str = "not set";
 
 /// What of a process's configuration is not as recorded, a line each. What was left to the source is not compared: the
 /// recorded layout holds.
@@ -44,28 +46,18 @@ pub(super) fn disagreements(meta: &Meta, job: &Job, source: &Place, shadow: &Pla
 
 /// How a cutover would be done, by the configuration's keys.
 pub(super) fn means(settings: &CutoverSettings) -> BTreeMap<String, String> {
-    let mut means = BTreeMap::new();
-    let mut tell = |key: &str, value: Option<String>| {
-        means.insert(key.to_owned(), value.unwrap_or_else(|| "not set".to_owned()));
-    };
-    tell("cutover.fence", settings.fence.as_ref().map(|fence| fence.as_str().to_owned()));
-    if let Some(Fence::Command { fence, unfence }) = &settings.fence {
-        tell("cutover.fence_command", Some(fence.to_string()));
-        tell("cutover.unfence_command", Some(unfence.to_string()));
-    }
-    tell("cutover.switch", settings.switch.as_ref().map(|switch| switch.as_str().to_owned()));
-    if let Some(Switch::Command(program)) = &settings.switch {
-        tell("cutover.switch_command", Some(program.to_string()));
-    }
-    means
+    let fence = settings.fence.as_ref().map_or(NOT_SET, Fence::as_str);
+    let switch = settings.switch.as_ref().map_or(NOT_SET, Switch::as_str);
+    let words = [("cutover.fence", fence.to_owned()), ("cutover.switch", switch.to_owned())];
+    let programs = settings.programs().into_iter().map(|(key, program)| (key, program.to_string()));
+    words.into_iter().chain(programs).map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
 /// Where a standby would do a cutover otherwise than the process that is active.
 pub(super) fn other_means(active: &BTreeMap<String, String>, standby: &BTreeMap<String, String>) -> Vec<String> {
-    let keys: std::collections::BTreeSet<&String> = active.keys().chain(standby.keys()).collect();
-    let value = |means: &BTreeMap<String, String>, key: &String| {
-        means.get(key).cloned().unwrap_or_else(|| "not set".to_owned())
-    };
+    let keys: BTreeSet<&String> = active.keys().chain(standby.keys()).collect();
+    let value =
+        |means: &BTreeMap<String, String>, key: &String| means.get(key).cloned().unwrap_or_else(|| NOT_SET.to_owned());
     let differing = keys.into_iter().filter(|key| value(active, key) != value(standby, key));
     differing
         .map(|key| format!("{key}: the active process has {}, this one {}", value(active, key), value(standby, key)))

@@ -13,10 +13,10 @@ use super::commands::Done;
 use super::mirror::Mirror;
 use super::status::MirrorStatus;
 use super::unique_name;
-use super::watch::{Outside, not_active};
+use super::watch::Outside;
 use crate::engine::EngineError;
 use crate::engine::apply::core::Intake;
-use crate::engine::cutover::{Occasion, Steps, Subject, pointer, run_hook, unfence};
+use crate::engine::cutover::{Occasion, StepFailure, Steps, Subject, run_hook, unfence};
 use crate::engine::entities::{Answer, CommandVerb, CutoverRecord, Meta, Paused};
 use crate::engine::store::Stored;
 use crate::engine::{CutoverSettings, Fence, Switch};
@@ -25,7 +25,7 @@ use crate::protocol::cutover::{Figures, Gate, Step, gates};
 use crate::protocol::phase::{Event, Phase};
 
 /// How a step ended.
-pub(super) type StepEnd = (Step, Result<String, String>);
+pub(super) type StepEnd = (Step, Result<String, StepFailure>);
 
 /// What programs are told.
 pub(super) fn subject(meta: &Meta) -> Subject {
@@ -45,6 +45,12 @@ fn clear_trouble(meta: &mut Meta) {
     }
 }
 
+/// Where a write may come from that the fence here does not stop in time.
+fn unvouched(meta: &Meta, source: &[String], shadow: &[String]) -> Vec<String> {
+    let source = source.iter().filter(|_| !meta.single_writer_region).map(|region| format!("the source in {region}"));
+    source.chain(shadow.iter().map(|region| format!("the shadow in {region}"))).collect()
+}
+
 impl MirrorStatus {
     /// The gates of a cutover.
     pub(super) fn gates(&self, meta: &Meta, settings: &CutoverSettings, outside: Outside) -> Vec<Gate> {
@@ -61,6 +67,8 @@ impl MirrorStatus {
             inactive: outside.inactive,
             source: meta.source_table.clone(),
             pointer: outside.pointer,
+            unusable: outside.unusable,
+            replicas: unvouched(meta, &outside.source_replicas, &outside.shadow_replicas),
             missing: missing.into_iter().filter_map(|(key, missing)| missing.then_some(key)).collect(),
         };
         gates(&figures, &settings.limits())
@@ -195,6 +203,7 @@ impl<P: Ports> Mirror<'_, P> {
     /// A step ended. Returns whether the fence is to be undone now.
     pub(super) async fn step_ended(&mut self, (step, end): StepEnd) -> Result<bool, EngineError> {
         let active = self.active;
+        let fresh = step == Step::Switch && std::mem::take(&mut self.intent_is_fresh);
         match end {
             Ok(seen) => {
                 tracing::info!(%step, seen, "a step of the cutover ended");
@@ -222,10 +231,11 @@ impl<P: Ports> Mirror<'_, P> {
                 self.show();
                 Ok(false)
             }
-            Err(reason) => {
+            Err(StepFailure { reason, not_begun }) => {
                 tracing::error!(%step, reason, "a step of the cutover failed");
                 active.audit(&format!("cutover: the {step} failed: {reason}")).await?;
-                if step.failed().is_some() {
+                // Whoever stored the intent and never began the switch knows that the application is where it was.
+                if step.failed().is_some() || (not_begun && fresh) {
                     active.give_up(self.meta, &format!("the {step} failed: {reason}")).await?;
                     self.show();
                     return Ok(true);
@@ -252,7 +262,11 @@ impl<P: Ports> Mirror<'_, P> {
         tokio::task::yield_now().await;
         self.parts.applier.inspect(|core| core.set_intake(Intake::Held));
         match steps.is_undisturbed() {
-            Ok(()) => active.transition(self.meta, Event::SwitchIntended, None).await.map(|()| None),
+            Ok(()) => {
+                active.transition(self.meta, Event::SwitchIntended, None).await?;
+                self.intent_is_fresh = true;
+                Ok(None)
+            }
             Err(reason) => Ok(Some(reason)),
         }
     }
@@ -294,14 +308,14 @@ impl<P: Ports> Mirror<'_, P> {
         let (active, meta) = (self.active, &self.meta.value);
         let settings = &active.job.engine.cutover;
         let status = self.parts.status(meta.phase, &*active.ports);
-        let admin = active.ports.shadow_admin();
-        let inactive = match admin.describe().await {
-            Ok(None) => vec!["the shadow does not exist".to_owned()],
-            Ok(Some(table)) => not_active(&table),
-            Err(error) => vec![format!("not known: {error}")],
+        let (source, shadow) = (active.ports.source_admin(), active.ports.shadow_admin());
+        let outside = match (source.describe().await, shadow.describe().await) {
+            (Ok(Some(source)), Ok(Some(shadow))) => Outside::look(&*active.ports, &source, &shadow, settings).await,
+            (Ok(None), _) => Outside::unknown(format!("the source {} does not exist", source.place())),
+            (_, Ok(None)) => Outside::unknown(format!("the shadow {} does not exist", shadow.place())),
+            (Err(error), _) | (_, Err(error)) => Outside::unknown(format!("not known: {error}")),
         };
-        let pointer = pointer(&*active.ports, settings.switch.as_ref()).await;
-        Ok(status.gates(meta, settings, Outside { inactive, pointer }))
+        Ok(status.gates(meta, settings, outside))
     }
 
     /// Does what an operator asks about a cutover; `None` for any other verb.

@@ -44,6 +44,8 @@ pub(super) struct Mirror<'a, P> {
     pin: Pin,
     pub(super) parts: Parts<P>,
     paused: Arc<Watched<Paused>>,
+    /// This mirror stored the switch's intent, and no switch ended since.
+    pub(super) intent_is_fresh: bool,
     /// Changes after the switch's intent that were logged.
     pub(super) late_told: u64,
 }
@@ -136,6 +138,7 @@ impl<'a, P: Ports> Mirror<'a, P> {
             pin,
             parts: Parts { applier, copier, tail, items_expected, outside: Arc::new(Mutex::new(outside)) },
             paused,
+            intent_is_fresh: false,
             late_told: 0,
         })
     }
@@ -212,12 +215,12 @@ impl<'a, P: Ports> Mirror<'a, P> {
         }
         let (ports, meta, pin) = (Arc::clone(&self.active.ports), self.meta.value.clone(), self.pin.clone());
         let (interval, stop) = (WATCH.min(self.active.job.engine.tail.discover), readers.clone());
-        let (outside, switch) = (Arc::clone(&self.parts.outside), self.active.job.engine.cutover.switch.clone());
+        let (outside, settings) = (Arc::clone(&self.parts.outside), self.active.job.engine.cutover.clone());
         tasks.spawn(async move {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => Ok(Ended::Stopped),
-                watched = watch_tables(&*ports, &meta, &pin, (interval, switch.as_ref()), &outside) => {
+                watched = watch_tables(&*ports, &meta, &pin, (interval, &settings), &outside) => {
                     watched.map(|()| Ended::Stopped)
                 }
             }

@@ -116,7 +116,6 @@ impl<P: Ports> Active<P> {
 
     /// Claims both tables, and makes the shadow.
     pub(super) async fn provision(&self, meta: &mut Stored<Meta>) -> Result<(), EngineError> {
-        self.vouch(meta).await?;
         let claims = self.claims();
         let identity = self.claim_source(meta, &claims).await?;
         let source = self.source_with_stream(meta).await?;

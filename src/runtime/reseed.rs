@@ -94,13 +94,13 @@ async fn is_dispensable<P: Ports>(ports: &P, job: &Job, meta: &Meta) -> Result<(
         }
     }
     match pointer(ports, job.engine.cutover.switch.as_ref()).await {
-        Pointer::Names(named) if named == shadow => {
+        Pointer::Names(named) | Pointer::Locked(named, _) if named == shadow => {
             Err(EngineError::refused(format!("the application's pointer names the shadow {shadow}"), keep))
         }
         Pointer::Unknown(reason) => {
             Err(EngineError::refused(format!("the application's pointer may name the shadow {shadow}: {reason}"), keep))
         }
-        Pointer::Names(_) | Pointer::Unused | Pointer::Missing => Ok(()),
+        Pointer::Names(_) | Pointer::Locked(..) | Pointer::Unused | Pointer::Missing => Ok(()),
     }
 }
 

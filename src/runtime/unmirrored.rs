@@ -13,7 +13,7 @@ use super::commands::pending;
 use super::cutover::subject;
 use super::status::MirrorStatus;
 use crate::engine::EngineError;
-use crate::engine::cutover::switch;
+use crate::engine::cutover::{StepFailure, switch};
 use crate::engine::entities::{Answer, CommandVerb, Meta};
 use crate::engine::store::Stored;
 use crate::ports::{Clock, Ports};
@@ -27,7 +27,7 @@ const REFRESH: Duration = Duration::from_secs(2);
 const ANEW: Duration = Duration::from_mins(1);
 
 /// How a retried switch ended.
-type SwitchEnd = Result<String, String>;
+type SwitchEnd = Result<String, StepFailure>;
 
 impl<P: Ports> Active<P> {
     /// Serves operators. `None`: the mirror, or undoing the fence, is next.
@@ -145,7 +145,8 @@ impl<P: Ports> Active<P> {
                 self.audit(&format!("cutover: the switch ended: {seen}")).await?;
                 self.switched(meta, || {}).await
             }
-            Err(reason) => {
+            // The intent is not this attempt's own: an earlier one may have done something.
+            Err(StepFailure { reason, .. }) => {
                 self.audit(&format!("cutover: the switch failed: {reason}")).await?;
                 self.note_trouble(meta, format!("the switch failed: {reason}")).await?;
                 self.tell_failure(meta).await

@@ -3,9 +3,9 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::engine::cutover::pointer;
+use crate::engine::cutover::{pointer, unusable_programs};
 use crate::engine::entities::{Meta, Pin};
-use crate::engine::{EngineError, Switch};
+use crate::engine::{CutoverSettings, EngineError};
 use crate::model::{IndexStatus, TableDescription, TableStatus};
 use crate::ports::{Clock, Ports, Reaction, TableAdmin};
 use crate::protocol::cutover::Pointer;
@@ -22,11 +22,39 @@ pub(super) struct Outside {
     pub(super) inactive: Vec<String>,
     /// What the application is pointed at.
     pub(super) pointer: Pointer,
+    /// Programs that cannot be started.
+    pub(super) unusable: Vec<String>,
+    /// Where the source has replicas.
+    pub(super) source_replicas: Vec<String>,
+    /// Where the shadow has replicas.
+    pub(super) shadow_replicas: Vec<String>,
 }
 
 impl Outside {
-    pub(super) async fn look<P: Ports>(ports: &P, shadow: &TableDescription, switch: Option<&Switch>) -> Self {
-        Self { inactive: not_active(shadow), pointer: pointer(ports, switch).await }
+    /// The tables cannot be seen: the gate about them says why.
+    pub(super) fn unknown(why: String) -> Self {
+        Self {
+            inactive: vec![why],
+            pointer: Pointer::Unused,
+            unusable: Vec::new(),
+            source_replicas: Vec::new(),
+            shadow_replicas: Vec::new(),
+        }
+    }
+
+    pub(super) async fn look<P: Ports>(
+        ports: &P,
+        source: &TableDescription,
+        shadow: &TableDescription,
+        settings: &CutoverSettings,
+    ) -> Self {
+        Self {
+            inactive: not_active(shadow),
+            pointer: pointer(ports, settings.switch.as_ref()).await,
+            unusable: unusable_programs(ports, settings).await,
+            source_replicas: source.replicas.clone(),
+            shadow_replicas: shadow.replicas.clone(),
+        }
     }
 }
 
@@ -35,13 +63,13 @@ pub(super) async fn watch_tables<P: Ports>(
     ports: &P,
     meta: &Meta,
     pin: &Pin,
-    (interval, switch): (Duration, Option<&Switch>),
+    (interval, settings): (Duration, &CutoverSettings),
     outside: &Mutex<Outside>,
 ) -> Result<(), EngineError> {
     let mut wrong = 0;
     loop {
         ports.clock().sleep(interval).await;
-        match look(ports, meta, pin, switch, outside).await? {
+        match look(ports, meta, pin, settings, outside).await? {
             None => wrong = 0,
             Some(problem) => {
                 wrong += 1;
@@ -81,9 +109,10 @@ async fn look<P: Ports>(
     ports: &P,
     meta: &Meta,
     pin: &Pin,
-    switch: Option<&Switch>,
+    settings: &CutoverSettings,
     outside: &Mutex<Outside>,
 ) -> Result<Option<String>, EngineError> {
+    let mut source = None;
     for (role, admin, recorded) in
         [("source", ports.source_admin(), &meta.source), ("shadow", ports.shadow_admin(), &meta.shadow)]
     {
@@ -97,12 +126,11 @@ async fn look<P: Ports>(
         if recorded.as_ref().is_some_and(|recorded| !recorded.is(&table)) {
             return Ok(Some(format!("the {role} table {name} was deleted and created again")));
         }
-        if role == "shadow" {
-            let seen = Outside::look(ports, &table, switch).await;
+        if let ("shadow", Some(source)) = (role, &source) {
+            let seen = Outside::look(ports, source, &table, settings).await;
             *outside.lock().unwrap_or_else(PoisonError::into_inner) = seen;
         }
-        let stream = table.stream.as_ref().map(|stream| stream.arn.as_str());
-        match (role, stream) {
+        match (role, table.stream.as_ref().map(|stream| stream.arn.as_str())) {
             ("source", None) => return Ok(Some(format!("the stream of the source table {name} was disabled"))),
             ("source", Some(arn)) if arn != pin.stream_arn => {
                 return Ok(Some(format!("the stream of the source table {name} was disabled and enabled again")));
@@ -111,6 +139,9 @@ async fn look<P: Ports>(
                 tracing::warn!(table = name, "somebody enabled the shadow's stream; it must be off until the switch");
             }
             _ => {}
+        }
+        if role == "source" {
+            source = Some(table);
         }
     }
     Ok(None)

@@ -97,7 +97,7 @@ pub(crate) const CASES: [Case; 10] = [
 ];
 
 /// Each rule, and a model that goes wrong without it.
-pub(crate) const REMOVALS: [(Rule, Case); 35] = [
+pub(crate) const REMOVALS: [(Rule, Case); 36] = [
     (Rule::Whole(Invariant::One), Case::Replication(REPLICATION)),
     (Rule::Whole(Invariant::Two), Case::Replication(REPLICATION)),
     (Rule::Whole(Invariant::Three), Case::Replication(REPLICATION)),
@@ -132,5 +132,6 @@ pub(crate) const REMOVALS: [(Rule, Case); 35] = [
     (Rule::IntakeHeld, Case::Cutover(CUTOVER)),
     (Rule::HeldNotPassed, Case::Cutover(CUTOVER)),
     (Rule::IntentKept, Case::Cutover(CUTOVER)),
+    (Rule::FirstAttemptOnly, Case::Cutover(CUTOVER)),
     (Rule::SwitchSettled, Case::Cutover(CUTOVER)),
 ];

@@ -80,6 +80,8 @@ pub(crate) enum Rule {
     HeldNotPassed,
     /// Cutover: after the intent, a failure does not unfence.
     IntentKept,
+    /// Cutover: a switch that cannot be started unfences only where no attempt of the same intent came before it.
+    FirstAttemptOnly,
     /// Cutover: a switch that was given up is told to have failed only when it can act no more.
     SwitchSettled,
     /// Cutover: a fence or unfence that was given up can act no more before what comes after it.

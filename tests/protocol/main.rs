@@ -25,6 +25,8 @@ mod feed;
 #[cfg(test)]
 mod foreign;
 #[cfg(test)]
+mod gates;
+#[cfg(test)]
 #[allow(dead_code, reason = "what random histories need")]
 mod harness;
 #[cfg(test)]

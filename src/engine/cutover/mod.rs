@@ -12,18 +12,46 @@ use std::time::Duration;
 
 use self::programs::run_program;
 pub use self::programs::{Occasion, Subject, run_hook, unfence};
-pub use self::surroundings::{compare_surroundings, pointer};
+pub use self::surroundings::{compare_surroundings, pointer, unusable_programs};
 use super::apply::Applier;
 use super::settings::{CutoverSettings, Fence, Switch};
 use super::tail::Tail;
 use crate::model::{Moment, Timestamp};
-use crate::ports::{Application, Clock, Fault, Ports, Reaction, TableAdmin};
+use crate::ports::{Application, Clock, Fault, Ports, ProgramFailure, Reaction, TableAdmin};
 use crate::protocol::cutover::Step;
 
 /// How often the drain looks.
 const DRAIN_POLL: Duration = Duration::from_millis(100);
 /// How often a pointer that could not be reached is tried again.
 const POINTER_POLL: Duration = Duration::from_secs(1);
+
+/// Why a step failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct StepFailure {
+    /// The reason, for people.
+    pub reason: String,
+    /// It was never begun: for certain nothing was done, by this attempt.
+    pub not_begun: bool,
+}
+
+impl StepFailure {
+    fn not_begun(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), not_begun: true }
+    }
+}
+
+impl From<String> for StepFailure {
+    fn from(reason: String) -> Self {
+        Self { reason, not_begun: false }
+    }
+}
+
+impl From<&str> for StepFailure {
+    fn from(reason: &str) -> Self {
+        reason.to_owned().into()
+    }
+}
 
 /// The steps of one cutover, over a running mirror.
 pub struct Steps<P> {
@@ -49,7 +77,7 @@ pub struct Steps<P> {
 
 impl<P: Ports> Steps<P> {
     /// Does one step. Before the switch's intent, it ends when the source was fenced for too long.
-    pub async fn run(&self, step: Step) -> Result<String, String> {
+    pub async fn run(&self, step: Step) -> Result<String, StepFailure> {
         if matches!(step, Step::Switch | Step::Unfence) {
             return self.act(step).await;
         }
@@ -61,23 +89,23 @@ impl<P: Ports> Steps<P> {
                     self.ports.clock().sleep(self.abandon).await;
                 }
                 let limit = self.settings.fenced_limit.as_secs_f64();
-                Err(format!("the cutover took longer than cutover.fenced_limit_seconds ({limit} s)"))
+                Err(format!("the cutover took longer than cutover.fenced_limit_seconds ({limit} s)").into())
             }
         }
     }
 
-    async fn act(&self, step: Step) -> Result<String, String> {
+    async fn act(&self, step: Step) -> Result<String, StepFailure> {
         if let Some(until) = self.acting.filter(|_| step.acts()) {
             let clock = self.ports.clock();
             clock.sleep(until.since(clock.now())).await;
         }
-        match step {
-            Step::Fence => self.fence().await,
-            Step::Drain => self.drain().await,
-            Step::Recheck => self.recheck().await,
-            Step::Switch => switch(&*self.ports, &self.settings, &self.subject, self.abandon).await,
-            Step::Unfence => unfence(&*self.ports, &self.settings, &self.subject, self.abandon).await,
-        }
+        Ok(match step {
+            Step::Fence => self.fence().await?,
+            Step::Drain => self.drain().await?,
+            Step::Recheck => self.recheck().await?,
+            Step::Switch => switch(&*self.ports, &self.settings, &self.subject, self.abandon).await?,
+            Step::Unfence => unfence(&*self.ports, &self.settings, &self.subject, self.abandon).await?,
+        })
     }
 
     async fn fence(&self) -> Result<String, String> {
@@ -148,14 +176,17 @@ pub async fn switch<P: Ports>(
     settings: &CutoverSettings,
     subject: &Subject,
     abandon: Duration,
-) -> Result<String, String> {
+) -> Result<String, StepFailure> {
     match &settings.switch {
-        None => Err("no [cutover] switch is configured".into()),
+        None => Err(StepFailure::not_begun("no [cutover] switch is configured")),
         Some(Switch::Command(program)) => {
             let environment = subject.environment(Occasion::Switch);
             match run_program(ports, (settings.program_timeout, abandon), program, &environment).await {
                 Ok(output) => Ok(format!("the switch's program ended well{}", programs::quoted(&output))),
-                Err(failure) => Err(format!("the switch's program {program}: {failure}")),
+                Err(failure) => {
+                    let not_begun = matches!(failure, ProgramFailure::NotStarted(_));
+                    Err(StepFailure { reason: format!("the switch's program {program}: {failure}"), not_begun })
+                }
             }
         }
         Some(Switch::Pointer | Switch::SsmParameter) => point(ports, settings.program_timeout, abandon).await,
@@ -163,7 +194,7 @@ pub async fn switch<P: Ports>(
 }
 
 /// Lets the pointer name the shadow. A reply that was lost is looked after, so that the outcome is definite.
-async fn point<P: Ports>(ports: &P, limit: Duration, abandon: Duration) -> Result<String, String> {
+async fn point<P: Ports>(ports: &P, limit: Duration, abandon: Duration) -> Result<String, StepFailure> {
     let (application, clock) = (ports.application(), ports.clock());
     let (from, to) = (ports.source_admin().name(), ports.shadow_admin().name());
     let (began, mut abandoned) = (clock.now(), false);
@@ -174,8 +205,13 @@ async fn point<P: Ports>(ports: &P, limit: Duration, abandon: Duration) -> Resul
             Ok(()) => return Ok(format!("the pointer names {to}")),
             Err(error) if error.fault == Fault::Conflict => match application.pointer().await {
                 Ok(Some(named)) if named == to => return Ok(format!("the pointer names {to}")),
-                Ok(Some(named)) => return Err(format!("the pointer names {named}, which is not {from}")),
-                Ok(None) => return Err("there is no pointer".into()),
+                Ok(Some(named)) => {
+                    let reason = format!("the pointer names {named:?}, which is not {from}");
+                    return Err(StepFailure { reason, not_begun: !abandoned });
+                }
+                Ok(None) => {
+                    return Err(StepFailure { reason: "there is no pointer".to_owned(), not_begun: !abandoned });
+                }
                 Err(error) => error,
             },
             Err(error) => error,
@@ -189,7 +225,8 @@ async fn point<P: Ports>(ports: &P, limit: Duration, abandon: Duration) -> Resul
                     return Ok(format!("the pointer names {to}"));
                 }
             }
-            return Err(format!("the pointer cannot be moved: {problem}"));
+            let not_begun = !abandoned && problem.fault == Fault::Denied;
+            return Err(StepFailure { reason: format!("the pointer cannot be moved: {problem}"), not_begun });
         }
         clock.sleep(POINTER_POLL).await;
     }

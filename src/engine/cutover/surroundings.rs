@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::engine::error::EngineError;
-use crate::engine::settings::Switch;
+use crate::engine::settings::{CutoverSettings, Switch};
 use crate::model::Aspect;
 use crate::ports::{Application, Fault, PortError, Ports, TableAdmin};
 use crate::protocol::checklist::{Point, Surroundings, checklist};
@@ -15,10 +15,24 @@ pub async fn pointer<P: Ports>(ports: &P, switch: Option<&Switch>) -> Pointer {
         return Pointer::Unused;
     }
     match ports.application().pointer().await {
-        Ok(Some(named)) => Pointer::Names(named),
+        Ok(Some(named)) => match ports.application().may_point().await {
+            Ok(()) => Pointer::Names(named),
+            Err(error) => Pointer::Locked(named, reason(&error)),
+        },
         Ok(None) => Pointer::Missing,
         Err(error) => Pointer::Unknown(reason(&error)),
     }
+}
+
+/// The programs of a cutover that cannot be started here, each with the reason.
+pub async fn unusable_programs<P: Ports>(ports: &P, settings: &CutoverSettings) -> Vec<String> {
+    let mut unusable = Vec::new();
+    for (key, program) in settings.programs() {
+        if let Err(reason) = ports.application().check(program).await {
+            unusable.push(format!("{key}: {reason}"));
+        }
+    }
+    unusable
 }
 
 /// How the shadow's surroundings differ from the source's.

@@ -32,6 +32,8 @@ pub(crate) enum Action {
     End { deed: Deed },
     /// It is given up, and may still act.
     Lose { deed: Deed },
+    /// The switch cannot be started, or is refused: for certain it did nothing.
+    NotBegun,
     /// The switch fails, having done nothing.
     Refuse,
     /// The switch's program moves the pointer, and says that it failed.
@@ -78,6 +80,7 @@ impl check::Action for Action {
                 | Self::Straggle
                 | Self::Cutover
                 | Self::Lose { .. }
+                | Self::NotBegun
                 | Self::Refuse
                 | Self::HalfSwitch
                 | Self::Land { .. }
@@ -129,6 +132,7 @@ impl fmt::Display for Action {
             Self::Begin { deed } => return write!(out, "the {} begins", word(deed)),
             Self::End { deed } => return write!(out, "the {} is done: {}", word(deed), effect(deed)),
             Self::Lose { deed } => return write!(out, "the {} is given up, and may still act", word(deed)),
+            Self::NotBegun => "the switch cannot be started",
             Self::Refuse => "the switch fails, and did nothing",
             Self::Land { deed, .. } => {
                 return write!(out, "the {} that was given up acts late: {}", word(deed), effect(deed));

@@ -180,6 +180,14 @@ impl Cutover {
             properties.push(Property::sometimes("a switch waits for the operator", |_: &Self, state: &State| {
                 state.entry.meta.trouble
             }));
+            properties.push(Property::sometimes(
+                "a switch that was never started is undone",
+                |_: &Self, state: &State| {
+                    state.holder.is_some_and(|holder| {
+                        holder.fresh && holder.asking.is_some_and(|meta| meta.phase == Phase::Unfencing)
+                    })
+                },
+            ));
         }
         if faults > 0 && stragglers > 0 && writes > 0 {
             properties.push(Property::sometimes(

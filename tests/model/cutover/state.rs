@@ -137,6 +137,8 @@ pub(crate) struct Holder {
     pub(crate) step: Step,
     /// No change came since it drained.
     pub(crate) undisturbed: bool,
+    /// It stored the switch's intent itself, and began no switch since.
+    pub(crate) fresh: bool,
 }
 
 /// Everything.

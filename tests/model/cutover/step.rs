@@ -50,6 +50,7 @@ impl Cutover {
                     intake: Intake::Open,
                     step: Step::Due,
                     undisturbed: false,
+                    fresh: false,
                 });
             }
             Action::Land { index, deed } => {
@@ -130,6 +131,7 @@ impl Cutover {
         let Some(holder) = &mut state.holder else { return };
         let before = holder.meta.phase;
         (holder.meta, holder.version, holder.asking, holder.step) = (meta, state.entry.version, None, Step::Due);
+        holder.fresh = meta.phase == Phase::Switching && before == Phase::Drained;
         match meta.phase {
             // A mirror ends with the cutover that is given up; the next one begins from the checkpoints.
             Phase::Unfencing if before != Phase::Unfencing => (holder.read, holder.intake) = (passed, Intake::Open),

@@ -79,7 +79,12 @@ impl Cutover {
         match holder.step {
             // An unfence must be the last to act.
             Step::Due if deed == Deed::Unfence && outlasts && gave_up(state, holder, Some(Deed::Fence)) => {}
-            Step::Due => actions.push(Action::Begin { deed }),
+            Step::Due => {
+                actions.push(Action::Begin { deed });
+                if state.faults_left > 0 && deed == Deed::Switch {
+                    actions.push(Action::NotBegun);
+                }
+            }
             Step::Running => {
                 actions.push(Action::End { deed });
                 if state.faults_left > 0 {
@@ -135,7 +140,12 @@ impl Cutover {
                 }
                 ask = Some((Phase::Switching, false));
             }
-            Action::Begin { .. } => holder.step = Step::Running,
+            Action::Begin { .. } => (holder.step, holder.fresh) = (Step::Running, false),
+            Action::NotBegun => {
+                state.faults_left -= 1;
+                let nothing_was_done = holder.fresh || !self.guards.hold(Rule::FirstAttemptOnly);
+                ask = Some(if nothing_was_done { (Phase::Unfencing, false) } else { (Phase::Switching, true) });
+            }
             Action::End { deed } => {
                 holder.step = Step::Done;
                 act(state, deed);

@@ -56,6 +56,9 @@ impl Application for FakeApplication {
         limit: Duration,
     ) -> Result<String, ProgramFailure> {
         let name = program.argv[0].clone();
+        if self.0.world().state().missing_programs.contains(&name) {
+            return Err(ProgramFailure::NotStarted("it is not there".into()));
+        }
         assert!(environment.iter().any(|(variable, _)| *variable == "CUTOVER_OCCASION"));
         let call = Call::Program(&program.argv[0]);
         let ran = request(&self.0, &call, move |state, now, _| {
@@ -71,6 +74,23 @@ impl Application for FakeApplication {
         }
     }
 
+    async fn check(&self, program: &Program) -> Result<(), String> {
+        let state = self.0.world().state();
+        let missing = state.missing_programs.contains(&program.argv[0]);
+        if missing { Err(format!("{} is not there", program.argv[0])) } else { Ok(()) }
+    }
+
+    async fn may_point(&self) -> Result<(), PortError> {
+        request(
+            &self.0,
+            &Call::Pointer,
+            |state, _, _| {
+                if state.pointer_locked { Err(failure(Fault::Denied)) } else { Ok(()) }
+            },
+        )
+        .await
+    }
+
     async fn pointer(&self) -> Result<Option<String>, PortError> {
         request(&self.0, &Call::Pointer, |state, _, _| Ok(Some(state.pointer.clone()))).await
     }
@@ -78,6 +98,9 @@ impl Application for FakeApplication {
     async fn point(&self, from: &str, to: &str) -> Result<(), PortError> {
         let (from, to) = (from.to_owned(), to.to_owned());
         request(&self.0, &Call::Point, move |state, _, _| {
+            if state.pointer_locked {
+                return Err(failure(Fault::Denied));
+            }
             if state.pointer != from {
                 return Err(failure(Fault::Conflict));
             }

@@ -102,6 +102,10 @@ pub(crate) struct State {
     phase: Option<Phase>,
     /// The regions of a table's replicas.
     pub(crate) replicas: BTreeMap<&'static str, Vec<String>>,
+    /// Programs that cannot be started.
+    pub(crate) missing_programs: BTreeSet<String>,
+    /// The pointer may not be written.
+    pub(crate) pointer_locked: bool,
     /// The operator's programs that were run, by name.
     pub(crate) programs: Vec<String>,
 }
@@ -301,6 +305,8 @@ impl World {
             waiting: Vec::new(),
             phase: None,
             replicas: BTreeMap::new(),
+            missing_programs: BTreeSet::new(),
+            pointer_locked: false,
             programs: Vec::new(),
             setup,
         };
