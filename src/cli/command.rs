@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::connect::{Connected, complain, for_migration, for_state, host};
+use super::connect::{Connected, StateAccess, complain, for_migration, for_state, host};
 use super::look::pretty;
 use super::output::{data, talk};
 use super::table::table;
@@ -37,8 +37,8 @@ pub(super) fn abort(settings: &CommandSettings, yes: bool) -> ExitCode {
     }
     start(&settings.log, async {
         let ended = async {
-            let ports = for_state(&settings.state).await?;
-            Box::pin(operator::abort(&ports, id, &operator_job())).await
+            let StateAccess { ports, who } = for_state(&settings.state).await?;
+            Box::pin(operator::abort(&ports, id, &operator_job(who))).await
         };
         match ended.await {
             Ok(found) => data(&remains(&found, settings)),
@@ -55,8 +55,8 @@ pub(super) fn forget(settings: &CommandSettings, yes: bool) -> ExitCode {
     }
     start(&settings.log, async {
         let forgotten = async {
-            let ports = for_state(&settings.state).await?;
-            Box::pin(operator::forget(&ports, id, &operator_job())).await
+            let StateAccess { ports, who } = for_state(&settings.state).await?;
+            Box::pin(operator::forget(&ports, id, &operator_job(who))).await
         };
         match forgotten.await {
             Ok(()) => {
@@ -69,8 +69,9 @@ pub(super) fn forget(settings: &CommandSettings, yes: bool) -> ExitCode {
 }
 
 /// An operator who takes the lease for a moment.
-fn operator_job() -> OperatorJob {
-    OperatorJob { lease: LeaseSettings::default().duration, abandon: ApplySettings::default().abandon, host: host() }
+fn operator_job(who: String) -> OperatorJob {
+    let (lease, abandon) = (LeaseSettings::default().duration, ApplySettings::default().abandon);
+    OperatorJob { lease, abandon, host: host(), who }
 }
 
 /// What an ended migration leaves behind, and the commands that remove it: only what it made itself.
@@ -82,7 +83,7 @@ fn remains(found: &Overview, settings: &CommandSettings) -> String {
     };
     let shadow = meta.shadow.as_ref().map(|shadow| at(shadow, &settings.profiles.shadow));
     let source = meta.source.as_ref().map(|source| at(source, &settings.profiles.source));
-    let mut lines = match shadow {
+    let table = match shadow {
         Some(place) if meta.made.shadow => {
             format!("  the shadow table:  {}\n", place.command("delete-table"))
         }
@@ -96,13 +97,14 @@ fn remains(found: &Overview, settings: &CommandSettings) -> String {
         ),
         None => "  no table was made.\n".to_owned(),
     };
-    if let (Some(place), true) = (source, meta.made.stream) {
-        lines += &format!(
+    let stream = source.filter(|_| meta.made.stream).map(|place| {
+        format!(
             "  the stream:        {} --stream-specification StreamEnabled=false\n                     (this migration \
              enabled it; somebody else may read it by now)\n",
             place.command("update-table")
-        );
-    }
+        )
+    });
+    let lines = table + &stream.unwrap_or_default();
     format!(
         "migration {id} is aborted. Nothing was deleted. What remains of it, and the command that removes it:\n{lines}\
          \x20 its state:         shadowtable --migration {id} forget\n                     (it is the record of what was \
@@ -148,8 +150,8 @@ pub(super) fn lease(settings: &CommandSettings, verb: LeaseVerb) -> ExitCode {
     }
     start(&settings.log, async {
         let released = async {
-            let ports = for_state(&settings.state).await?;
-            operator::release_lease(&*ports, settings.migration.as_str()).await
+            let StateAccess { ports, who } = for_state(&settings.state).await?;
+            operator::release_lease(&*ports, settings.migration.as_str(), &who).await
         };
         match released.await {
             Ok(record) => {
@@ -182,7 +184,7 @@ fn show(
 ) -> ExitCode {
     start(&settings.log, async {
         let found = async {
-            let ports = for_state(&settings.state).await?;
+            let StateAccess { ports, .. } = for_state(&settings.state).await?;
             operator::quarantine(&*ports, settings.migration.as_str()).await
         };
         match found.await {
@@ -246,8 +248,8 @@ fn detail(record: &QuarantineRecord) -> String {
 pub(super) fn ask(settings: &CommandSettings, verb: CommandVerb) -> ExitCode {
     start(&settings.log, async {
         let answer = async {
-            let ports = for_state(&settings.state).await?;
-            command(&*ports, settings.migration.as_str(), verb).await
+            let StateAccess { ports, who } = for_state(&settings.state).await?;
+            command(&*ports, settings.migration.as_str(), &who, verb).await
         };
         match answer.await {
             Ok(answer) if answer.done => {

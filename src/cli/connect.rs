@@ -55,14 +55,28 @@ pub(super) async fn for_migration(settings: &Settings, allowed: Allowed) -> Resu
     Ok(Connected { ports: Arc::new(access.into_ports(source_key, shadow_key)), job })
 }
 
-/// Ports of which only the state table and the clock are meant to be used.
-pub(super) async fn for_state(state: &TableSettings) -> Result<Arc<AwsPorts>, EngineError> {
-    let access = access(state, state, state, READ).await?;
-    if let IdentityCheck::Refused(error) = check_identity(&access.state).await {
-        return Err(error.into());
+/// The state table, reached.
+pub(super) struct StateAccess {
+    /// Ports of which only the state table and the clock are meant to be used.
+    pub(super) ports: Arc<AwsPorts>,
+    /// Whose credentials these are, or who started this process.
+    pub(super) who: String,
+}
+
+/// Connects to the state table alone.
+pub(super) async fn for_state(state: &TableSettings) -> Result<StateAccess, EngineError> {
+    let mut access = access(state, state, state, READ).await?;
+    let mut who = user_at_host();
+    match check_identity(&access.state).await {
+        IdentityCheck::Confirmed(identity) => {
+            access.know_accounts([None, None, Some(identity.account)]);
+            who = identity.arn;
+        }
+        IdentityCheck::Unreachable(_) => {}
+        IdentityCheck::Refused(error) => return Err(error.into()),
     }
     let nobody = KeySchema { partition: KeyAttribute { name: "pk".into(), kind: KeyType::S }, sort: None };
-    Ok(Arc::new(access.into_ports(nobody.clone(), nobody)))
+    Ok(StateAccess { ports: Arc::new(access.into_ports(nobody.clone(), nobody)), who })
 }
 
 /// This machine's name.

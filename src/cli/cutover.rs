@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::command::{ask, confirmed, failed};
-use super::connect::{for_state, host};
+use super::connect::{StateAccess, for_state};
 use super::look::pretty;
 use super::output::{data, talk};
 use super::table::table;
@@ -38,32 +38,34 @@ pub(super) fn cutover(settings: &CommandSettings, args: &CutoverArgs) -> ExitCod
     }
     start(&settings.log, async {
         let ended = async {
-            let ports = for_state(&settings.state).await?;
-            Box::pin(drive(&ports, settings.migration.as_str(), args)).await
+            let StateAccess { ports, who } = for_state(&settings.state).await?;
+            Box::pin(drive(&ports, settings.migration.as_str(), &who, args)).await
         };
         ended.await.unwrap_or_else(|error| failed(&error))
     })
 }
 
-async fn drive(ports: &AwsPorts, id: &str, args: &CutoverArgs) -> Result<ExitCode, EngineError> {
+async fn drive(ports: &AwsPorts, id: &str, who: &str, args: &CutoverArgs) -> Result<ExitCode, EngineError> {
     let seen = operator::audit(ports, id).await?.len();
     if args.again {
-        let answer = command(ports, id, CommandVerb::SwitchAgain).await?;
+        let answer = command(ports, id, who, CommandVerb::SwitchAgain).await?;
         talk(&answer.message);
         return if answer.done { follow(ports, id, seen).await } else { Ok(ExitCode::from(PARTIAL)) };
     }
-    let begin = |dry_run, fenced| CommandVerb::Cutover { dry_run, by: host(), fenced };
+    let begin = |dry_run, fenced| CommandVerb::Cutover { dry_run, by: who.to_owned(), fenced };
     let answer = loop {
-        let answer = command(ports, id, begin(true, false)).await?;
+        let answer = command(ports, id, who, begin(true, false)).await?;
         if answer.done || !args.wait {
             break answer;
         }
         talk(&format!("waiting: {}", closed(&answer.gates)));
         ports.clock().sleep(WAIT_POLL).await;
     };
-    show(&answer);
-    let look = command(ports, id, CommandVerb::Checklist).await?;
+    show_gates(&answer);
+    let look = command(ports, id, who, CommandVerb::Checklist).await?;
     show_checklist(&look);
+    // What decides comes last.
+    talk(&answer.message);
     if !answer.done || args.dry_run {
         return Ok(ExitCode::from(if answer.done { DONE } else { PARTIAL }));
     }
@@ -74,13 +76,13 @@ async fn drive(ports: &AwsPorts, id: &str, args: &CutoverArgs) -> Result<ExitCod
     if !args.yes && !confirmed(&format!("Move the application of migration {id} over to the shadow now?")) {
         return Ok(ExitCode::from(FAILED));
     }
-    let mut answer = command(ports, id, begin(false, args.fenced)).await?;
+    let mut answer = command(ports, id, who, begin(false, args.fenced)).await?;
     let vouching = !answer.done && answer.gates.iter().all(|gate| gate.holds);
     if vouching && !args.yes && confirmed("The fence is manual. Are writes to the source stopped, all of them?") {
-        answer = command(ports, id, begin(false, true)).await?;
+        answer = command(ports, id, who, begin(false, true)).await?;
     }
     if !answer.done {
-        show(&answer);
+        talk(&answer.message);
         return Ok(ExitCode::from(PARTIAL));
     }
     talk(&answer.message);
@@ -134,7 +136,7 @@ fn end_of(found: &Overview) -> Option<ExitCode> {
     }
 }
 
-fn show(answer: &Answer) {
+fn show_gates(answer: &Answer) {
     let row = |gate: &Gate| {
         let remedy = if gate.holds { String::new() } else { gate.remedy.clone() };
         [gate.name.clone(), if gate.holds { "holds" } else { "REFUSES" }.to_owned(), gate.figure.clone(), remedy]
@@ -143,7 +145,6 @@ fn show(answer: &Answer) {
         // A closed pipe is no reason to stop.
         let _ = data(&table(["GATE", "", "FIGURE", "REMEDY"], answer.gates.iter().map(row)));
     }
-    talk(&answer.message);
 }
 
 /// One line for each point, and one more for what to do.
@@ -151,6 +152,7 @@ fn show_checklist(answer: &Answer) {
     let line = |point: &Point| {
         let verdict = match point.verdict {
             Verdict::Alike => "alike",
+            Verdict::More => "more",
             Verdict::Look => "LOOK",
             Verdict::Unknown => "not known",
         };
@@ -181,14 +183,14 @@ pub(super) fn unfence(settings: &CommandSettings, vouch: bool, yes: bool) -> Exi
     }
     start(&settings.log, async {
         let answer = async {
-            let ports = for_state(&settings.state).await?;
+            let StateAccess { ports, who } = for_state(&settings.state).await?;
             let id = settings.migration.as_str();
             let phase = operator::overview(&*ports, id).await?.map(|found| found.meta.phase);
             let verb = match phase {
                 Some(Phase::Unfencing) if vouch => CommandVerb::DeclareUnfenced,
                 _ => CommandVerb::GiveUp { vouched: vouch },
             };
-            Box::pin(command(&*ports, id, verb)).await
+            Box::pin(command(&*ports, id, &who, verb)).await
         };
         match answer.await {
             Ok(answer) => {
@@ -218,7 +220,7 @@ pub(super) fn finish(settings: &CommandSettings, yes: bool) -> ExitCode {
 pub(super) fn audit(settings: &CommandSettings, as_json: bool) -> ExitCode {
     start(&settings.log, async {
         let found = async {
-            let ports = for_state(&settings.state).await?;
+            let StateAccess { ports, .. } = for_state(&settings.state).await?;
             operator::audit(&*ports, settings.migration.as_str()).await
         };
         match found.await {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::connect::{complain, for_state};
+use super::connect::{StateAccess, complain, for_state};
 use super::output::data;
 use super::table::table;
 use super::{FAILED, start};
@@ -17,7 +17,7 @@ pub(super) fn list(settings: &StateSettings, as_json: bool) -> ExitCode {
     start(&settings.log, async {
         finish(
             async {
-                let ports = for_state(&settings.state).await?;
+                let StateAccess { ports, .. } = for_state(&settings.state).await?;
                 let mut found = Vec::new();
                 for migration in migrations(&*ports).await? {
                     // One that was entered and never planned has nothing to show yet.

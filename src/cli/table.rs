@@ -3,6 +3,8 @@
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 
+use crate::model::{grouped, tenths};
+
 /// A table without lines: columns align, and it can be cut with ordinary tools.
 pub(super) fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
     let mut table = Table::new();
@@ -16,9 +18,9 @@ pub(super) fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Ite
 pub(super) fn span(seconds: f64) -> String {
     let whole = std::time::Duration::try_from_secs_f64(seconds).unwrap_or_default().as_secs();
     match whole {
-        0..60 => format!("{seconds:.1} s"),
+        0..60 => format!("{} s", tenths(seconds.max(0.0))),
         60..3600 => format!("{} min {} s", whole / 60, whole % 60),
-        _ => format!("{} h {} min", whole / 3600, whole % 3600 / 60),
+        _ => format!("{} h {} min", grouped(whole / 3600), whole % 3600 / 60),
     }
 }
 

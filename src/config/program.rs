@@ -27,7 +27,6 @@ fn shell_syntax(text: &str) -> Option<String> {
             (Some(open), _) if open == letter => quote = None,
             // A backslash escapes what follows, but not between single quotes.
             (None | Some('"'), '\\') => drop(letters.next()),
-            (Some(_), _) => {}
             (None, '\'' | '"') => quote = Some(letter),
             (None, '&' | '|' | ';' | '<' | '>' | '(' | ')' | '`' | '$' | '*' | '?' | '[' | '\n') => {
                 let next = letters.peek().map(|(_, next)| *next);
@@ -43,7 +42,7 @@ fn shell_syntax(text: &str) -> Option<String> {
                     return Some(format!("{name}="));
                 }
             }
-            (None, _) => {}
+            _ => {}
         }
         starts_word = quote.is_none() && letter.is_whitespace();
     }

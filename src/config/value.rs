@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
+use crate::model::grouped;
+
 /// A value as it was given.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Value {
@@ -98,19 +100,6 @@ pub(super) fn describe_whole(range: &RangeInclusive<u64>) -> String {
     }
 }
 
-/// Digits in groups of three.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,6 +127,5 @@ mod tests {
     fn large_numbers_are_written_in_groups() {
         assert_eq!(describe_whole(&(1..=1_000_000)), "a whole number from 1 to 1,000,000");
         assert_eq!(describe_whole(&(1_000..=u64::MAX)), "a whole number, 1,000 or more");
-        assert_eq!(grouped(100), "100");
     }
 }

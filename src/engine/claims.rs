@@ -74,7 +74,9 @@ impl<P: Ports> Claims<P> {
         let mut retry = Retry::default();
         let entries = loop {
             match self.ports.state().list(TABLE, "").await {
-                Err(error) if error.fault.reaction() == Reaction::BackOff => self.wait(&mut retry, &error).await?,
+                Err(error) if error.fault.reaction() == Reaction::BackOff => {
+                    self.wait(&mut retry, &error).await?;
+                }
                 other => break other?,
             }
         };
@@ -123,7 +125,7 @@ impl<P: Ports> Claims<P> {
                 None | Some(Ok(())) => {}
                 Some(Err(error)) if error.fault == Fault::Conflict => {}
                 Some(Err(error)) if error.fault.reaction() == Reaction::BackOff => {
-                    self.wait(&mut retry, &error).await?
+                    self.wait(&mut retry, &error).await?;
                 }
                 Some(Err(error)) => return Err(error.into()),
             }
@@ -154,8 +156,7 @@ impl<P: Ports> Claims<P> {
     }
 
     async fn wait(&self, retry: &mut Retry, error: &PortError) -> Result<(), EngineError> {
-        tracing::warn!(%error, "a request to the state table failed; trying again");
-        retry.wait(self.ports.clock()).await;
+        retry.outlast(self.ports.clock(), error, "a request to the state table failed").await;
         if self.lease.lost().is_cancelled() { Err(EngineError::LeaseLost) } else { Ok(()) }
     }
 }

@@ -47,6 +47,7 @@ entity!(ClaimRecord, "TABLE", 1);
 
 /// `META`: the migration itself. Changed only by the lease holder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Meta {
     /// The migration's id.
     pub migration: String,
@@ -116,7 +117,7 @@ pub struct Made {
 pub struct CutoverRecord {
     /// Sorted by time, and unique.
     pub id: String,
-    /// Who asked for it: a machine's name.
+    /// Who asked for it.
     pub by: String,
     /// When it began, on the service's clock.
     pub begun: Timestamp,
@@ -239,6 +240,9 @@ pub struct QuarantineRecord {
 pub struct CommandRecord {
     /// What is asked.
     pub verb: CommandVerb,
+    /// Who asks: an identity, or a user and a machine.
+    #[serde(default)]
+    pub by: String,
     /// When, on the service's clock as the operator's machine knows it.
     pub at: Timestamp,
     /// A process is at it: whoever asked can no longer be sure that it is not done.
@@ -263,7 +267,7 @@ pub enum CommandVerb {
     Cutover {
         /// Only look.
         dry_run: bool,
-        /// Who asks: a machine's name.
+        /// Who asks.
         by: String,
         /// The operator vouches that writes to the source are stopped.
         fenced: bool,
@@ -297,6 +301,27 @@ pub enum CommandVerb {
     /// What a later version of the program knows.
     #[serde(other)]
     Unknown,
+}
+
+impl CommandVerb {
+    /// What is changed by it, for the audit trail; none where it only looks.
+    pub fn change(&self) -> Option<String> {
+        Some(match self {
+            Self::Pause { paused: Paused::None } => "resume".to_owned(),
+            Self::Pause { paused } => format!("pause {}", paused.as_str()),
+            Self::Abort => "abort".to_owned(),
+            Self::Cutover { dry_run: false, .. } => "cutover".to_owned(),
+            Self::SwitchAgain => "cutover --again".to_owned(),
+            Self::DeclareSwitched => "cutover --declare-switched".to_owned(),
+            Self::GiveUp { vouched: false } => "unfence".to_owned(),
+            Self::GiveUp { vouched: true } | Self::DeclareUnfenced => "unfence --vouch".to_owned(),
+            Self::Postpone { postponed: true } => "postpone".to_owned(),
+            Self::Postpone { postponed: false } => "postpone --off".to_owned(),
+            Self::Finish => "finish".to_owned(),
+            Self::Retry { .. } => "quarantine retry".to_owned(),
+            Self::Cutover { dry_run: true, .. } | Self::Checklist | Self::Unknown => return None,
+        })
+    }
 }
 
 /// The active process's answer.

@@ -255,7 +255,7 @@ impl<P: Ports> Lease<P> {
             while let Err(error) = self.renew().await {
                 match error {
                     EngineError::Port(port) if port.fault.reaction() == Reaction::BackOff => {
-                        tracing::warn!(%port, "the lease could not be renewed");
+                        tracing::warn!(error = %port, "the lease could not be renewed; trying again");
                         clock.sleep(retry.next(clock).min(pause)).await;
                     }
                     other => {

@@ -283,6 +283,5 @@ pub async fn describe(clock: &impl Clock, admin: &impl TableAdmin) -> Result<Opt
 }
 
 async fn wait(clock: &impl Clock, retry: &mut Retry, error: &PortError) {
-    tracing::warn!(%error, "trying again");
-    retry.wait(clock).await;
+    retry.outlast(clock, error, "a table could not be asked").await;
 }

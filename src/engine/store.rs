@@ -35,6 +35,7 @@ pub const QUARANTINE: &str = "QUARANTINE#";
 pub const COMMAND: &str = "COMMAND#";
 /// Prefix of the audit trail.
 pub const EVENT: &str = "EVENT#";
+const FAILED: &str = "a request to the state table failed";
 /// Partition of the directory of migrations.
 pub const DIRECTORY: &str = "DIRECTORY";
 
@@ -189,9 +190,8 @@ impl<P: Ports> Store<P> {
                 Some(Ok(())) => break,
                 None => abandoned = true,
                 Some(Err(error)) if error.fault.reaction() == Reaction::BackOff => {
-                    complain(&error);
                     abandoned |= error.fault == Fault::Abandoned;
-                    retry.wait(self.ports.clock()).await;
+                    retry.outlast(self.ports.clock(), &error, FAILED).await;
                 }
                 Some(Err(error)) if error.fault == Fault::Conflict => return Err(EngineError::LeaseLost),
                 Some(Err(error)) => return Err(error.into()),
@@ -210,9 +210,8 @@ impl<P: Ports> Store<P> {
                 Some(Ok(())) => break,
                 None => abandoned = true,
                 Some(Err(error)) if error.fault.reaction() == Reaction::BackOff => {
-                    complain(&error);
                     abandoned |= error.fault == Fault::Abandoned;
-                    retry.wait(self.ports.clock()).await;
+                    retry.outlast(self.ports.clock(), &error, FAILED).await;
                 }
                 Some(Err(error)) if error.fault == Fault::Conflict && abandoned => {
                     if self.fetch(&entry.key.sort).await?.is_some_and(|found| found == *entry) {
@@ -256,8 +255,7 @@ impl<P: Ports> Store<P> {
     }
 
     async fn pause(&self, retry: &mut Retry, error: &PortError) -> Result<(), EngineError> {
-        complain(error);
-        retry.wait(self.ports.clock()).await;
+        retry.outlast(self.ports.clock(), error, FAILED).await;
         if self.lease.lost().is_cancelled() { Err(EngineError::LeaseLost) } else { Ok(()) }
     }
 
@@ -273,10 +271,6 @@ impl<P: Ports> Store<P> {
     fn key(&self, sort: &str) -> StateKey {
         StateKey { partition: self.partition.clone(), sort: sort.to_owned() }
     }
-}
-
-fn complain(error: &PortError) {
-    tracing::warn!(%error, "the state table did not take a request; trying again");
 }
 
 fn stored<T: Entity>(entry: &Entry) -> Result<Stored<T>, EngineError> {

@@ -5,6 +5,7 @@
 
 mod change;
 mod decimal;
+mod figures;
 mod fingerprint;
 mod item;
 mod key;
@@ -21,6 +22,7 @@ pub use aws_sdk_dynamodb::types::AttributeValue;
 pub use aws_smithy_types::Blob;
 pub use change::{Change, ChangeKind, Image};
 pub use decimal::Decimal;
+pub use figures::{counted, grouped, tenths};
 pub use fingerprint::fingerprint;
 pub use item::{Item, Measure, UnknownType};
 pub use key::{Key, KeyAttribute, KeyError, KeySchema, KeyType};

@@ -23,8 +23,10 @@ pub struct Surroundings {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// The shadow does not fall short of the source.
+    /// The shadow has what the source has, and nothing else.
     Alike,
+    /// The shadow has what the source has, and more.
+    More,
     /// It may: an operator decides.
     Look,
     /// It could not be seen.
@@ -61,9 +63,14 @@ pub fn checklist(source: &Surroundings, shadow: &Surroundings) -> Vec<Point> {
     points
 }
 
-fn point(name: impl Into<String>, alike: bool, source: String, shadow: String, remedy: &str) -> Point {
-    let verdict = if alike { Verdict::Alike } else { Verdict::Look };
-    let remedy = if alike { String::new() } else { remedy.to_owned() };
+/// `suffices`: the shadow does not fall short of the source.
+fn point(name: impl Into<String>, suffices: bool, source: String, shadow: String, remedy: &str) -> Point {
+    let verdict = match suffices {
+        true if source == shadow => Verdict::Alike,
+        true => Verdict::More,
+        false => Verdict::Look,
+    };
+    let remedy = if suffices { String::new() } else { remedy.to_owned() };
     Point { name: name.into(), verdict, source, shadow, remedy }
 }
 
@@ -244,7 +251,7 @@ mod tests {
         let mut shadow = table("orders-new");
         change(&mut shadow);
         let points = checklist(&table("orders"), &shadow);
-        let open = points.into_iter().filter(|point| point.verdict != Verdict::Alike);
+        let open = points.into_iter().filter(|point| !matches!(point.verdict, Verdict::Alike | Verdict::More));
         open.map(|point| {
             let told = !point.remedy.is_empty() || point.shadow.starts_with("not known");
             assert!(told, "{point:?}");
@@ -285,6 +292,17 @@ mod tests {
     fn what_the_shadow_has_more_of_is_no_shortage() {
         let more = Throughput { read_units: 2 * UNITS.read_units, ..UNITS };
         assert_eq!(verdicts(|shadow| shadow.table.settings.warm = Some(more)), []);
+    }
+
+    #[test]
+    fn what_differs_is_not_called_alike() {
+        let source = table("orders");
+        let mut shadow = table("orders-new");
+        let index = shadow.table.layout.global_indexes["by-user"].clone();
+        shadow.table.layout.global_indexes.insert("another".into(), index);
+        let verdict = |point: &Point| (point.name.clone(), point.verdict);
+        let points: Vec<_> = checklist(&source, &shadow).iter().map(verdict).collect();
+        assert!(points.contains(&("indexes".to_owned(), Verdict::More)), "{points:?}");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::phase::{Event, Phase};
+use crate::model::{counted, tenths};
 
 /// What is done in a phase of a cutover.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -156,8 +157,8 @@ pub fn gates(figures: &Figures, limits: &Limits) -> Vec<Gate> {
         figure,
         remedy: remedy.to_owned(),
     };
-    let seconds = |span: Duration| format!("{:.1} s", span.as_secs_f64());
-    let hours = |span: Duration| format!("{:.1} h", span.as_secs_f64() / 3600.0);
+    let seconds = |span: Duration| format!("{} s", tenths(span.as_secs_f64()));
+    let hours = |span: Duration| format!("{} h", tenths(span.as_secs_f64() / 3600.0));
     let or_unknown = |figure: Option<String>| figure.unwrap_or_else(|| "not known".to_owned());
     vec![
         gate(
@@ -210,7 +211,7 @@ pub fn gates(figures: &Figures, limits: &Limits) -> Vec<Gate> {
         gate(
             "copy complete",
             figures.segments_left == 0,
-            format!("{} segments left", figures.segments_left),
+            format!("{} left", counted(figures.segments_left, "segment")),
             "wait until the copy is complete; `shadowtable status` shows its progress",
         ),
         gate(
@@ -222,19 +223,19 @@ pub fn gates(figures: &Figures, limits: &Limits) -> Vec<Gate> {
         gate(
             "lag",
             figures.lag.is_some_and(|lag| lag <= limits.max_lag),
-            format!("{} of {} at most", or_unknown(figures.lag.map(seconds)), seconds(limits.max_lag)),
+            format!("{} (at most {})", or_unknown(figures.lag.map(seconds)), seconds(limits.max_lag)),
             "wait until the tail has caught up; if it does not, look for throttling in `shadowtable status`",
         ),
         gate(
             "headroom",
             figures.headroom.is_some_and(|headroom| headroom >= limits.min_headroom),
-            format!("{} of {} at least", or_unknown(figures.headroom.map(hours)), hours(limits.min_headroom)),
+            format!("{} (at least {})", or_unknown(figures.headroom.map(hours)), hours(limits.min_headroom)),
             "let the tail catch up: a cutover that fails must find its history still there",
         ),
         gate(
             "quarantine empty",
             figures.quarantined == 0,
-            format!("{} changes", figures.quarantined),
+            counted(figures.quarantined, "change"),
             "see `shadowtable quarantine list`: fix the items in the source; another layout needs a reseed",
         ),
         gate(

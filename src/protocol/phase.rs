@@ -178,6 +178,18 @@ impl Phase {
         )
     }
 
+    /// What to do about a migration that nobody runs.
+    pub const fn advice(self) -> &'static str {
+        match self {
+            Self::Finished => "nothing is left to run; `shadowtable forget` removes it from the state table",
+            Self::Aborted => "nothing is left to run; begin another migration under another id",
+            Self::NeedsReseed => {
+                "start over with an empty shadow: `shadowtable reseed`; or end it: `shadowtable abort`"
+            }
+            _ => "start `shadowtable run`",
+        }
+    }
+
     /// Whether nothing follows.
     pub const fn is_final(self) -> bool {
         matches!(self, Self::Finished | Self::Aborted)

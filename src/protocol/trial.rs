@@ -35,8 +35,8 @@ impl<'a> Trial<'a> {
     /// Of this transform, into a table of this layout.
     pub fn new(transform: &'a Transform, target: &'a TableLayout) -> Self {
         let read = transform.reads().into_iter().map(|read| (read, 0)).collect();
-        let indexes = target.global_indexes.keys().chain(target.local_indexes.keys());
-        let indexed = indexes.map(|index| (index.as_str(), 0)).collect();
+        let names = target.global_indexes.keys().chain(target.local_indexes.keys());
+        let indexed = names.map(|name| (name.as_str(), 0)).collect();
         Self { transform, target, items: 0, taken: 0, refused: BTreeMap::new(), read, indexed }
     }
 

@@ -127,24 +127,10 @@ impl<P: Ports> Active<P> {
                     }
                     undone = self.undo_fence(&mut meta) => undone,
                 },
-                Phase::NeedsReseed => {
-                    let reason = meta.value.reason.clone().unwrap_or_else(|| "history was lost".into());
-                    return Err(EngineError::refused(
-                        format!("the migration needs a reseed: {reason}"),
-                        "start over with an empty shadow: `shadowtable reseed`; or end it: `shadowtable abort`",
-                    ));
-                }
-                Phase::Finished => {
-                    return Err(EngineError::refused(
-                        "the migration is finished: the application uses the shadow",
-                        "nothing is left to run; choose another migration.id to begin a new one",
-                    ));
-                }
-                Phase::Aborted => {
-                    return Err(EngineError::refused(
-                        "the migration was aborted",
-                        "choose another migration.id to begin a new one",
-                    ));
+                phase @ (Phase::NeedsReseed | Phase::Finished | Phase::Aborted) => {
+                    let because = meta.value.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+                    let problem = format!("migration {} is {phase}{because}", meta.value.migration);
+                    return Err(EngineError::refused(problem, phase.advice()));
                 }
             };
             if let Err(error) = outcome {

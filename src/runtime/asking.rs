@@ -15,6 +15,7 @@ use crate::engine::store::{COMMAND, decode, encode, partition_of};
 use crate::engine::{ApplySettings, EngineError};
 use crate::model::Moment;
 use crate::ports::{Clock, Fault, Guard, PortError, Ports, StateKey, StateStore};
+use crate::protocol::phase::Phase;
 
 /// How long an active process may take to begin, beyond its lease.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -23,22 +24,26 @@ const PATIENCE: Duration = Duration::from_secs(30);
 struct Asking<'a, P> {
     ports: &'a P,
     migration: &'a str,
+    phase: Phase,
     key: StateKey,
     /// When a request to store it was last given up.
     given_up: Option<Moment>,
     holder: Holder,
 }
 
-/// Asks the active process and waits for its answer. Fails when nobody holds the lease.
-pub async fn command<P: Ports>(ports: &P, migration: &str, verb: CommandVerb) -> Result<Answer, EngineError> {
-    require(ports, migration).await?;
+/// Asks the active process, as `by`, and waits for its answer. Fails when nobody holds the lease.
+pub async fn command<P: Ports>(ports: &P, migration: &str, by: &str, verb: CommandVerb) -> Result<Answer, EngineError> {
+    let phase = require(ports, migration).await?.meta.phase;
+    if phase.is_final() {
+        return Err(EngineError::refused(format!("migration {migration} is {phase}"), phase.advice()));
+    }
     let clock = ports.clock();
     let key = StateKey { partition: partition_of(migration), sort: format!("{COMMAND}{}", unique_name(clock)) };
-    let asked = CommandRecord { verb, at: clock.service(), begun: false, answer: None };
+    let asked = CommandRecord { verb, by: by.to_owned(), at: clock.service(), begun: false, answer: None };
     let (entry, mut given_up) = (encode(&key, 1, 0, &asked)?, None);
     let put = put_new(clock, ports.state(), &entry, &mut given_up).await;
     put.map_err(|error| if given_up.is_some() { unsure(&error) } else { error.into() })?;
-    let mut asking = Asking { ports, migration, key, given_up, holder: Holder::default() };
+    let mut asking = Asking { ports, migration, phase, key, given_up, holder: Holder::default() };
     asking.wait().await.map_err(|error| match error {
         EngineError::Port(error) => unsure(&error),
         other => other,
@@ -77,7 +82,7 @@ impl<P: Ports> Asking<'_, P> {
                             .outcome("the process that began the command fell silent before it told what came of it")
                             .await;
                     }
-                    Ok(()) => return Err(nobody(self.migration, !dead)),
+                    Ok(()) => return Err(nobody(self.migration, !dead, self.phase)),
                     Err(error) if error.fault == Fault::Conflict => {}
                     Err(error) => return Err(error.into()),
                 }
@@ -132,7 +137,7 @@ fn unsure(error: &PortError) -> EngineError {
     EngineError::refused(format!("nobody knows whether the command was done: {error}"), LOOK)
 }
 
-fn nobody(migration: &str, alive: bool) -> EngineError {
+fn nobody(migration: &str, alive: bool, phase: Phase) -> EngineError {
     if alive {
         EngineError::refused(
             format!("the process that runs migration {migration} did not answer"),
@@ -140,8 +145,8 @@ fn nobody(migration: &str, alive: bool) -> EngineError {
         )
     } else {
         EngineError::refused(
-            format!("nobody holds the lease of migration {migration}"),
-            "start it with `shadowtable run`; the command was taken back",
+            format!("nobody holds the lease of migration {migration}: the command was taken back"),
+            phase.advice(),
         )
     }
 }

@@ -8,6 +8,7 @@ use crate::engine::apply::Applier;
 use crate::engine::cutover::compare_surroundings;
 use crate::engine::entities::{Answer, CommandRecord, CommandVerb, Meta, Paused, QuarantineRecord};
 use crate::engine::store::{COMMAND, QUARANTINE, Stored};
+use crate::model::{counted, tenths};
 use crate::ports::{Clock, Ports};
 use crate::protocol::checklist::{Point, Verdict};
 use crate::protocol::phase::Event;
@@ -65,6 +66,9 @@ impl<P: Ports> Active<P> {
         let begun = CommandRecord { begun: true, ..command.value.clone() };
         if !self.store.rewrite(&mut command, begun).await? {
             return Ok(None);
+        }
+        if let Some(change) = command.value.verb.change() {
+            self.audit(&format!("`{change}` was asked for by {}", command.value.by)).await?;
         }
         let before = (meta.version, meta.value.last_command.replace(command.sort.clone()));
         Ok(Some(Doing { command, before }))
@@ -143,10 +147,12 @@ pub(super) async fn execute<P: Ports>(
             let message = match paused {
                 Paused::None => "resumed".to_owned(),
                 Paused::Copy => "the copy is paused; the tail goes on".to_owned(),
-                Paused::All => format!(
-                    "copy and tail are paused; unread history is trimmed after about {:.1} h: resume before then",
-                    headroom.unwrap_or(0.0) / 3600.0
-                ),
+                Paused::All => {
+                    let left = headroom.map_or_else(|| "less than 24".to_owned(), |left| tenths(left / 3600.0));
+                    format!(
+                        "copy and tail are paused; unread history is trimmed after about {left} h: resume before then"
+                    )
+                }
             };
             Ok((Done::GoesOn, answer(message)))
         }
@@ -155,7 +161,7 @@ pub(super) async fn execute<P: Ports>(
             Ok((Done::Ended, answer("the migration is aborted".to_owned())))
         }
         CommandVerb::Retry { ids } => {
-            let mut wanted = 0;
+            let mut wanted = 0_u64;
             for stored in active.store.load_all::<QuarantineRecord>(QUARANTINE).await? {
                 if !ids.is_empty() && !ids.contains(&stored.value.id) {
                     continue;
@@ -169,7 +175,10 @@ pub(super) async fn execute<P: Ports>(
                 }
             }
             let done = wanted > 0 || ids.is_empty();
-            Ok((Done::GoesOn, Answer::new(done, format!("{wanted} items are read again from the source"))))
+            Ok((
+                Done::GoesOn,
+                Answer::new(done, format!("to be read again from the source: {}", counted(wanted, "item"))),
+            ))
         }
         CommandVerb::Checklist => Ok((Done::GoesOn, compare(&*active.ports).await)),
         CommandVerb::Unknown => {
@@ -196,7 +205,10 @@ async fn compare<P: Ports>(ports: &P) -> Answer {
     let message = match (count(Verdict::Look), count(Verdict::Unknown)) {
         (0, 0) => "source and shadow are alike in all that could be looked at".to_owned(),
         (look, unknown) => {
-            format!("{look} points differ, {unknown} are not known: none of them keeps a cutover from beginning")
+            let looked = counted(look, "point");
+            let others =
+                if unknown == 0 { String::new() } else { format!(", {} not known", counted(unknown, "point")) };
+            format!("the checklist: {looked} to look at{others}; these are yours to judge, and refuse nothing")
         }
     };
     Answer { checklist, ..Answer::new(true, message) }
@@ -226,7 +238,13 @@ mod tests {
         }))
         .unwrap();
         let mut meta = stored(meta, if written { 8 } else { 7 });
-        let command = CommandRecord { verb: CommandVerb::Abort, at: Timestamp::EPOCH, begun: true, answer: None };
+        let command = CommandRecord {
+            verb: CommandVerb::Abort,
+            by: "somebody".into(),
+            at: Timestamp::EPOCH,
+            begun: true,
+            answer: None,
+        };
         Doing { command: stored(command, 2), before: (7, Some("COMMAND#1".into())) }.settle(&mut meta);
         meta.value.last_command
     }

@@ -45,6 +45,14 @@ fn clear_trouble(meta: &mut Meta) {
     }
 }
 
+/// Which gates keep a cutover from beginning, and what to do about each.
+fn refusal(gates: &[Gate]) -> String {
+    let closed: Vec<_> = gates.iter().filter(|gate| !gate.holds).collect();
+    let count = if closed.len() == 1 { "1 gate does".to_owned() } else { format!("{} gates do", closed.len()) };
+    let lines = closed.iter().map(|gate| format!("{}: {}; {}", gate.name, gate.figure, gate.remedy));
+    [format!("no cutover begins: {count} not hold")].into_iter().chain(lines).collect::<Vec<_>>().join("\n  ")
+}
+
 /// Where a write may come from that the fence here does not stop in time.
 fn unvouched(meta: &Meta, source: &[String], shadow: &[String]) -> Vec<String> {
     let source = source.iter().filter(|_| !meta.single_writer_region).map(|region| format!("the source in {region}"));
@@ -356,7 +364,9 @@ impl<P: Ports> Mirror<'_, P> {
                     )));
                 }
                 Phase::Switched => refused("the application uses the shadow; there is no way back yet"),
-                _ => self.unfence_by_hand().await?,
+                // What was cut short may still fence.
+                _ if !self.active.acting.is_over() => self.unfence_by_hand().await?,
+                _ => refused("no cutover is under way, so nothing is fenced"),
             },
             CommandVerb::Postpone { postponed } => {
                 let value = Meta { postponed: *postponed, ..self.meta.value.clone() };
@@ -383,11 +393,15 @@ impl<P: Ports> Mirror<'_, P> {
     }
 
     async fn begin_cutover(&mut self, dry_run: bool, by: &str, fenced: bool) -> Result<Answer, EngineError> {
+        if self.meta.value.phase == Phase::Switched {
+            let what = "the application uses the shadow already; `shadowtable finish` ends the migration";
+            return Ok(Answer::new(false, format!("the migration is switched: {what}")));
+        }
         let gates = self.gates().await?;
         let closed = gates.iter().filter(|gate| !gate.holds).count();
         let manual = self.active.job.engine.cutover.fence == Some(Fence::Manual);
         let (done, message) = if closed > 0 {
-            (false, format!("{closed} gates do not hold"))
+            (false, refusal(&gates))
         } else if dry_run {
             let settings = &self.active.job.engine.cutover;
             let fence = settings.fence.as_ref().map_or("none", Fence::as_str);

@@ -19,19 +19,26 @@ const STEP: Duration = Duration::from_secs(10);
 /// Values in the line of lag: ten minutes.
 const STEPS: usize = 60;
 
+/// The pace of the copy is looked at over these spans: what is so now, and what is so on the whole.
+const PACES: [Duration; 2] = [Duration::from_mins(1), Duration::from_mins(10)];
+/// Pages become durable in bursts: a shorter span says nothing of their pace.
+const LEAST_PACE: Duration = Duration::from_secs(20);
+
 /// Lines of the audit trail that are shown.
 const EVENTS: usize = 8;
 
 /// What an active process remembers of its own doing.
 pub(super) struct Chronicle {
     meters: Arc<Meters>,
+    /// The copy's budget, in read units per second.
+    budget: Option<f64>,
     history: Mutex<History>,
     events: Mutex<VecDeque<EventLine>>,
 }
 
 impl Chronicle {
-    pub(super) fn new(meters: Arc<Meters>) -> Self {
-        Self { meters, history: Mutex::default(), events: Mutex::default() }
+    pub(super) fn new(meters: Arc<Meters>, budget: Option<f64>) -> Self {
+        Self { meters, budget, history: Mutex::default(), events: Mutex::default() }
     }
 
     /// A sample, as of now.
@@ -57,7 +64,13 @@ impl Chronicle {
     pub(super) fn memory(&self, now: Moment) -> Memory {
         let (totals, history) = (self.meters.counted(), self.history());
         let events = self.events().iter().cloned().collect();
-        Memory { lag_history: history.lag(), rates: history.rates(now, &totals), totals, events }
+        Memory {
+            lag_history: history.lag(),
+            rates: history.rates(now, &totals),
+            copy_pace: history.pace(now, &totals, self.budget),
+            totals,
+            events,
+        }
     }
 
     fn history(&self) -> MutexGuard<'_, History> {
@@ -73,9 +86,20 @@ impl Chronicle {
 #[derive(Debug, Default)]
 struct History {
     samples: VecDeque<(Moment, Totals)>,
+    /// Items copied, over the last ten minutes.
+    copied: VecDeque<(Moment, u64)>,
     /// The highest lag of each step, oldest first; `None` where none was known.
     lags: VecDeque<Option<f64>>,
     step_began: Option<Moment>,
+}
+
+/// How fast the copy is, in items per second; `None` where nothing tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Pace {
+    /// The better of what is so now and on the whole, within the budget.
+    pub(super) best: Option<f64>,
+    /// The worse of the two; none while nothing is copied.
+    pub(super) worst: Option<f64>,
 }
 
 /// What was done per second lately.
@@ -103,6 +127,11 @@ pub struct LagHistory {
 impl History {
     /// A sample.
     fn note(&mut self, now: Moment, lag: Option<f64>, totals: Totals) {
+        self.copied.push_back((now, totals.items_copied));
+        let [_, longest] = PACES;
+        while self.copied.front().is_some_and(|(then, _)| now.since(*then) > longest) {
+            self.copied.pop_front();
+        }
         self.samples.push_back((now, totals));
         if self.samples.len() > RATE_SAMPLES {
             self.samples.pop_front();
@@ -139,6 +168,22 @@ impl History {
         }
     }
 
+    /// How fast the copy is. A budget bounds it from above: what was saved up is spent in a moment.
+    fn pace(&self, now: Moment, totals: &Totals, budget: Option<f64>) -> Pace {
+        let count = |number: u64| f64::from(u32::try_from(number).unwrap_or(u32::MAX));
+        let per_item = count(totals.read_units) / count(totals.items_copied.max(1));
+        let bound = budget.filter(|_| per_item > 0.0).map_or(f64::INFINITY, |budget| budget / per_item);
+        let over = |span: Duration| {
+            let (then, copied) = self.copied.iter().find(|(then, _)| now.since(*then) <= span)?;
+            let passed = now.since(*then);
+            let copied = count(totals.items_copied.saturating_sub(*copied));
+            (passed >= LEAST_PACE).then(|| (copied / passed.as_secs_f64()).min(bound))
+        };
+        let [Some(lately), Some(whole)] = PACES.map(over) else { return Pace::default() };
+        let some = |rate: f64| Some(rate).filter(|rate| *rate > 0.0);
+        Pace { best: some(lately.max(whole)), worst: some(lately.min(whole)) }
+    }
+
     /// The line of lag.
     fn lag(&self) -> LagHistory {
         LagHistory { step_seconds: STEP.as_secs(), seconds: self.lags.iter().copied().collect() }
@@ -168,6 +213,28 @@ mod tests {
         assert!((history.rates(at(12), &copied(1_200)).items_copied_per_second - 120.0).abs() < 0.1);
         // Samples stopped: what was done since is spread over the whole span.
         assert!((history.rates(at(102), &copied(1_200)).items_copied_per_second - 12.0).abs() < 0.1);
+    }
+
+    #[test]
+    fn the_pace_of_the_copy_is_a_range_within_its_budget() {
+        let mut history = History::default();
+        let done = |items_copied, read_units| Totals { items_copied, read_units, ..Totals::default() };
+        // 100 items at once, then 10 a second; one unit an item.
+        for second in (0..=40).step_by(2) {
+            let items = 100 + second * 10;
+            history.note(at(second), None, done(items, items));
+        }
+        assert_eq!(History::default().pace(at(40), &done(500, 500), None), Pace::default());
+        let pace = history.pace(at(40), &done(500, 500), None);
+        assert_eq!((pace.best, pace.worst), (Some(10.0), Some(10.0)));
+        // A bucket that was full at the beginning does not make it faster than its budget.
+        assert_eq!(history.pace(at(40), &done(500, 500), Some(8.0)).best, Some(8.0));
+        // Nothing for five minutes: how long it may take is not known, and the least still is.
+        for second in (42..=340).step_by(2) {
+            history.note(at(second), None, done(500, 500));
+        }
+        let pace = history.pace(at(340), &done(500, 500), None);
+        assert!(pace.best.is_some_and(|best| (1.0..1.3).contains(&best)) && pace.worst.is_none(), "{pace:?}");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::active::{Active, Outcome};
 use super::commands::{Done, execute, pending};
 use super::cutover::StepEnd;
+use super::progress;
 use super::status::{ApplyStatus, CopyStatus, MirrorStatus, TailStatus};
 use super::watch::{Outside, watch_tables};
 use crate::engine::EngineError;
@@ -153,6 +154,9 @@ impl<'a, P: Ports> Mirror<'a, P> {
             self.active.store.update(self.meta, value).await?;
         }
         self.show();
+        if let Some(status) = self.active.monitor.status() {
+            tracing::info!("mirroring from what is durable: {}", progress::line(&status));
+        }
         let (readers, writer) = (CancellationToken::new(), CancellationToken::new());
         let mut tasks = JoinSet::new();
         self.start_tasks(&mut tasks, &readers, &writer);
@@ -368,7 +372,9 @@ impl<'a, P: Ports> Mirror<'a, P> {
             let meta = shown.lock().unwrap_or_else(PoisonError::into_inner).clone();
             let mirror = working.status(meta.phase, &*ports);
             let outside = working.outside.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            let mut gates = mirror.gates(&meta, &settings, outside);
+            // After the switch there is no cutover to come.
+            let to_come = meta.phase != Phase::Switched;
+            let mut gates = if to_come { mirror.gates(&meta, &settings, outside) } else { Vec::new() };
             for gate in gates.iter_mut().filter(|gate| gate.holds) {
                 gate.remedy.clear();
             }
@@ -398,6 +404,7 @@ impl<P: Ports> Parts<P> {
                 items_expected: self.items_expected,
                 ratio: if complete { 1.0 } else { ratio(copy.items, self.items_expected) },
                 eta_seconds: None,
+                eta_at_most_seconds: None,
             },
             tail: TailStatus {
                 shards_open: tail.open,

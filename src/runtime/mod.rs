@@ -18,6 +18,7 @@ mod monitor;
 pub mod operator;
 mod patient;
 mod planning;
+mod progress;
 mod reseed;
 mod standby;
 mod state_table;
@@ -132,7 +133,7 @@ pub async fn run<P: Ports>(
             job: job.clone(),
             store: Arc::new(store),
             meters: Arc::clone(&meters),
-            chronicle: Arc::new(Chronicle::new(Arc::clone(&meters))),
+            chronicle: Arc::new(Chronicle::new(Arc::clone(&meters), job.engine.copy.read_units_per_second)),
             monitor: Arc::clone(&monitor),
             stop: stop.clone(),
             recent: Mutex::default(),
@@ -184,6 +185,7 @@ async fn hold<P: Ports>(active: Active<P>, lease: &Lease<P>, settle: Duration) -
             ports.clock().sleep(SAMPLE).await;
         }
     };
+    let telling = progress::tell(ports.clock(), &monitor);
     let keeping = lease.keep();
     let working = Box::pin(active.run(settle));
     // What a stop waits for, the step in hand and then winding down, may itself wait for a table that does not answer.
@@ -197,6 +199,7 @@ async fn hold<P: Ports>(active: Active<P>, lease: &Lease<P>, settle: Duration) -
         error = keeping => Err(error),
         outcome = working => outcome,
         () = sampling => Ok(Outcome { quiet: false }),
+        () = telling => Ok(Outcome { quiet: false }),
         () = overdue => {
             tracing::warn!("stopped without an answer from the tables; the next run resumes from the last checkpoints");
             Ok(Outcome { quiet: false })

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 pub use super::asking::command;
 pub use super::forget::forget;
-use super::patient::patiently;
+use super::patient::{patiently, put_new};
 pub use super::reseed::reseed;
 use super::status::Status;
 use super::{Job, unique_name};
@@ -108,19 +108,20 @@ pub async fn is_held<P: Ports>(ports: &P, migration: &str) -> Result<bool, Engin
 pub async fn abort<P: Ports>(ports: &Arc<P>, migration: &str, job: &OperatorJob) -> Result<Overview, EngineError> {
     require(&**ports, migration).await?;
     if is_held(&**ports, migration).await? {
-        let answer = command(&**ports, migration, CommandVerb::Abort).await?;
+        let answer = command(&**ports, migration, &job.who, CommandVerb::Abort).await?;
         if !answer.done {
             return Err(EngineError::refused(answer.message, "look at `shadowtable status`"));
         }
     } else {
-        alone(ports, migration, job, async |store, meta| change(store, meta, Event::Abort, |_| {}).await).await?;
+        alone(ports, migration, job, async |store, meta| change(store, meta, &job.who, Event::Abort, |_| {}).await)
+            .await?;
     }
     require(&**ports, migration).await
 }
 
 /// Gives back the lease of a holder that is known to be dead, so that nobody waits until it runs out. Refused while its
 /// counter moves. Returns what was given back.
-pub async fn release_lease<P: Ports>(ports: &P, migration: &str) -> Result<LeaseRecord, EngineError> {
+pub async fn release_lease<P: Ports>(ports: &P, migration: &str, who: &str) -> Result<LeaseRecord, EngineError> {
     let clock = ports.clock();
     let nobody =
         || EngineError::refused(format!("nobody holds the lease of migration {migration}"), "start `shadowtable run`");
@@ -146,7 +147,11 @@ pub async fn release_lease<P: Ports>(ports: &P, migration: &str) -> Result<Lease
     let guard = Guard::Unchanged { version: entry.version, epoch: entry.epoch };
     let released = encode(&entry.key, entry.version + 1, entry.epoch, &released)?;
     match patiently(clock, || ports.state().put(&released, guard)).await {
-        Ok(()) => Ok(record),
+        Ok(()) => {
+            let what = format!("the lease of {} on {} was released by force, by {who}", record.owner, record.host);
+            note(ports, migration, entry.epoch, &what).await?;
+            Ok(record)
+        }
         Err(error) if error.fault == Fault::Conflict => match held().await? {
             Some((_, found)) if found.epoch == entry.epoch => Err(alive(&record)),
             // A request that was given up was done, or it was given back or taken meanwhile: it is no longer held so.
@@ -154,6 +159,15 @@ pub async fn release_lease<P: Ports>(ports: &P, migration: &str) -> Result<Lease
         },
         Err(error) => Err(error.into()),
     }
+}
+
+/// Adds a line to the audit trail, without a lease.
+async fn note<P: Ports>(ports: &P, migration: &str, epoch: u64, what: &str) -> Result<(), EngineError> {
+    let (clock, at) = (ports.clock(), ports.clock().service());
+    let key = StateKey { partition: partition_of(migration), sort: format!("{EVENT}{}", unique_name(clock)) };
+    let event = EventRecord { at, owner: "an operator".to_owned(), what: what.to_owned() };
+    let entry = Entry { expires: Some(at.millis() / 1000 + EVENT_SECONDS), ..encode(&key, 1, epoch, &event)? };
+    Ok(put_new(clock, ports.state(), &entry, &mut None).await?)
 }
 
 /// What taking the lease needs.
@@ -165,12 +179,19 @@ pub struct OperatorJob {
     pub abandon: Duration,
     /// This machine's name, for people.
     pub host: String,
+    /// Who does it, for the audit trail.
+    pub who: String,
 }
 
 impl OperatorJob {
     /// As configured for a migration.
     pub fn of(job: &Job) -> Self {
-        Self { lease: job.engine.lease.duration, abandon: job.engine.apply.abandon, host: job.host.clone() }
+        Self {
+            lease: job.engine.lease.duration,
+            abandon: job.engine.apply.abandon,
+            host: job.host.clone(),
+            who: job.who.clone(),
+        }
     }
 }
 
@@ -211,6 +232,7 @@ pub(super) async fn alone<P: Ports>(
 pub(super) async fn change<P: Ports>(
     store: &Store<P>,
     mut meta: Stored<Meta>,
+    who: &str,
     event: Event,
     edit: impl FnOnce(&mut Meta),
 ) -> Result<(), EngineError> {
@@ -223,7 +245,7 @@ pub(super) async fn change<P: Ports>(
     let line = EventRecord {
         at,
         owner: store.lease().owner().to_owned(),
-        what: format!("an operator's {event:?}: the phase is {phase}"),
+        what: format!("{event:?}, by {who}: the phase is {phase}"),
     };
     let sort = format!("{EVENT}{}", unique_name(store.clock()));
     store.append(&sort, &line, at.millis() / 1000 + EVENT_SECONDS).await

@@ -102,7 +102,7 @@ impl<P: Ports> Active<P> {
         let Meta { source_table, shadow_table, target, like_source, rules, .. } = self.planned();
         let made =
             Made { shadow: meta.value.made.shadow && meta.value.shadow_table == shadow_table, ..meta.value.made };
-        let value = Meta { source_table, shadow_table, target, like_source, rules, made, ..meta.value.clone() };
+        let value = Meta { source_table, shadow_table, made, target, like_source, rules, ..meta.value.clone() };
         let value = Meta { source: None, shadow: None, ..value };
         if meta.value.phase == Phase::Planned {
             self.store.update(meta, value).await
@@ -217,7 +217,9 @@ impl<P: Ports> Active<P> {
         }
         match trial.outcome() {
             Outcome::Fits(odd) => {
-                odd.iter().for_each(|line| tracing::warn!("{line}"));
+                for line in &odd {
+                    tracing::warn!("{line}");
+                }
                 Ok(())
             }
             Outcome::Refused(problem) => Err(EngineError::refused(

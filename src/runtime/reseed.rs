@@ -45,7 +45,7 @@ pub async fn reseed<P: Ports>(ports: &Arc<P>, job: &Job, delete_shadow: bool) ->
                 store.delete(&entry.key.sort).await?;
             }
         }
-        change(store, meta, Event::Reseed, |meta| {
+        change(store, meta, &job.who, Event::Reseed, |meta| {
             meta.source = None;
             meta.shadow = None;
             ports.source_admin().name().clone_into(&mut meta.source_table);

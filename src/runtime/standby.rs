@@ -78,9 +78,9 @@ pub(super) async fn stand_by<P: Ports>(
 
 /// What a refusal says.
 pub(super) fn begun_otherwise(migration: &str, differs: &[String]) -> EngineError {
-    let lines: String = differs.iter().map(|line| format!("\n  {line}")).collect();
+    let lines = differs.join("\n  ");
     EngineError::refused(
-        format!("migration {migration} was begun with another configuration:{lines}"),
+        format!("migration {migration} was begun with another configuration:\n  {lines}"),
         "restore the configuration, choose another migration.id, or start over with `shadowtable reseed`",
     )
 }

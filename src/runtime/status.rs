@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::history::{LagHistory, Rates};
+use super::history::{LagHistory, Pace, Rates};
 use crate::engine::entities::{CutoverRecord, Meta, Paused};
 use crate::engine::lease::Lease;
 use crate::model::Timestamp;
@@ -157,9 +157,12 @@ pub struct CopyStatus {
     pub items_expected: u64,
     /// Between 0 and 1; 1 only when the copy is complete.
     pub ratio: f64,
-    /// Until the copy is complete at the present rate, in seconds; `None` where nothing tells.
+    /// Until the copy is complete at the best rate of the last ten minutes, in seconds; `None` where nothing tells.
     #[serde(default)]
     pub eta_seconds: Option<f64>,
+    /// The same at the worst rate.
+    #[serde(default)]
+    pub eta_at_most_seconds: Option<f64>,
 }
 
 /// How the tail is.
@@ -186,6 +189,26 @@ pub struct ApplyStatus {
     pub bytes: usize,
 }
 
+impl Status {
+    /// What is certain of it now, so many seconds later, if nobody has worked since: what lags or is left moves with time, and
+    /// nothing is done.
+    #[must_use]
+    pub fn aged(&self, seconds: f64) -> Self {
+        let older = |figure: Option<f64>| figure.map(|figure| figure + seconds);
+        Self {
+            lag_seconds: older(self.lag_seconds),
+            headroom_seconds: self.headroom_seconds.map(|headroom| (headroom - seconds).max(0.0)),
+            since_poll_seconds: older(self.since_poll_seconds),
+            quiet_seconds: 0.0,
+            rates: Rates::default(),
+            gates: Vec::new(),
+            copy: CopyStatus { eta_seconds: None, eta_at_most_seconds: None, ..self.copy.clone() },
+            apply: ApplyStatus { in_flight: 0, ..self.apply.clone() },
+            ..self.clone()
+        }
+    }
+}
+
 impl LeaseStatus {
     /// A lease held by this process.
     pub(super) fn of<P: Ports>(lease: &Lease<P>) -> Self {
@@ -204,6 +227,7 @@ impl LeaseStatus {
 pub(super) struct Memory {
     pub(super) lag_history: LagHistory,
     pub(super) rates: Rates,
+    pub(super) copy_pace: Pace,
     pub(super) totals: Totals,
     pub(super) events: Vec<EventLine>,
 }
@@ -218,11 +242,9 @@ pub(super) fn status<P: Ports>(
 ) -> Status {
     let (service, wall) = (ports.clock().service(), ports.clock().wall());
     let left = mirror.copy.items_expected.checked_sub(mirror.copy.items).filter(|_| mirror.copy.ratio < 1.0);
-    let rate = memory.rates.items_copied_per_second;
-    let eta_seconds = left
-        .and_then(|left| u32::try_from(left).ok())
-        .filter(|_| rate > 0.0)
-        .map(|left| (f64::from(left) / rate).round());
+    let left = left.and_then(|left| u32::try_from(left).ok()).map(f64::from);
+    let at = |rate: Option<f64>| left.zip(rate).map(|(left, rate)| (left / rate).round());
+    let (eta_seconds, eta_at_most_seconds) = (at(memory.copy_pace.best), at(memory.copy_pace.worst));
     Status {
         schema: STATUS_SCHEMA,
         at: service,
@@ -245,7 +267,7 @@ pub(super) fn status<P: Ports>(
         postponed: meta.postponed,
         cutover: meta.cutover.clone(),
         gates: mirror.gates,
-        copy: CopyStatus { eta_seconds, ..mirror.copy },
+        copy: CopyStatus { eta_seconds, eta_at_most_seconds, ..mirror.copy },
         tail: mirror.tail,
         apply: mirror.apply,
         quarantine: mirror.quarantine,

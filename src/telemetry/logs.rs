@@ -75,7 +75,7 @@ pub fn announce(level: Level, message: &str, hint: Option<&str>) {
             let mut time = String::new();
             // Where there is no time, there is still something to be said.
             let _ = SystemTime.format_time(&mut Writer::new(&mut time));
-            form.object(&time, level, fields, "shadowtable")
+            form.object(&time, level, &fields, "shadowtable")
         }
         _ => {
             let word = if level == Level::ERROR { "error: " } else { "" };
@@ -87,7 +87,7 @@ pub fn announce(level: Level, message: &str, hint: Option<&str>) {
 }
 
 impl Form {
-    fn object(&self, time: &str, level: Level, fields: Map<String, Value>, target: &str) -> String {
+    fn object(&self, time: &str, level: Level, fields: &Map<String, Value>, target: &str) -> String {
         let mut line = json!({ "timestamp": time, "level": level.as_str(), "fields": fields, "target": target });
         if let (Some(migration), Some(line)) = (&self.migration, line.as_object_mut()) {
             line.insert("migration".into(), json!(migration));
@@ -107,7 +107,7 @@ where
             let (mut time, mut fields) = (String::new(), Fields::default());
             SystemTime.format_time(&mut Writer::new(&mut time))?;
             event.record(&mut fields);
-            return out.write_str(&self.object(&time, level, fields.0, event.metadata().target()));
+            return out.write_str(&self.object(&time, level, &fields.0, event.metadata().target()));
         }
         let (colour, plain) = if out.has_ansi_escapes() { (colour_of(level), "\x1b[0m") } else { ("", "") };
         SystemTime.format_time(&mut out)?;

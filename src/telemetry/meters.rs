@@ -45,6 +45,9 @@ pub struct Totals {
     pub changes: u64,
     /// Writes that the shadow took.
     pub writes: u64,
+    /// Read units consumed by the copy.
+    #[serde(default)]
+    pub read_units: u64,
     /// Requests refused for lack of capacity, by resource.
     pub throttles: BTreeMap<String, u64>,
     /// Changes that arrived at the source after the switch's intent.
@@ -191,6 +194,7 @@ impl Meters {
             items_copied: self.items_copied.total(),
             changes: self.changes.values().map(Tally::total).sum(),
             writes: self.puts.total() + self.deletes.total(),
+            read_units: self.read_units.thousandths.load(Relaxed) / 1000,
             throttles: self.throttles().clone(),
             late_changes: self.late.total(),
         }

@@ -344,7 +344,7 @@ pub(crate) fn a_permission_that_is_taken_away_ends_the_process_with_its_name(ctx
         scene.chaos.deny([Deny { access_key, operations, table: None, file: None }]);
         let ended = process.wait_exit();
         assert_eq!(ended.code, Some(1), "{operations:?}: {}", ended.stderr);
-        let hint = format!("hint: allow dynamodb:{} on ", operations[0]);
+        let hint = format!("allow dynamodb:{} on ", operations[0]);
         assert!(ended.stderr.contains(&hint), "{hint} is missing in {}", ended.stderr);
         scene.chaos.deny([]);
         scene.migration.full_speed();

@@ -111,7 +111,7 @@ pub(crate) fn each_gate_refuses_in_turn_with_its_remedy(ctx: &Ctx) {
         println!("GATE {left}");
         let refused = migration.project.finish(&["cutover", "--yes", "--fenced"]);
         assert_eq!(refused.code, Some(2), "{}", refused.stderr);
-        assert!(refused.stderr.contains("gates do not hold"), "{}", refused.stderr);
+        assert!(refused.stderr.contains("not hold"), "{}", refused.stderr);
     };
     let restart = |migration: &Migration, process: Process| {
         process.stop();
@@ -200,7 +200,7 @@ pub(crate) fn what_the_shadow_lacks_is_shown_before_a_cutover(ctx: &Ctx) {
     ] {
         assert!(looked.stdout.contains(wanted), "{wanted:?} is missing in\n{}", looked.stdout);
     }
-    assert!(looked.stderr.contains("none of them keeps a cutover from beginning"), "{}", looked.stderr);
+    assert!(looked.stderr.contains("yours to judge, and refuse nothing"), "{}", looked.stderr);
     migration.finish(process);
 }
 

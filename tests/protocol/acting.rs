@@ -8,7 +8,7 @@ use shadowtable::engine::entities::CommandVerb;
 use shadowtable::ports::Fault;
 use tokio::time::sleep;
 
-use crate::cutover::{LONG, ask, assert_as_before, assert_switched, cutover, leave, until_phase, with_command};
+use crate::cutover::{LONG, ask, assert_as_before, assert_switched, cutover, until_phase, with_command};
 use crate::fakes::{Call, Fate, Freeze, World};
 use crate::harness::{Kind, simulate, start, until, with_pointer};
 
@@ -59,22 +59,46 @@ fn a_machine_that_slept_over_its_lease_moves_no_pointer() {
 }
 
 #[test]
-fn a_stop_in_the_middle_of_an_unfence_by_hand_is_not_quiet() {
+fn a_stop_in_the_middle_of_an_unfence_is_not_quiet() {
     simulate(async {
-        for (asked, quiet) in [(false, true), (true, false)] {
+        for (hangs, quiet) in [(false, true), (true, false)] {
             let world = Kind::SameKey.world(2);
             let mut running = start(&world, &with_command(&world));
             running.caught_up().await;
-            world.script(|_, call| match call {
-                Call::Program("unfence") => Fate::hangs(Duration::from_secs(50)),
+            world.script(move |_, call| match call {
+                Call::Program("fence") => Fate::throttled(),
+                Call::Program("unfence") if hangs => Fate::hangs(Duration::from_secs(50)),
                 _ => Fate::answered(),
             });
-            if asked {
-                leave(&world, CommandVerb::GiveUp { vouched: false }, Duration::from_secs(2)).await;
-            }
+            assert!(cutover(&world).await.done);
+            let phase = if hangs { "unfencing" } else { "tailing" };
+            until(&world, "the fence failed", |state| {
+                state.programs.iter().all(|name| name != "fence") && state.phase() == phase
+            })
+            .await;
+            sleep(Duration::from_secs(2)).await;
             running.stop().await.unwrap();
             assert_eq!(is_quiet(&world), quiet);
         }
+    });
+}
+
+#[test]
+fn an_unfence_is_refused_where_nothing_may_be_fenced() {
+    simulate(async {
+        let world = Kind::SameKey.world(4);
+        let mut running = start(&world, &with_command(&world));
+        running.caught_up().await;
+        let answer = ask(&world, CommandVerb::GiveUp { vouched: false }).await;
+        assert!(!answer.done && answer.message.contains("nothing is fenced"), "{}", answer.message);
+        assert!(world.state().programs.is_empty(), "no program was run");
+        // What a dead process left behind may fence yet.
+        running.crash().await;
+        let mut next = start(&world, &with_command(&world));
+        next.caught_up().await;
+        let answer = ask(&world, CommandVerb::GiveUp { vouched: false }).await;
+        assert!(answer.done, "{}", answer.message);
+        assert_eq!(world.state().programs, ["unfence"]);
     });
 }
 

@@ -54,7 +54,7 @@ async fn ask(
         *number += 1;
         fate(call, *number)
     });
-    let answer = command(&FakePorts::new(&process), "orders", verb).await;
+    let answer = command(&FakePorts::new(&process), "orders", "somebody", verb).await;
     world.no_more_faults();
     answer
 }
@@ -98,7 +98,7 @@ fn a_command_that_a_predecessors_late_request_marked_as_begun_is_done_under_the_
             }
             Fate::answered()
         });
-        let answer = command(&FakePorts::new(&world.process()), "orders", PAUSE).await.unwrap();
+        let answer = command(&FakePorts::new(&world.process()), "orders", "somebody", PAUSE).await.unwrap();
         assert!(answer.done, "{answer:?}");
         assert_eq!((pauses(&world), world.state().entry("LEASE").unwrap().epoch), (1, 1));
     });
@@ -192,7 +192,7 @@ async fn dies(
         world.no_more_faults();
         successor.then(|| start(world, &with_pointer(world)))
     });
-    tokio::join!(command(&ports, "orders", verb.clone()), death)
+    tokio::join!(command(&ports, "orders", "somebody", verb.clone()), death)
 }
 
 fn is_answer(call: &Call) -> bool {
@@ -270,7 +270,7 @@ fn an_answer_that_was_fetched_before_its_reply_came_upsets_nothing() {
             Fate::answered()
         });
         let postpone = CommandVerb::Postpone { postponed: true };
-        assert!(command(&FakePorts::new(&process), "orders", postpone).await.unwrap().done);
+        assert!(command(&FakePorts::new(&process), "orders", "somebody", postpone).await.unwrap().done);
         sleep(LATE).await;
         assert!(holder.is_running());
         assert_eq!((epoch(&world), begun(&world)), before, "nothing began anew");
@@ -287,13 +287,13 @@ fn a_command_that_waited_too_long_for_its_turn_is_not_done() {
         let resume = CommandVerb::Pause { paused: Paused::None };
         let others = async {
             sleep(Duration::from_secs(5)).await;
-            timeout(Duration::from_secs(5), command(&second, "orders", resume))
+            timeout(Duration::from_secs(5), command(&second, "orders", "somebody", resume))
                 .await
                 .expect_err("it waits for its turn");
             sleep(Duration::from_mins(10)).await;
             world.no_more_faults();
         };
-        let (answer, ()) = tokio::join!(command(&first, "orders", PAUSE), others);
+        let (answer, ()) = tokio::join!(command(&first, "orders", "somebody", PAUSE), others);
         assert!(answer.unwrap().done);
         sleep(LATE).await;
         assert_eq!((pauses(&world), told(&world, "paused: none")), (1, 0));

@@ -25,13 +25,13 @@ pub(crate) fn with_command(world: &World) -> Job {
 
 pub(crate) async fn ask(world: &Arc<World>, verb: CommandVerb) -> Answer {
     let ports = FakePorts::new(&world.process());
-    command(&ports, "orders", verb).await.unwrap()
+    command(&ports, "orders", "somebody", verb).await.unwrap()
 }
 
 /// Asks, and is gone after `patience`, or takes it back where nobody holds the lease.
 pub(crate) async fn leave(world: &Arc<World>, verb: CommandVerb, patience: Duration) {
     let ports = FakePorts::new(&world.process());
-    let asking = command(&ports, "orders", verb);
+    let asking = command(&ports, "orders", "somebody", verb);
     let _ = tokio::time::timeout(patience, asking).await;
 }
 
@@ -422,7 +422,7 @@ async fn crash_in_cutover(at: u64, death: Death) {
             let ports = FakePorts::new(&world.process());
             let verb = CommandVerb::Cutover { dry_run: false, by: "laptop".into(), fenced: false };
             // Whoever asks may find that nobody answers any more.
-            drop(command(&ports, "orders", verb).await);
+            drop(command(&ports, "orders", "somebody", verb).await);
         }
     };
     tokio::join!(asking, sleep(Duration::from_mins(1)));

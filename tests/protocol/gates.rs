@@ -75,12 +75,12 @@ fn a_global_table_is_refused_unless_somebody_vouches() {
         running.caught_up().await;
         assert!(closed(&world).await.is_empty());
         running.stop().await.unwrap();
-        let vouches = world
+        let entries = world
             .state()
             .entries_at("EVENT#")
             .filter(|event| event.body["what"].to_string().contains("vouches"))
             .count();
-        assert_eq!(vouches, 1, "it is in the audit trail");
+        assert_eq!(entries, 1, "it is in the audit trail");
         // The word is kept.
         let mut running = start(&world, &job);
         running.caught_up().await;

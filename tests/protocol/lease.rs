@@ -288,7 +288,7 @@ fn an_operator_takes_the_lease_from_a_dead_holder_and_not_from_a_living_one() {
         let mut running = start(&world, &job(&world));
         running.caught_up().await;
         let ports = FakePorts::new(&world.process());
-        let refused = release_lease(&ports, "orders").await.unwrap_err().to_string();
+        let refused = release_lease(&ports, "orders", "somebody").await.unwrap_err().to_string();
         assert!(refused.contains("is alive"), "{refused}");
         assert!(running.is_running());
         running.crash().await;
@@ -300,7 +300,7 @@ fn an_operator_takes_the_lease_from_a_dead_holder_and_not_from_a_living_one() {
             }
             _ => Fate::answered(),
         });
-        release_lease(&ports, "orders").await.unwrap();
+        release_lease(&ports, "orders", "somebody").await.unwrap();
         world.no_more_faults();
         let mut successor = start(&world, &job(&world));
         let asked = world.elapsed();
@@ -311,7 +311,7 @@ fn an_operator_takes_the_lease_from_a_dead_holder_and_not_from_a_living_one() {
         let first = writes_of(&world.state(), 2).first().copied();
         assert!(first.is_none_or(|first| first.since(taken_at(&world.state(), 2)) >= BOUND), "{first:?}");
         assert_exact(&world);
-        let nobody = release_lease(&ports, "unknown").await.unwrap_err().to_string();
+        let nobody = release_lease(&ports, "unknown", "somebody").await.unwrap_err().to_string();
         assert!(nobody.contains("nobody holds"), "{nobody}");
     });
 }

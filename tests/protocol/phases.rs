@@ -121,7 +121,7 @@ fn a_target_that_was_taken_from_the_source_stays_as_it_was() {
         // One that is configured is another decision.
         match start(&world, &Job { like_source: false, ..like_source(&after) }).ended().await {
             Err(EngineError::Refused { problem, .. }) => {
-                assert!(problem.contains("target GlobalSecondaryIndexes.by-place"), "{problem}")
+                assert!(problem.contains("target GlobalSecondaryIndexes.by-place"), "{problem}");
             }
             other => panic!("{other:?}"),
         }

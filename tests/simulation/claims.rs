@@ -70,7 +70,7 @@ async fn race(seed: u64) {
         world.put(&format!("item-{item}"), &[("place", "here")]);
     }
     let mut chance = fastrand::Rng::with_seed(seed);
-    if seed % 4 > 0 {
+    if !seed.is_multiple_of(4) {
         faults::allow(&world, seed, FAULTS.into_iter().filter(|_| chance.bool()).collect());
     }
     let mut contenders = [Contender::new(&world, "orders"), Contender::new(&world, "others")];

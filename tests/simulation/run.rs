@@ -253,7 +253,7 @@ impl<'a> Play<'a> {
     fn send(&mut self, verb: CommandVerb) {
         let ports = FakePorts::new(&self.world.process());
         // Whoever asks may hear of faults, or that nobody is there.
-        self.asking.spawn_local(async move { drop(command(&ports, "orders", verb).await) });
+        self.asking.spawn_local(async move { drop(command(&ports, "orders", "somebody", verb).await) });
     }
 
     fn thaw(&mut self) {

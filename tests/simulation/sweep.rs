@@ -131,7 +131,7 @@ impl Sweep {
         if self.asking.is_empty() {
             let ports = FakePorts::new(&self.world.process());
             // Whoever asks may find that nobody answers any more.
-            self.asking.spawn_local(async move { drop(command(&ports, "orders", verb).await) });
+            self.asking.spawn_local(async move { drop(command(&ports, "orders", "somebody", verb).await) });
         }
     }
 }

@@ -89,7 +89,7 @@ impl Pipeline {
     /// Asks it as an operator would, through the state table, while it goes on.
     pub(super) async fn ask(&mut self, ports: &AwsPorts, verb: CommandVerb) -> Result<Answer, EngineError> {
         let is_last = verb == CommandVerb::Finish;
-        let mut asking = Box::pin(command(ports, MIGRATION, verb));
+        let mut asking = Box::pin(command(ports, MIGRATION, "the demo", verb));
         tokio::select! {
             biased;
             answer = &mut asking => answer,

@@ -11,7 +11,7 @@ mod watch;
 use std::process::ExitCode;
 
 use self::seen::{Holding, Seen};
-use super::connect::{complain, for_state};
+use super::connect::{StateAccess, complain, for_state};
 use super::look::pretty;
 use super::output::data;
 use super::{FAILED, StatusArgs, start};
@@ -25,7 +25,7 @@ use crate::runtime::operator::{Overview, overview};
 pub(super) fn status(settings: &CommandSettings, args: &StatusArgs) -> ExitCode {
     start(&settings.log, async {
         let told = async {
-            let ports = for_state(&settings.state).await?;
+            let StateAccess { ports, .. } = for_state(&settings.state).await?;
             if args.watch {
                 return Box::pin(watch::watch(&ports, settings, args.json)).await;
             }

@@ -6,9 +6,10 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Cell, LineGauge, Paragraph, Row, Sparkline, SparklineBar, Table, Wrap};
 
-use super::seen::{Holding, Seen};
-use super::text::{copy, known, shards};
+use super::seen::Seen;
+use super::text::{copy, known, pending, shards};
 use crate::cli::table::span;
+use crate::model::{counted, grouped, tenths as tenths_of};
 use crate::protocol::cutover::Gate;
 use crate::protocol::phase::Phase;
 use crate::runtime::{EventLine, Status};
@@ -57,22 +58,32 @@ impl Pen {
     }
 }
 
+/// The least width of the whole screen; narrower ones get lines.
+const WIDE: u16 = 100;
+const NO_FIGURES: &str = "no figures yet: the active process stores them once it mirrors";
 const QUIET: Style = Style::new().add_modifier(Modifier::DIM);
 
-/// Draws one look. `trouble`: why the last one failed.
+/// Draws one look. `trouble`: why the last one failed. Where there is little room, what matters most comes first.
 pub(super) fn draw(frame: &mut Frame<'_>, seen: &Seen, trouble: Option<&str>, colour: bool) {
     let pen = Pen { colour };
-    let alarm = seen.alarm();
-    let events = seen.figures().map_or(&[][..], |status| status.events.as_slice());
-    let gates = seen.figures().map_or(&[][..], |status| status.gates.as_slice());
+    let figures = seen.figures();
+    let gates = figures.as_ref().map_or(&[][..], |status| status.gates.as_slice());
     let closed = gates.iter().filter(|gate| !gate.holds).count();
+    let middle_rows = height((gates.len() + 2 * closed).max(9) + 1);
+    let alarm = seen.alarm();
+    let alarm_rows = if alarm.is_some() { 2 } else { 0 };
+    // Head, strip, first figures, copy, a line of the trail, foot, and a blank line between each two.
+    let whole = 2 + 1 + alarm_rows + 5 + 2 + middle_rows + 3 + 1 + 7;
+    if frame.area().width < WIDE || frame.area().height < whole {
+        return draw_narrow(frame, seen, figures.as_ref(), trouble, &pen);
+    }
     let areas = Layout::vertical([
         Constraint::Length(2),
         Constraint::Length(1),
-        Constraint::Length(if alarm.is_some() { 2 } else { 0 }),
+        Constraint::Length(alarm_rows),
         Constraint::Length(5),
         Constraint::Length(2),
-        Constraint::Length(height((gates.len() + 2 * closed).max(9) + 1)),
+        Constraint::Length(middle_rows),
         Constraint::Min(3),
         Constraint::Length(1),
     ])
@@ -83,8 +94,8 @@ pub(super) fn draw(frame: &mut Frame<'_>, seen: &Seen, trouble: Option<&str>, co
     if let Some(alarm) = alarm {
         frame.render_widget(Paragraph::new(alarm).style(pen.style(Mood::Bad)).wrap(Wrap { trim: true }), alarm_area);
     }
-    let Some(status) = seen.figures() else {
-        frame.render_widget(Paragraph::new("no figures yet: the active process stores them once it mirrors"), first);
+    let Some(status) = &figures else {
+        frame.render_widget(Paragraph::new(NO_FIGURES), first);
         draw_foot(frame, foot, trouble, &pen);
         return;
     };
@@ -93,8 +104,44 @@ pub(super) fn draw(frame: &mut Frame<'_>, seen: &Seen, trouble: Option<&str>, co
     let [left, right] = Layout::horizontal([Constraint::Length(46), Constraint::Min(20)]).spacing(2).areas(middle);
     frame.render_widget(work(status), left);
     frame.render_widget(gates_text(gates, &pen), right);
-    draw_trail(frame, trail, events);
+    draw_trail(frame, trail, &status.events);
     draw_foot(frame, foot, trouble, &pen);
+}
+
+/// From the most important line to the least; what does not fit is the least.
+fn draw_narrow(frame: &mut Frame<'_>, seen: &Seen, status: Option<&Status>, trouble: Option<&str>, pen: &Pen) {
+    let meta = &seen.found.meta;
+    let since = meta.phase_since.map(|since| format!(", for {}", span(seen.now.since(since).as_secs_f64())));
+    let mood = if seen.holding.is_held() || meta.phase.is_final() { Mood::Plain } else { Mood::Bad };
+    let phase = format!("{}{}", meta.phase, since.unwrap_or_default());
+    let mut lines = vec![
+        Line::styled(meta.migration.clone(), Style::new().add_modifier(Modifier::BOLD)),
+        row("phase", phase, Mood::Plain, pen),
+    ];
+    let bad = |text: String| Line::styled(text, pen.style(Mood::Bad));
+    lines.extend(trouble.map(|trouble| bad(format!("the state table does not answer: {trouble}"))));
+    lines.extend(seen.alarm().map(bad));
+    if let (Some(age), false) = (seen.age_seconds(), seen.is_fresh()) {
+        lines.push(bad(format!("figures are {} old", span(age))));
+    }
+    if let Some(status) = status {
+        lines.extend(first_rows(seen, status, pen));
+        for gate in status.gates.iter().filter(|gate| !gate.holds) {
+            lines.push(bad(format!("✗ {}: {}", gate.name, gate.figure)));
+        }
+        lines.push(row("copy", copy(status), Mood::Plain, pen));
+    } else {
+        lines.push(Line::raw(NO_FIGURES));
+    }
+    lines.push(row("run by", seen.run_by(), mood, pen));
+    lines.push(row("tables", format!("{} → {}", meta.source_table, meta.shadow_table), Mood::Plain, pen));
+    if let Some(status) = status {
+        lines.extend(work_rows(status).map(|(name, value)| row(name, value, Mood::Plain, pen)));
+        for gate in status.gates.iter().filter(|gate| !gate.holds) {
+            lines.push(Line::styled(format!("{}: {}", gate.name, gate.remedy), QUIET));
+        }
+    }
+    frame.render_widget(Paragraph::new(lines), frame.area());
 }
 
 fn height(rows: usize) -> u16 {
@@ -103,11 +150,11 @@ fn height(rows: usize) -> u16 {
 
 fn draw_head(frame: &mut Frame<'_>, area: Rect, seen: &Seen, pen: &Pen) {
     let meta = &seen.found.meta;
-    let alive = matches!(seen.holding, Holding::Held { .. });
-    let age = match (seen.age_seconds(), seen.fresh()) {
+    let alive = seen.holding.is_held();
+    let age = match (seen.age_seconds(), seen.is_fresh()) {
         (None, _) => Span::raw(""),
-        (Some(age), Some(_)) => Span::styled(format!("  {} ago", span(age)), QUIET),
-        (Some(age), None) => Span::styled(format!("  FIGURES ARE {} OLD", span(age)), pen.style(Mood::Bad)),
+        (Some(age), true) => Span::styled(format!("  {} ago", span(age)), QUIET),
+        (Some(age), false) => Span::styled(format!("  FIGURES ARE {} OLD", span(age)), pen.style(Mood::Bad)),
     };
     let title = Line::from(vec![
         Span::styled(meta.migration.clone(), Style::new().add_modifier(Modifier::BOLD)),
@@ -115,7 +162,7 @@ fn draw_head(frame: &mut Frame<'_>, area: Rect, seen: &Seen, pen: &Pen) {
         age,
     ]);
     let mood = if alive || meta.phase.is_final() { Mood::Plain } else { Mood::Bad };
-    let holder = Line::from(vec![Span::styled("run by ", QUIET), Span::styled(seen.holding.text(), pen.style(mood))]);
+    let holder = Line::from(vec![Span::styled("run by ", QUIET), Span::styled(seen.run_by(), pen.style(mood))]);
     frame.render_widget(Paragraph::new(vec![title, holder]), area);
 }
 
@@ -137,31 +184,41 @@ fn phases(now: Phase, pen: &Pen) -> Line<'static> {
     Line::from(spans)
 }
 
-fn draw_first(frame: &mut Frame<'_>, area: Rect, seen: &Seen, status: &Status, pen: &Pen) {
-    let [figures, line] = Layout::horizontal([Constraint::Length(30), Constraint::Min(10)]).spacing(2).areas(area);
-    let lag = match status.lag_seconds {
+/// A name and its figure.
+fn row(name: &'static str, text: String, mood: Mood, pen: &Pen) -> Line<'static> {
+    Line::from(vec![Span::styled(format!("{name:<11}"), QUIET), Span::styled(text, pen.style(mood))])
+}
+
+const fn lag_mood(lag: Option<f64>) -> Mood {
+    match lag {
         Some(lag) if lag > LAG_SECONDS.1 => Mood::Bad,
         Some(lag) if lag > LAG_SECONDS.0 => Mood::Watch,
         Some(_) => Mood::Good,
         None => Mood::Plain,
-    };
+    }
+}
+
+/// What is looked at first.
+fn first_rows(seen: &Seen, status: &Status, pen: &Pen) -> Vec<Line<'static>> {
     let headroom = match status.headroom_seconds {
         Some(headroom) if headroom < HEADROOM_SECONDS.1 => Mood::Bad,
         Some(headroom) if headroom < HEADROOM_SECONDS.0 => Mood::Watch,
         _ => Mood::Plain,
     };
-    let since = seen.found.meta.phase_since.map(|since| seen.now.since(since).as_secs_f64());
-    let row = |name: &'static str, text: String, mood| {
-        Line::from(vec![Span::styled(format!("{name:<11}"), QUIET), Span::styled(text, pen.style(mood))])
-    };
     let quarantined = if status.quarantine > 0 { Mood::Watch } else { Mood::Plain };
-    let rows = vec![
-        row("lag", known(status.lag_seconds), lag),
-        row("headroom", known(status.headroom_seconds), headroom),
-        row("last poll", known(status.since_poll_seconds), Mood::Plain),
-        row("phase for", known(since), Mood::Plain),
-        row("quarantine", format!("{} items", status.quarantine), quarantined),
-    ];
+    vec![
+        row("lag", known(seen, status.lag_seconds), lag_mood(status.lag_seconds), pen),
+        row("headroom", known(seen, status.headroom_seconds), headroom, pen),
+        row("quarantine", counted(status.quarantine, "item"), quarantined, pen),
+        row("last poll", known(seen, status.since_poll_seconds), Mood::Plain, pen),
+    ]
+}
+
+fn draw_first(frame: &mut Frame<'_>, area: Rect, seen: &Seen, status: &Status, pen: &Pen) {
+    let [figures, line] = Layout::horizontal([Constraint::Length(33), Constraint::Min(10)]).spacing(2).areas(area);
+    let mut rows = first_rows(seen, status, pen);
+    let since = seen.found.meta.phase_since.map(|since| span(seen.now.since(since).as_secs_f64()));
+    rows.push(row("phase for", since.unwrap_or_else(|| "not known".to_owned()), Mood::Plain, pen));
     frame.render_widget(Paragraph::new(rows), figures);
     let history = &status.lag_history;
     let highest = history.seconds.iter().flatten().copied().fold(0.0, f64::max);
@@ -173,7 +230,8 @@ fn draw_first(frame: &mut Frame<'_>, area: Rect, seen: &Seen, status: &Status, p
     let room = usize::from(chart.width);
     let skipped = history.seconds.len().saturating_sub(room);
     let bars = history.seconds.iter().skip(skipped).map(|lag| SparklineBar::from(lag.map(tenths)));
-    let sparkline = Sparkline::default().data(bars).max(tenths(highest).max(10)).style(pen.style(lag));
+    let mood = lag_mood(status.lag_seconds);
+    let sparkline = Sparkline::default().data(bars).max(tenths(highest).max(10)).style(pen.style(mood));
     frame.render_widget(sparkline, chart);
 }
 
@@ -196,6 +254,11 @@ fn draw_copy(frame: &mut Frame<'_>, area: Rect, status: &Status, pen: &Pen) {
 }
 
 fn work(status: &Status) -> Table<'static> {
+    let rows = work_rows(status).map(|(name, value)| Row::new([Cell::new(name), Cell::new(value)]));
+    Table::new(rows, [Constraint::Length(12), Constraint::Min(10)])
+}
+
+fn work_rows(status: &Status) -> impl Iterator<Item = (&'static str, String)> {
     let rates = &status.rates;
     let throttled: u64 = status.totals.throttles.values().sum();
     let expiry = status.credentials.iter().filter_map(|one| Some((one.expire_in_seconds?, one)));
@@ -211,23 +274,23 @@ fn work(status: &Status) -> Table<'static> {
         },
     );
     let rows = [
-        ("changes", format!("{:.1}/s", rates.changes_per_second)),
-        ("writes", format!("{:.1}/s", rates.writes_per_second)),
-        ("throttles", format!("{:.1}/s, {throttled} in all", rates.throttles_per_second)),
-        ("pending", format!("{} writes, {} in flight", status.apply.pending, status.apply.in_flight)),
-        ("memory", format!("{} KiB of images", status.apply.bytes / 1024)),
+        ("changes", format!("{}/s", tenths_of(rates.changes_per_second))),
+        ("writes", format!("{}/s", tenths_of(rates.writes_per_second))),
+        ("throttles", format!("{}/s, {} in all", tenths_of(rates.throttles_per_second), grouped(throttled))),
+        ("pending", pending(status)),
+        ("memory", format!("{} KiB of images", grouped(status.apply.bytes / 1024))),
         ("shards", shards(status)),
         ("paused", status.paused.as_str().to_owned()),
-        ("clock skew", format!("{:.1} s", status.clock_skew_seconds)),
+        ("clock skew", format!("{} s", tenths_of(status.clock_skew_seconds))),
         ("credentials", credentials),
     ];
-    let rows = rows.into_iter().map(|(name, value)| Row::new([Cell::new(name), Cell::new(value)]));
-    Table::new(rows, [Constraint::Length(12), Constraint::Min(10)])
+    rows.into_iter()
 }
 
 /// A line each, and below one that does not hold what to do about it.
 fn gates_text(gates: &[Gate], pen: &Pen) -> Paragraph<'static> {
-    let mut lines = vec![Line::styled("gates of a cutover", QUIET)];
+    let title = (!gates.is_empty()).then(|| Line::styled("gates of a cutover", QUIET));
+    let mut lines: Vec<_> = title.into_iter().collect();
     for gate in gates {
         let (sign, mood) = if gate.holds { ("✓", Mood::Good) } else { ("✗", Mood::Bad) };
         let figure = format!(" {:<17}{}", gate.name, gate.figure);
@@ -265,7 +328,7 @@ mod tests {
     use ratatui::Terminal;
     use ratatui::backend::TestBackend;
 
-    use super::super::seen::Seen;
+    use super::super::seen::{Holding, Seen};
     use super::super::text::{lines, one_line};
     use super::*;
     use crate::engine::entities::{CutoverRecord, LeaseRecord, Made, Meta, Paused};
@@ -364,6 +427,7 @@ mod tests {
                 items_expected: 3_000_000,
                 ratio: 0.466,
                 eta_seconds: Some(1_280.0),
+                eta_at_most_seconds: Some(1_900.0),
             },
             tail: TailStatus { shards_open: 4, shards_waiting: 1, shards_finished: 9, caught_up: false },
             apply: ApplyStatus { pending: 210, in_flight: 100, bytes: 345_678 },
@@ -431,6 +495,29 @@ mod tests {
         insta::assert_snapshot!(screen(&seen, None));
         insta::assert_snapshot!(lines(&seen));
         insta::assert_snapshot!(one_line(&seen));
+    }
+
+    /// What matters most is there before anything else.
+    #[test]
+    fn a_small_terminal_shows_the_first_things() {
+        let mut seen = seen(Phase::Copying, held());
+        let small = |seen: &Seen, width, height| {
+            let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+            terminal.draw(|frame| draw(frame, seen, None, false)).unwrap();
+            terminal.backend().to_string()
+        };
+        let shown = small(&seen, 80, 24);
+        for word in
+            ["copying", "lag        9.5 s", "headroom   23 h 55 min", "2 items", "✗ copy complete: 9 segments left"]
+        {
+            assert!(shown.contains(word), "{word} is missing in\n{shown}");
+        }
+        assert!(small(&seen, 60, 15).contains("orders-2026"));
+        seen.holding = Holding::Nobody;
+        let shown = small(&seen, 60, 15);
+        for word in ["orders-2026", "copying", "at least", "figures are"] {
+            assert!(shown.contains(word), "{word} is missing in\n{shown}");
+        }
     }
 
     #[test]

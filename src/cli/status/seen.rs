@@ -67,15 +67,9 @@ impl Holding {
         }
     }
 
-    /// For people.
-    pub(super) fn text(&self) -> String {
-        match self {
-            Self::Held { owner, host, seconds } => format!("{host} ({owner}), for {}", span(*seconds)),
-            Self::Silent { owner, host, seconds } => {
-                format!("NOBODY: {host} ({owner}) has been silent for {}", span(*seconds))
-            }
-            Self::Nobody => "NOBODY: start `shadowtable run`".to_owned(),
-        }
+    /// Whether somebody works.
+    pub(super) fn is_held(&self) -> bool {
+        matches!(self, Self::Held { .. })
     }
 
     fn document(&self) -> Value {
@@ -92,9 +86,10 @@ impl Holding {
 }
 
 impl Seen {
-    /// The holder's figures.
-    pub(super) fn figures(&self) -> Option<&Status> {
-        self.found.live.as_ref().map(|(_, status)| status)
+    /// The figures that the holder stored last, made as old as they are unless they are fresh.
+    pub(super) fn figures(&self) -> Option<Status> {
+        let (_, status) = self.found.live.as_ref()?;
+        Some(if self.is_fresh() { status.clone() } else { status.aged(self.age_seconds().unwrap_or_default()) })
     }
 
     /// How old they are, in seconds.
@@ -102,10 +97,22 @@ impl Seen {
         self.found.live.as_ref().map(|(at, _)| self.now.since(*at).as_secs_f64())
     }
 
-    /// The holder's figures, unless they are old or nobody refreshes them.
-    pub(super) fn fresh(&self) -> Option<&Status> {
-        let held = matches!(self.holding, Holding::Held { .. });
-        self.figures().filter(|_| held && self.age_seconds().is_some_and(|age| age <= FRESH_SECONDS))
+    /// Whether somebody refreshes them, and did so lately.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.holding.is_held() && self.age_seconds().is_some_and(|age| age <= FRESH_SECONDS)
+    }
+
+    /// Who runs it; what to do where nobody does.
+    pub(super) fn run_by(&self) -> String {
+        let phase = self.found.meta.phase;
+        match &self.holding {
+            Holding::Held { owner, host, seconds } => format!("{host} ({owner}), for {}", span(*seconds)),
+            _ if phase.is_final() => format!("nobody; {}", phase.advice()),
+            Holding::Nobody => format!("NOBODY: {}", phase.advice()),
+            Holding::Silent { host, owner, seconds } => {
+                format!("NOBODY, {host} ({owner}) being silent for {}: {}", span(*seconds), phase.advice())
+            }
+        }
     }
 
     /// What shall be seen first, if anything.
@@ -129,7 +136,7 @@ impl Seen {
     pub(super) fn document(&self) -> Value {
         let meta = &self.found.meta;
         let mut document = match self.figures() {
-            Some(status) => serde_json::to_value(status).unwrap_or_default(),
+            Some(status) => serde_json::to_value(&status).unwrap_or_default(),
             None => json!({ "schema": STATUS_SCHEMA }),
         };
         if let Some(object) = document.as_object_mut() {
@@ -144,6 +151,7 @@ impl Seen {
                 ("postponed", json!(meta.postponed)),
                 ("cutover", json!(meta.cutover)),
                 ("age_seconds", json!(self.age_seconds())),
+                ("fresh", json!(self.is_fresh())),
                 ("holder", self.holding.document()),
             ];
             object.extend(durable.map(|(name, value)| (name.to_owned(), value)));

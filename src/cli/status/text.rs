@@ -1,7 +1,8 @@
 //! A look as lines for people.
 
-use super::seen::{FRESH_SECONDS, Seen};
+use super::seen::Seen;
 use crate::cli::table::span;
+use crate::model::{counted, grouped, tenths};
 use crate::protocol::phase::Phase;
 use crate::runtime::Status;
 
@@ -14,14 +15,14 @@ pub(super) fn lines(seen: &Seen) -> String {
         ("source", meta.source_table.clone()),
         ("shadow", meta.shadow_table.clone()),
         ("paused", meta.paused.as_str().to_owned()),
-        ("run by", seen.holding.text()),
+        ("run by", seen.run_by()),
     ];
     if let Some(since) = meta.phase_since {
         rows.insert(2, ("since", format!("{since}, for {}", span(seen.now.since(since).as_secs_f64()))));
     }
     if let Some(cutover) = &meta.cutover {
         let trouble = cutover.trouble.as_ref().map_or_else(String::new, |trouble| format!(": {trouble}"));
-        rows.push(("cutover", format!("{}, asked for from {}{trouble}", cutover.begun, cutover.by)));
+        rows.push(("cutover", format!("{}, asked for by {}{trouble}", cutover.begun, cutover.by)));
     }
     if meta.phase.may_be_fenced() && meta.phase != Phase::Switched {
         rows.push(("source", "MAY BE FENCED".to_owned()));
@@ -30,54 +31,82 @@ pub(super) fn lines(seen: &Seen) -> String {
         rows.push(("postponed", "no cutover begins until `shadowtable postpone --off`".to_owned()));
     }
     if let (Some(status), Some(age)) = (seen.figures(), seen.age_seconds()) {
-        let old = if age > FRESH_SECONDS { ": nobody refreshes them" } else { "" };
+        let old =
+            if seen.is_fresh() { "" } else { ": NOBODY REFRESHES THEM; lag and headroom are what is certain now" };
         rows.push(("figures", format!("{} old{old}", span(age))));
-        rows.extend(figures(status));
+        rows.extend(figures(seen, &status));
     }
     rows.iter().fold(String::new(), |text, (name, value)| text + &format!("{name:<11}{value}\n"))
 }
 
-/// A span that may not be known.
-pub(super) fn known(seconds: Option<f64>) -> String {
-    seconds.map_or_else(|| "not known".to_owned(), span)
+/// A span that may not be known. Where nobody refreshes the figures, it is the least that is certain now.
+pub(super) fn known(seen: &Seen, seconds: Option<f64>) -> String {
+    let least = if seen.is_fresh() { "" } else { "at least " };
+    seconds.map_or_else(|| "not known".to_owned(), |seconds| format!("{least}{}", span(seconds)))
 }
 
 /// How far the copy is.
 pub(super) fn copy(status: &Status) -> String {
     let copy = &status.copy;
     let done = format!(
-        "{:.1} %, {} items, {} of {} segments",
-        copy.ratio * 100.0,
-        copy.items,
-        copy.segments_done,
-        copy.segments
+        "{} %, {}, {} of {}",
+        tenths(copy.ratio * 100.0),
+        counted(copy.items, "item"),
+        grouped(copy.segments_done),
+        counted(copy.segments, "segment")
     );
     if copy.ratio >= 1.0 {
         return done;
     }
-    let left = copy.eta_seconds.map_or_else(String::new, |left| format!(", about {} left", span(left)));
-    format!("{done}, {:.0} items/s{left}", status.rates.items_copied_per_second)
+    format!("{done}, {} items/s{}", rate(status.rates.items_copied_per_second), left(status))
+}
+
+/// How long the copy may take, as a range where its rate varies.
+fn left(status: &Status) -> String {
+    match (status.copy.eta_seconds, status.copy.eta_at_most_seconds) {
+        (None, _) => String::new(),
+        (Some(least), None) => format!(", at least {} left", span(least)),
+        (Some(least), Some(most)) if most <= least * 1.1 => format!(", about {} left", span(most)),
+        (Some(least), Some(most)) => format!(", {} to {} left", span(least), span(most)),
+    }
+}
+
+/// A rate without decimals.
+fn rate(per_second: f64) -> String {
+    let whole = std::time::Duration::try_from_secs_f64(per_second.round()).unwrap_or_default().as_secs();
+    grouped(whole)
 }
 
 /// The shards by state.
 pub(super) fn shards(status: &Status) -> String {
     let tail = &status.tail;
-    format!("{} open, {} waiting, {} finished", tail.shards_open, tail.shards_waiting, tail.shards_finished)
+    let [open, waiting, finished] = [tail.shards_open, tail.shards_waiting, tail.shards_finished].map(grouped);
+    format!("{open} open, {waiting} waiting, {finished} finished")
 }
 
-fn figures(status: &Status) -> Vec<(&'static str, String)> {
+/// What is offered and not durable.
+pub(super) fn pending(status: &Status) -> String {
+    format!("{}, {} in flight", counted(status.apply.pending, "write"), grouped(status.apply.in_flight))
+}
+
+fn figures(seen: &Seen, status: &Status) -> Vec<(&'static str, String)> {
     let rates = &status.rates;
     let mut rows = vec![
-        ("lag", known(status.lag_seconds)),
-        ("headroom", known(status.headroom_seconds)),
-        ("last poll", known(status.since_poll_seconds)),
+        ("lag", known(seen, status.lag_seconds)),
+        ("headroom", known(seen, status.headroom_seconds)),
+        ("last poll", known(seen, status.since_poll_seconds)),
         ("copy", copy(status)),
-        ("rates", format!("{:.0} changes/s, {:.0} writes/s", rates.changes_per_second, rates.writes_per_second)),
-        ("throttled", format!("{:.1} requests/s", rates.throttles_per_second)),
-        ("shards", shards(status)),
-        ("pending", format!("{} writes, {} in flight", status.apply.pending, status.apply.in_flight)),
-        ("quarantine", format!("{} items", status.quarantine)),
     ];
+    if seen.is_fresh() {
+        let [changes, writes] = [rates.changes_per_second, rates.writes_per_second].map(rate);
+        rows.push(("rates", format!("{changes} changes/s, {writes} writes/s")));
+        rows.push(("throttled", format!("{} requests/s", tenths(rates.throttles_per_second))));
+    }
+    rows.extend([
+        ("shards", shards(status)),
+        ("pending", pending(status)),
+        ("quarantine", counted(status.quarantine, "item")),
+    ]);
     if !status.gates.is_empty() {
         let closed: Vec<_> = status.gates.iter().filter(|gate| !gate.holds).map(|gate| gate.name.as_str()).collect();
         rows.push((
@@ -92,19 +121,23 @@ fn figures(status: &Status) -> Vec<(&'static str, String)> {
 pub(super) fn one_line(seen: &Seen) -> String {
     let meta = &seen.found.meta;
     let alarm = seen.alarm().map_or_else(String::new, |alarm| format!("  {alarm}"));
-    let Some(status) = seen.fresh() else {
-        return format!("{}  {}  run by {}{alarm}\n", seen.now, meta.phase, seen.holding.text());
+    let known = |seconds| known(seen, seconds);
+    let Some(status) = seen.figures() else {
+        return format!("{}  {}  run by {}{alarm}\n", seen.now, meta.phase, seen.run_by());
     };
+    let (lag, headroom) = (known(status.lag_seconds), known(status.headroom_seconds));
+    if !seen.is_fresh() {
+        let (now, phase, run_by) = (seen.now, meta.phase, seen.run_by());
+        return format!("{now}  {phase}  lag {lag}  headroom {headroom}  run by {run_by}{alarm}\n");
+    }
+    let [changes, writes] = [status.rates.changes_per_second, status.rates.writes_per_second].map(rate);
     format!(
-        "{}  {}  lag {}  headroom {}  copy {:.1} %  {:.0} changes/s  {:.0} writes/s  {:.1} throttles/s  {} in quarantine{alarm}\n",
+        "{}  {}  lag {lag}  headroom {headroom}  copy {} %  {changes} changes/s  {writes} writes/s  {} throttles/s  {} in \
+         quarantine{alarm}\n",
         seen.now,
         meta.phase,
-        known(status.lag_seconds),
-        known(status.headroom_seconds),
-        status.copy.ratio * 100.0,
-        status.rates.changes_per_second,
-        status.rates.writes_per_second,
-        status.rates.throttles_per_second,
-        status.quarantine,
+        tenths(status.copy.ratio * 100.0),
+        tenths(status.rates.throttles_per_second),
+        grouped(status.quarantine),
     )
 }

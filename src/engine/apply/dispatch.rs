@@ -226,7 +226,8 @@ impl<P: Ports> Applier<P> {
         if u64::try_from(size).unwrap_or(u64::MAX) > self.settings.quarantine_limit {
             return Err(EngineError::refused(
                 format!("{size} items are in quarantine, more than apply.quarantine_limit"),
-                "look at them with `shadowtable quarantine list`: mend layout or transform, or raise the limit, then run again",
+                "look at them with `shadowtable quarantine list`; correct the items in the source or raise the limit, then run \
+                 again. Another layout or transform needs `shadowtable reseed`",
             ));
         }
         Ok(Ended::Recorded)

@@ -82,8 +82,7 @@ impl<P: Ports> Tail<P> {
                 Ok(listing) => return Ok((listing, asked.at(self.ports.clock()))),
                 Err(error) if error.fault.reaction() == Reaction::BackOff => {
                     self.meters.failed(&error);
-                    tracing::warn!(%error, "the stream's shards could not be listed; trying again");
-                    retry.wait(self.ports.clock()).await;
+                    retry.outlast(self.ports.clock(), &error, "the stream's shards could not be listed").await;
                 }
                 Err(error) if error.fault == Fault::Missing => {
                     return Err(EngineError::Lost(format!(

@@ -75,8 +75,7 @@ async fn again<P: Ports, T>(ports: &P, request: impl AsyncFn() -> Result<T, Port
         match request().await {
             // An iterator that expired before its first use, on a machine that was suspended, is asked for anew.
             Err(error) if error.fault.reaction() == Reaction::BackOff || error.fault == Fault::IteratorExpired => {
-                tracing::warn!(%error, "the stream could not be pinned; trying again");
-                retry.wait(ports.clock()).await;
+                retry.outlast(ports.clock(), &error, "the stream could not be pinned").await;
             }
             other => return Ok(other?),
         }

@@ -181,8 +181,7 @@ impl<P: Ports> Tail<P> {
             Fault::Trimmed => Err(Lost::Trimmed { shard: shard.to_owned(), known_through }.into()),
             Fault::Missing => Err(Lost::Vanished { shard: shard.to_owned(), known_through }.into()),
             fault if fault.reaction() == Reaction::BackOff || fault == Fault::Busy => {
-                tracing::warn!(%error, shard, "a shard could not be read; trying again");
-                retry.wait(self.ports.clock()).await;
+                retry.outlast(self.ports.clock(), &error, &format!("{shard} could not be read")).await;
                 Ok(())
             }
             _ => Err(error.into()),

@@ -103,6 +103,12 @@ fn unsupported(name: &str) -> Option<String> {
         }
         "Properties" | "Type" => "this is a whole resource; give the contents of its Properties alone",
         "Table" => "this is a description of a table; give the properties themselves, as CloudFormation has them",
+        "StreamSpecification" => {
+            "the shadow's stream must be off until the switch: take this out, and enable it after the switch"
+        }
+        "TimeToLiveSpecification" => {
+            "expiry on the shadow waits for the switch: take this out, and enable it at the switch or after it"
+        }
         _ if UNSUPPORTED_PROPERTIES.contains(&name) => {
             "not supported yet: a layout is about keys, indexes and billing for now; take this out and set it on the \
              new table yourself, before the switch"

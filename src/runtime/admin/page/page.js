@@ -194,6 +194,12 @@
         ", whose own page has the figures. This process takes over when that one stops renewing it."
       : "This process does not hold the lease.");
   };
+  /** How long the copy may take: a range where its rate varies. */
+  const left = ({ eta_seconds: least, eta_at_most_seconds: most }) => {
+    const text = seconds => span(seconds).replace(".0 s", " s");
+    return least === null ? "" : most === null ? ", at least " + text(least) + " left"
+      : most <= least * 1.1 ? ", about " + text(most) + " left" : ", " + text(least) + " to " + text(most) + " left";
+  };
   const mirrors = status => {
     const { phase, lease, copy, cutover } = status;
     say("tables", status.source_table + " → " + status.shadow_table);
@@ -223,7 +229,7 @@
     say("copy-text", (Math.floor(copy.ratio * 1000) / 10).toFixed(1) + " %: " + whole(copy.items) + " items, " +
       copy.segments_done + " of " + copy.segments + " segments" +
       (copy.ratio < 1 ? ", " + whole(status.rates.items_copied_per_second) + " items per second" : "") +
-      (copy.eta_seconds === null ? "" : ", about " + span(copy.eta_seconds).replace(".0 s", " s") + " left"));
+      left(copy));
     gates(status);
     work(status);
     events(status.events);
