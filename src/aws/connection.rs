@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_config::profile::load as load_profiles;
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::sts::AssumeRoleProvider;
@@ -12,12 +13,13 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_types::os_shim_internal::{Env, Fs};
 use aws_types::service_config::ServiceConfigKey;
 
 use super::credentials::WatchedCredentials;
 use super::skew::DateReader;
 use super::{ServiceSkew, identity};
-use crate::model::Place;
+use crate::model::{Place, is_region};
 use crate::ports::Expiry;
 
 /// The role session's name, as `CloudTrail` shows it.
@@ -56,9 +58,43 @@ pub enum ConnectError {
         "no AWS region is known: set `region` of the connection, AWS_REGION, or `region` in the profile in ~/.aws/config"
     )]
     NoRegion,
+    /// The region is none.
+    #[error(
+        "{0:?} is no AWS region: write one such as eu-central-1, without blanks, and not a zone such as eu-central-1a"
+    )]
+    BadRegion(String),
+    /// The profile is not in the AWS configuration.
+    #[error("there is no AWS profile {name:?} in ~/.aws/config or ~/.aws/credentials: {}", profiles_there(there))]
+    NoProfile {
+        /// The profile.
+        name: String,
+        /// Those that there are.
+        there: Vec<String>,
+    },
     /// The endpoint is not a URL.
     #[error("endpoint {0:?} must begin with http:// or https://")]
     BadEndpoint(String),
+}
+
+fn profiles_there(names: &[String]) -> String {
+    if names.is_empty() { "there is none".to_owned() } else { format!("there are {}", names.join(", ")) }
+}
+
+/// A profile that is asked for and not there would come out as missing credentials, after a search everywhere else.
+async fn check_profile(asked: Option<&str>) -> Result<(), ConnectError> {
+    let env = Env::real();
+    // Keys in the environment go before the profile that it names.
+    let of_environment = || env.get("AWS_PROFILE").ok().filter(|_| env.get("AWS_ACCESS_KEY_ID").is_err());
+    let name = asked.map(str::to_owned).or_else(of_environment).filter(|name| !name.is_empty());
+    let Some(name) = name else { return Ok(()) };
+    // A file that cannot be read is told by whoever needs it.
+    let Ok(found) = load_profiles(&Fs::real(), &env, &Default::default(), None).await else { return Ok(()) };
+    if found.get_profile(&name).is_some() {
+        return Ok(());
+    }
+    let mut there: Vec<String> = found.profiles().map(str::to_owned).collect();
+    there.sort_unstable();
+    Err(ConnectError::NoProfile { name, there })
 }
 
 /// The SDK clients behind the ports. Clones share connections and credentials.
@@ -110,6 +146,7 @@ impl Connection {
         timeouts: &Timeouts,
         skew: Arc<ServiceSkew>,
     ) -> Result<Self, ConnectError> {
+        check_profile(settings.profile.as_deref()).await?;
         let mut loader = aws_config::defaults(BehaviorVersion::latest());
         if let Some(region) = &settings.region {
             loader = loader.region(Region::new(region.clone()));
@@ -121,8 +158,10 @@ impl Connection {
             loader = loader.endpoint_url(url);
         }
         let mut config = Box::pin(loader.load()).await;
-        if config.region().is_none() {
-            return Err(ConnectError::NoRegion);
+        match config.region() {
+            None => return Err(ConnectError::NoRegion),
+            Some(region) if !is_region(region.as_ref()) => return Err(ConnectError::BadRegion(region.to_string())),
+            Some(_) => {}
         }
         if let Some(role) = &settings.role_arn {
             let provider =

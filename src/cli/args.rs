@@ -118,12 +118,20 @@ pub enum Command {
     /// Stop the copy, or everything, until `resume`
     #[command(long_about = manual::PAUSE.about, after_long_help = manual::PAUSE.after)]
     Pause {
-        /// What to pause
+        /// What to pause: copy, or all
+        #[arg(value_name = "copy|all")]
         what: PauseTarget,
+        /// JSON instead of text
+        #[arg(long)]
+        json: bool,
     },
     /// Go on after `pause`
     #[command(long_about = manual::RESUME.about, after_long_help = manual::RESUME.after)]
-    Resume,
+    Resume {
+        /// JSON instead of text
+        #[arg(long)]
+        json: bool,
+    },
     /// Give the migration up
     #[command(long_about = manual::ABORT.about, after_long_help = manual::ABORT.after)]
     Abort(AbortArgs),
@@ -252,6 +260,9 @@ pub struct CutoverArgs {
     /// Try a switch again that failed
     #[arg(long, conflicts_with_all = ["dry_run", "wait", "fenced"])]
     pub again: bool,
+    /// With --dry-run: gates and checklist as JSON
+    #[arg(long, requires = "dry_run")]
+    pub json: bool,
     /// Vouch that the application uses the shadow, after a switch that failed
     #[arg(long, conflicts_with_all = ["dry_run", "wait", "fenced", "again"])]
     pub declare_switched: bool,
@@ -362,14 +373,25 @@ pub struct RetryArgs {
 }
 
 /// `config`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum ConfigVerb {
     /// Check file, environment and flags together; all mistakes are reported at once
     #[command(long_about = manual::CONFIG_CHECK.about, after_long_help = manual::CONFIG_CHECK.after)]
-    Check,
+    Check {
+        /// JSON instead of text
+        #[arg(long)]
+        json: bool,
+    },
     /// Print a configuration file with every key, its unit, range and default
     #[command(long_about = manual::CONFIG_EXAMPLE.about, after_long_help = manual::CONFIG_EXAMPLE.after)]
     Example,
+    /// Print the layout of a live table, as a file to begin the target from
+    #[command(long_about = manual::CONFIG_LAYOUT.about, after_long_help = manual::CONFIG_LAYOUT.after)]
+    Layout {
+        /// The table; the source unless another is named
+        #[arg(long, value_name = "NAME")]
+        table: Option<String>,
+    },
 }
 
 /// `demo`.
@@ -416,7 +438,7 @@ mod tests {
 
     #[test]
     fn pause_says_what() {
-        let Command::Pause { what } = parse("shadowtable pause copy").unwrap().command else { panic!("not pause") };
+        let Command::Pause { what, .. } = parse("shadowtable pause copy").unwrap().command else { panic!("not pause") };
         assert_eq!(what, PauseTarget::Copy);
         assert!(parse("shadowtable pause").is_err());
         assert!(parse("shadowtable pause tail").is_err());

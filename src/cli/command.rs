@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::connect::{Connected, StateAccess, complain, for_migration, for_state, host};
+use super::connect::{Connected, complain, for_migration, host, on_state};
 use super::look::pretty;
 use super::output::{data, talk};
 use super::table::table;
@@ -17,16 +17,16 @@ use crate::engine::LeaseSettings;
 use crate::engine::entities::{CommandVerb, Paused, QuarantineRecord, TableIdentity};
 use crate::model::Place;
 use crate::runtime::Allowed;
-use crate::runtime::operator::{self, OperatorJob, Overview, command};
+use crate::runtime::operator::{self, Aborted, OperatorJob, Overview, command};
 
 /// `pause` and `resume`.
-pub(super) fn pause(settings: &CommandSettings, what: Option<PauseTarget>) -> ExitCode {
+pub(super) fn pause(settings: &CommandSettings, what: Option<PauseTarget>, as_json: bool) -> ExitCode {
     let paused = match what {
         None => Paused::None,
         Some(PauseTarget::Copy) => Paused::Copy,
         Some(PauseTarget::All) => Paused::All,
     };
-    ask(settings, CommandVerb::Pause { paused })
+    ask_as(settings, CommandVerb::Pause { paused }, as_json)
 }
 
 /// `abort`.
@@ -36,12 +36,15 @@ pub(super) fn abort(settings: &CommandSettings, yes: bool) -> ExitCode {
         return ExitCode::from(FAILED);
     }
     start(&settings.log, async {
-        let ended = async {
-            let StateAccess { ports, who } = for_state(&settings.state).await?;
-            Box::pin(operator::abort(&ports, id, &operator_job(who))).await
-        };
+        let ended = on_state(&settings.state, async |state| {
+            operator::abort(&state.ports, id, &operator_job(state.who.clone())).await
+        });
         match ended.await {
-            Ok(found) => data(&remains(&found, settings)),
+            Ok(Aborted::Done(found)) => data(&remains(&found, settings)),
+            Ok(Aborted::Refused(why)) => {
+                talk(&why);
+                ExitCode::from(PARTIAL)
+            }
             Err(error) => failed(&error),
         }
     })
@@ -54,10 +57,9 @@ pub(super) fn forget(settings: &CommandSettings, yes: bool) -> ExitCode {
         return ExitCode::from(FAILED);
     }
     start(&settings.log, async {
-        let forgotten = async {
-            let StateAccess { ports, who } = for_state(&settings.state).await?;
-            Box::pin(operator::forget(&ports, id, &operator_job(who))).await
-        };
+        let forgotten = on_state(&settings.state, async |state| {
+            operator::forget(&state.ports, id, &operator_job(state.who.clone())).await
+        });
         match forgotten.await {
             Ok(()) => {
                 talk(&format!("migration {id} is forgotten"));
@@ -125,8 +127,8 @@ pub(super) fn reseed(settings: &Settings, yes: bool, delete_shadow: bool) -> Exi
     }
     start(&settings.log, async {
         let done = async {
-            let Connected { ports, job } = for_migration(settings, Allowed::default()).await?;
-            Box::pin(operator::reseed(&ports, &job, delete_shadow)).await
+            let Connected { ports, job, places } = for_migration(settings, Allowed::default()).await?;
+            Box::pin(operator::reseed(&ports, &job, delete_shadow)).await.map_err(|error| error.located(&places))
         };
         match done.await {
             Ok(()) => data("the migration is planned anew: `shadowtable run` provisions the shadow and copies again\n"),
@@ -149,10 +151,9 @@ pub(super) fn lease(settings: &CommandSettings, verb: LeaseVerb) -> ExitCode {
         return ExitCode::from(FAILED);
     }
     start(&settings.log, async {
-        let released = async {
-            let StateAccess { ports, who } = for_state(&settings.state).await?;
-            operator::release_lease(&*ports, settings.migration.as_str(), &who).await
-        };
+        let released = on_state(&settings.state, async |state| {
+            operator::release_lease(&*state.ports, settings.migration.as_str(), &state.who).await
+        });
         match released.await {
             Ok(record) => {
                 talk(&format!("the lease of {} on {} is given back", record.owner, record.host));
@@ -183,10 +184,9 @@ fn show(
     text: impl Fn(&[QuarantineRecord]) -> String,
 ) -> ExitCode {
     start(&settings.log, async {
-        let found = async {
-            let StateAccess { ports, .. } = for_state(&settings.state).await?;
-            operator::quarantine(&*ports, settings.migration.as_str()).await
-        };
+        let found = on_state(&settings.state, async |state| {
+            operator::quarantine(&*state.ports, settings.migration.as_str()).await
+        });
         match found.await {
             Ok(mut found) => {
                 found.retain(|record| id.is_none_or(|id| record.id == id));
@@ -195,6 +195,10 @@ fn show(
                         "error: nothing in quarantine has the id {id}\nhint: see `shadowtable quarantine list`"
                     ));
                     return ExitCode::from(FAILED);
+                }
+                if found.is_empty() && !as_json {
+                    talk("nothing is in quarantine");
+                    return ExitCode::from(DONE);
                 }
                 data(&if as_json {
                     pretty(&json!(found.iter().map(document).collect::<Vec<_>>()))
@@ -246,19 +250,22 @@ fn detail(record: &QuarantineRecord) -> String {
 
 /// Asks the active process.
 pub(super) fn ask(settings: &CommandSettings, verb: CommandVerb) -> ExitCode {
+    ask_as(settings, verb, false)
+}
+
+fn ask_as(settings: &CommandSettings, verb: CommandVerb, as_json: bool) -> ExitCode {
     start(&settings.log, async {
-        let answer = async {
-            let StateAccess { ports, who } = for_state(&settings.state).await?;
-            command(&*ports, settings.migration.as_str(), &who, verb).await
-        };
+        let answer = on_state(&settings.state, async |state| {
+            command(&*state.ports, settings.migration.as_str(), &state.who, verb).await
+        });
         match answer.await {
-            Ok(answer) if answer.done => {
-                talk(&answer.message);
-                ExitCode::from(DONE)
-            }
             Ok(answer) => {
-                talk(&answer.message);
-                ExitCode::from(PARTIAL)
+                if as_json {
+                    let _ = data(&pretty(&json!({ "done": answer.done, "message": answer.message })));
+                } else {
+                    talk(&answer.message);
+                }
+                ExitCode::from(if answer.done { DONE } else { PARTIAL })
             }
             Err(error) => failed(&error),
         }

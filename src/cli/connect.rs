@@ -8,9 +8,9 @@ use tracing::Level;
 use crate::aws::{AwsAccess, AwsPorts, AwsSettings, IdentityCheck, TableNames, Timeouts, check_identity};
 use crate::config::{self, Settings, TableSettings};
 use crate::engine::EngineError;
-use crate::engine::provision::find_source;
-use crate::model::{KeyAttribute, KeySchema, KeyType, TableDescription, TableLayout};
-use crate::ports::{Fault, TableAdmin as _};
+use crate::engine::provision::{describe, find_source};
+use crate::model::{KeyAttribute, KeySchema, KeyType, Place, TableDescription, TableLayout};
+use crate::ports::{Fault, Ports as _, TableAdmin as _};
 use crate::protocol::transform::Transform;
 use crate::runtime::{Allowed, Job};
 use crate::telemetry::announce;
@@ -23,6 +23,8 @@ const READ: Duration = Duration::from_secs(10);
 pub(super) struct Connected {
     pub(super) ports: Arc<AwsPorts>,
     pub(super) job: Job,
+    /// Where source, shadow and state table are.
+    pub(super) places: [Place; 3],
 }
 
 /// Connects, checks who we are, looks at the source, and compiles the transform for its keys.
@@ -30,8 +32,9 @@ pub(super) async fn for_migration(settings: &Settings, allowed: Allowed) -> Resu
     let access =
         access(&settings.source, &settings.shadow, &settings.state, settings.engine.apply.request_timeout).await?;
     let mut access = access.with_pointer(settings.pointer.clone());
-    let who = identify(&mut access).await?;
-    let source = find_source(access.clock(), access.source_admin()).await?;
+    let who = identify(&mut access).await.map_err(|error| error.located(&places(&access)))?;
+    let places = places(&access);
+    let source = find_source(access.clock(), access.source_admin()).await.map_err(|error| error.located(&places))?;
     let target = target(settings, &source);
     let (source_key, shadow_key) = (source.layout.key_schema(), target.key_schema());
     let transform = Transform::compile(&settings.transform, &source_key, &shadow_key).map_err(|errors| {
@@ -52,7 +55,11 @@ pub(super) async fn for_migration(settings: &Settings, allowed: Allowed) -> Resu
         host: host(),
         who,
     };
-    Ok(Connected { ports: Arc::new(access.into_ports(source_key, shadow_key)), job })
+    Ok(Connected { ports: Arc::new(access.into_ports(source_key, shadow_key)), job, places })
+}
+
+fn places(access: &AwsAccess) -> [Place; 3] {
+    [access.source_admin(), access.shadow_admin(), access.state_admin()].map(|admin| admin.place().clone())
 }
 
 /// The state table, reached.
@@ -63,8 +70,30 @@ pub(super) struct StateAccess {
     pub(super) who: String,
 }
 
-/// Connects to the state table alone.
-pub(super) async fn for_state(state: &TableSettings) -> Result<StateAccess, EngineError> {
+/// Does something with the state table alone.
+pub(super) async fn on_state<T>(
+    state: &TableSettings,
+    work: impl AsyncFnOnce(&StateAccess) -> Result<T, EngineError>,
+) -> Result<T, EngineError> {
+    let access = for_state(state).await?;
+    Box::pin(work(&access)).await.map_err(|error| access.explained(error))
+}
+
+/// One table as it is.
+pub(super) async fn describe_one(table: &TableSettings) -> Result<TableDescription, EngineError> {
+    let mut access = access(table, table, table, READ).await?;
+    identify(&mut access).await?;
+    let admin = access.source_admin();
+    let found = describe(access.clock(), admin).await.map_err(|error| error.located(&places(&access)))?;
+    found.ok_or_else(|| {
+        EngineError::refused(
+            format!("the table {} does not exist", admin.place()),
+            "check its name, and that region, profile and endpoint lead to where it is",
+        )
+    })
+}
+
+async fn for_state(state: &TableSettings) -> Result<StateAccess, EngineError> {
     let mut access = access(state, state, state, READ).await?;
     let mut who = user_at_host();
     match check_identity(&access.state).await {
@@ -149,6 +178,26 @@ fn user_at_host() -> String {
 pub(super) fn seed() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     since.as_secs().rotate_left(32) ^ u64::from(since.subsec_nanos()) ^ u64::from(std::process::id()).rotate_left(48)
+}
+
+impl StateAccess {
+    /// What an error of a request means to whoever named the state table: it is not there, or it is another kind of table.
+    fn explained(&self, error: EngineError) -> EngineError {
+        let place = self.ports.state_admin().place();
+        let EngineError::Port(port) = &error else { return error };
+        match port.fault {
+            Fault::Missing if port.resource == place.table => EngineError::refused(
+                format!("the state table {place} does not exist"),
+                "check state.table, and that region, profile and endpoint lead to where it is; `shadowtable run` creates it",
+            ),
+            // Its keys are not those of an entry.
+            Fault::Rejected if port.resource == place.table => EngineError::refused(
+                format!("the table {place} is not a state table of shadowtable: {}", port.message),
+                "check state.table; a state table has the keys pk and sk, both strings",
+            ),
+            _ => error.located(std::slice::from_ref(place)),
+        }
+    }
 }
 
 /// Says why something failed, and what to do.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::command::{ask, confirmed, failed};
-use super::connect::{StateAccess, for_state};
+use super::connect::on_state;
 use super::look::pretty;
 use super::output::{data, talk};
 use super::table::table;
@@ -37,10 +37,9 @@ pub(super) fn cutover(settings: &CommandSettings, args: &CutoverArgs) -> ExitCod
         return ask(settings, CommandVerb::DeclareSwitched);
     }
     start(&settings.log, async {
-        let ended = async {
-            let StateAccess { ports, who } = for_state(&settings.state).await?;
-            Box::pin(drive(&ports, settings.migration.as_str(), &who, args)).await
-        };
+        let ended = on_state(&settings.state, async |state| {
+            drive(&state.ports, settings.migration.as_str(), &state.who, args).await
+        });
         ended.await.unwrap_or_else(|error| failed(&error))
     })
 }
@@ -61,6 +60,17 @@ async fn drive(ports: &AwsPorts, id: &str, who: &str, args: &CutoverArgs) -> Res
         talk(&format!("waiting: {}", closed(&answer.gates)));
         ports.clock().sleep(WAIT_POLL).await;
     };
+    if args.json {
+        let look = command(ports, id, who, CommandVerb::Checklist).await?;
+        let document = json!({
+            "holds": answer.done,
+            "message": answer.message,
+            "gates": answer.gates,
+            "checklist": look.checklist,
+        });
+        let _ = data(&pretty(&document));
+        return Ok(ExitCode::from(if answer.done { DONE } else { PARTIAL }));
+    }
     show_gates(&answer);
     let look = command(ports, id, who, CommandVerb::Checklist).await?;
     show_checklist(&look);
@@ -107,6 +117,15 @@ async fn tell(ports: &AwsPorts, id: &str, mut seen: usize) -> Result<ExitCode, E
         }
         seen = seen.max(events.len());
         if let Some(end) = found.as_ref().and_then(end_of) {
+            let cutover = found.and_then(|found| found.meta.cutover);
+            let keys = match cutover.filter(|cutover| cutover.trouble.is_some()) {
+                Some(cutover) => operator::restless(ports, id, &cutover.id).await?,
+                None => Vec::new(),
+            };
+            if !keys.is_empty() {
+                let keys: Vec<String> = keys.iter().map(ToString::to_string).collect();
+                talk(&format!("written after the fence stood, among others: {}", keys.join(", ")));
+            }
             return Ok(end);
         }
         ports.clock().sleep(FOLLOW_POLL).await;
@@ -182,16 +201,15 @@ pub(super) fn unfence(settings: &CommandSettings, vouch: bool, yes: bool) -> Exi
         return ExitCode::from(FAILED);
     }
     start(&settings.log, async {
-        let answer = async {
-            let StateAccess { ports, who } = for_state(&settings.state).await?;
-            let id = settings.migration.as_str();
-            let phase = operator::overview(&*ports, id).await?.map(|found| found.meta.phase);
+        let answer = on_state(&settings.state, async |state| {
+            let (ports, id) = (&*state.ports, settings.migration.as_str());
+            let phase = operator::overview(ports, id).await?.map(|found| found.meta.phase);
             let verb = match phase {
                 Some(Phase::Unfencing) if vouch => CommandVerb::DeclareUnfenced,
                 _ => CommandVerb::GiveUp { vouched: vouch },
             };
-            Box::pin(command(&*ports, id, &who, verb)).await
-        };
+            command(ports, id, &state.who, verb).await
+        });
         match answer.await {
             Ok(answer) => {
                 talk(&answer.message);
@@ -219,10 +237,11 @@ pub(super) fn finish(settings: &CommandSettings, yes: bool) -> ExitCode {
 /// `audit`.
 pub(super) fn audit(settings: &CommandSettings, as_json: bool) -> ExitCode {
     start(&settings.log, async {
-        let found = async {
-            let StateAccess { ports, .. } = for_state(&settings.state).await?;
-            operator::audit(&*ports, settings.migration.as_str()).await
-        };
+        let id = settings.migration.as_str();
+        let found = on_state(&settings.state, async |state| {
+            operator::require(&*state.ports, id).await?;
+            operator::audit(&*state.ports, id).await
+        });
         match found.await {
             Ok(events) if as_json => data(&pretty(&json!(events.iter().map(document).collect::<Vec<_>>()))),
             Ok(events) => {

@@ -4,40 +4,40 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::connect::{StateAccess, complain, for_state};
-use super::output::data;
+use super::connect::{complain, on_state};
+use super::output::{data, talk};
+use super::status::who_runs;
 use super::table::table;
-use super::{FAILED, start};
+use super::{DONE, FAILED, start};
 use crate::config::StateSettings;
-use crate::engine::EngineError;
+use crate::model::Timestamp;
+use crate::ports::{Clock as _, Ports as _, TableAdmin as _};
 use crate::runtime::operator::{Overview, migrations, overview};
 
 /// `list`.
 pub(super) fn list(settings: &StateSettings, as_json: bool) -> ExitCode {
     start(&settings.log, async {
-        finish(
-            async {
-                let StateAccess { ports, .. } = for_state(&settings.state).await?;
-                let mut found = Vec::new();
-                for migration in migrations(&*ports).await? {
-                    // One that was entered and never planned has nothing to show yet.
-                    found.extend(overview(&*ports, &migration).await?);
-                }
-                Ok(if as_json { pretty(&json!(found.iter().map(summary).collect::<Vec<_>>())) } else { rows(&found) })
+        let told = on_state(&settings.state, async |state| {
+            let (ports, mut found) = (&*state.ports, Vec::new());
+            for migration in migrations(ports).await? {
+                // One that was entered and never planned has nothing to show yet.
+                found.extend(overview(ports, &migration).await?);
             }
-            .await,
-        )
-    })
-}
-
-fn finish(told: Result<String, EngineError>) -> ExitCode {
-    match told {
-        Ok(text) => data(&text),
-        Err(error) => {
+            let now = ports.clock().service();
+            Ok(if as_json {
+                data(&pretty(&json!(found.iter().map(summary).collect::<Vec<_>>())))
+            } else if found.is_empty() {
+                talk(&format!("no migration in the state table {}", ports.state_admin().place()));
+                ExitCode::from(DONE)
+            } else {
+                data(&rows(&found, now))
+            })
+        });
+        told.await.unwrap_or_else(|error| {
             complain(&error);
             ExitCode::from(FAILED)
-        }
-    }
+        })
+    })
 }
 
 /// JSON for people.
@@ -58,9 +58,9 @@ fn summary(found: &Overview) -> Value {
     })
 }
 
-fn rows(found: &[Overview]) -> String {
+fn rows(found: &[Overview], now: Timestamp) -> String {
     let row = |one: &Overview| {
-        let holder = holder(one).map_or_else(|| "nobody".to_owned(), |(_, host)| host);
+        let holder = who_runs(one, now);
         let meta = &one.meta;
         [meta.migration.clone(), meta.phase.to_string(), meta.source_table.clone(), meta.shadow_table.clone(), holder]
     };

@@ -246,7 +246,7 @@ Examples:
   shadowtable -c shadowtable.toml abort
   shadowtable -c shadowtable.toml abort --yes
 
-Exit codes: 0 aborted; 1 failed, or not confirmed.",
+Exit codes: 0 aborted; 1 failed, or not confirmed; 2 refused by the active process.",
 };
 
 pub(super) const FORGET: Page = Page {
@@ -365,6 +365,20 @@ Examples:
   shadowtable config example | shadowtable -c - config check
 
 Exit codes: 0 no mistakes; 1 mistakes, or wrong usage.",
+};
+
+pub(super) const CONFIG_LAYOUT: Page = Page {
+    about: "\
+Print the layout of a live table: keys, indexes and billing, as the properties of AWS::DynamoDB::Table in CloudFormation. \
+It is a file to begin the target from: change what shall change, and name it under [target].
+
+It is asked as [source] says, or the environment. Changes: nothing.",
+    after: "\
+Examples:
+  shadowtable -c shadowtable.toml config layout > layout.yaml
+  shadowtable --region eu-central-1 config layout --table TaskApprovals
+
+Exit codes: 0 printed; 1 failed.",
 };
 
 pub(super) const CONFIG_EXAMPLE: Page = Page {

@@ -20,6 +20,7 @@ mod version;
 
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -31,7 +32,7 @@ pub use args::{
     UnfenceArgs,
 };
 
-use crate::config::{self, LogSettings, Mistakes};
+use crate::config::{self, Loaded, LogSettings, Mistakes};
 use crate::telemetry::{init_logs, stderr};
 
 /// Exit code of what is done.
@@ -48,16 +49,18 @@ pub fn main_with<A: Into<OsString> + Clone>(args: impl IntoIterator<Item = A>) -
         Err(code) => return code,
     };
     // Only by the verbs that need it: standard input can be read once.
-    let load = || config::load(&cli.global.flags(), &config::environment());
+    let load = || load(&cli.global);
     let done = match &cli.command {
-        Command::Config { verb } => return check::run(*verb, &cli.global),
+        Command::Config { verb } => return check::run(verb, &cli.global),
         Command::Completions { shell } => return pages::completions(*shell),
         Command::Man => return pages::man(),
         Command::Run(args) => load().for_migration().map(|settings| run::run(&settings, args)),
         Command::List(args) => load().for_state_only().map(|settings| look::list(&settings, args.json)),
         Command::Status(args) => load().for_command().map(|settings| status::status(&settings, args)),
-        Command::Pause { what } => load().for_command().map(|settings| command::pause(&settings, Some(*what))),
-        Command::Resume => load().for_command().map(|settings| command::pause(&settings, None)),
+        Command::Pause { what, json } => {
+            load().for_command().map(|settings| command::pause(&settings, Some(*what), *json))
+        }
+        Command::Resume { json } => load().for_command().map(|settings| command::pause(&settings, None, *json)),
         Command::Abort(args) => load().for_command().map(|settings| command::abort(&settings, args.yes)),
         Command::Reseed(args) => {
             load().for_migration().map(|settings| command::reseed(&settings, args.yes, args.delete_shadow))
@@ -72,9 +75,21 @@ pub fn main_with<A: Into<OsString> + Clone>(args: impl IntoIterator<Item = A>) -
         Command::Lease { verb } => load().for_command().map(|settings| command::lease(&settings, *verb)),
         Command::Audit(args) => load().for_command().map(|settings| cutover::audit(&settings, args.json)),
         Command::Quarantine { verb } => load().for_command().map(|settings| command::quarantine(&settings, verb)),
-        Command::Demo(args) => load().for_demo().map(|settings| demo::run(&settings, args)),
+        // The demo brings its own tables: a file that lies about has nothing to say.
+        Command::Demo(args) => config::load(&cli.global.flags(), &config::environment())
+            .for_demo()
+            .map(|settings| demo::run(&settings, args)),
     };
     done.unwrap_or_else(|mistakes| report(&mistakes))
+}
+
+/// The configuration; that of the working directory is named, since nobody else did.
+fn load(global: &GlobalArgs) -> Loaded {
+    let loaded = config::load_in(Some(Path::new("")), &global.flags(), &config::environment());
+    if loaded.is_found_by_itself() {
+        output::talk(&format!("using {} of the working directory", config::FILE_NAME));
+    }
+    loaded
 }
 
 /// Starts logs and the runtime, and does the work.

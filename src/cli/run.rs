@@ -66,8 +66,9 @@ async fn migrate(settings: &Settings, allowed: Allowed) -> Result<ExitCode, Engi
         () = stop.cancelled() => return Ok(ExitCode::from(DONE)),
         connected = for_migration(settings, allowed) => connected?,
     };
-    let Connected { ports, job } = connected;
+    let Connected { ports, job, places } = connected;
     let ended = Box::pin(runtime::run(ports, job, meters, Arc::clone(&monitor), stop.clone())).await;
+    let ended = ended.map_err(|error| error.located(&places));
     if ended.is_ok() {
         let said = if stop.is_cancelled() {
             "stopped; the next run resumes from what is saved"

@@ -99,9 +99,8 @@ pub(super) fn read(reader: &mut Reader) -> Sections {
 
 fn table(reader: &mut Reader, keys: &TableKeys) -> TableSection {
     let connection = ConnectionSettings {
-        region: reader.text(keys.region, "a region such as eu-central-1", |text| {
-            let fits = text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-            non_empty(text).filter(|_| fits)
+        region: reader.text(keys.region, "a region such as eu-central-1, not a zone of it", |text| {
+            crate::model::is_region(text).then(|| text.to_owned())
         }),
         profile: reader.text(keys.profile, "the name of an AWS profile", non_empty),
         role_arn: reader.text(keys.role_arn, "a role such as arn:aws:iam::111111111111:role/name", role_arn),

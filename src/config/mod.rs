@@ -46,17 +46,29 @@ use reader::{Layer, Reader};
 
 use crate::protocol::transform::Rule;
 
+/// The file that is read from the working directory where none is named.
+pub const FILE_NAME: &str = "shadowtable.toml";
+
 /// Reads file, environment (only what begins with [`PREFIX`] counts) and flags. It always succeeds; what is wrong is
 /// said by the method of [`Loaded`] that a verb calls, along with what the verb misses.
 pub fn load(flags: &Flags, environment: &BTreeMap<String, String>) -> Loaded {
+    load_in(None, flags, environment)
+}
+
+/// The same. Where no file is named, [`FILE_NAME`] in `folder` is read, if it is there.
+pub fn load_in(folder: Option<&Path>, flags: &Flags, environment: &BTreeMap<String, String>) -> Loaded {
     let mut mistakes = Vec::new();
     let by_flag = || Some((flags.file.clone()?, Origin::Flag { flag: "--config".to_owned() }));
     let by_variable = || {
         let path = environment.get(FILE_VARIABLE)?;
         Some((PathBuf::from(path), Origin::Environment { variable: FILE_VARIABLE.to_owned() }))
     };
-    let file = by_flag().or_else(by_variable).map(|(path, origin)| File::read(&path, origin, &mut mistakes));
-    read(file, flags, environment, mistakes)
+    let named = by_flag().or_else(by_variable);
+    let found = || Some(folder?.join(FILE_NAME)).filter(|path| named.is_none() && path.is_file());
+    let found = found().map(|path| (path, Origin::File { name: FILE_NAME.to_owned() }));
+    let by_itself = found.is_some();
+    let file = named.or(found).map(|(path, origin)| File::read(&path, origin, &mut mistakes));
+    Loaded { found_by_itself: by_itself, ..read(file, flags, environment, mistakes) }
 }
 
 fn read(
@@ -78,7 +90,15 @@ fn read(
     let layout_origin = reader.origin(keys::TARGET_LAYOUT).cloned();
     let outcome = reader.finish(&rest.places);
     mistakes.extend(outcome.mistakes);
-    Loaded { sections, rest, layout_origin, mistakes, given: outcome.given, known: outcome.known }
+    Loaded {
+        sections,
+        rest,
+        layout_origin,
+        mistakes,
+        given: outcome.given,
+        known: outcome.known,
+        found_by_itself: false,
+    }
 }
 
 /// A configuration that was read, with its mistakes.
@@ -90,6 +110,7 @@ pub struct Loaded {
     mistakes: Vec<Mistake>,
     given: BTreeSet<&'static str>,
     known: BTreeSet<&'static str>,
+    found_by_itself: bool,
 }
 
 /// What a file has besides values.
@@ -103,6 +124,11 @@ struct Rest {
 }
 
 impl Loaded {
+    /// Whether a file was read that nobody named.
+    pub fn is_found_by_itself(&self) -> bool {
+        self.found_by_itself
+    }
+
     /// Every key there is, as `section.key`, in alphabetic order; rules aside.
     pub fn known_keys(&self) -> impl Iterator<Item = &'static str> + '_ {
         self.known.iter().copied()
@@ -143,6 +169,20 @@ impl Loaded {
         }
     }
 
+    /// For a verb that looks at one table: this one, or the source, reached as the source is.
+    pub fn for_table(mut self, table: Option<&str>) -> Result<(TableSettings, LogSettings), Mistakes> {
+        if table.is_none() {
+            self.demand(SOURCE.table, "--table NAME");
+        }
+        let Sections { source, log, .. } = self.sections;
+        let connection = source.connection.clone();
+        let named = table.map(|table| TableSettings { table: table.to_owned(), connection });
+        match named.or_else(|| source.present()) {
+            Some(table) if self.mistakes.is_empty() => Ok((table, log)),
+            _ => Err(Mistakes::sorted(self.mistakes)),
+        }
+    }
+
     /// For a verb that reads the state table as a whole: nothing is demanded.
     pub fn for_state_only(self) -> Result<StateSettings, Mistakes> {
         let Sections { state, log, .. } = self.sections;
@@ -169,8 +209,12 @@ impl Loaded {
         let (section, name) = key.split_once('.').unwrap_or(("", key));
         let in_file = self.rest.file.clone().map_or(Origin::Nowhere, |name| Origin::File { name });
         let origin = self.rest.places.get(section).cloned().unwrap_or(in_file);
+        let nothing_read = match &origin {
+            Origin::Nowhere => format!("; no configuration file was read: name one with -c, or have {FILE_NAME} here"),
+            _ => String::new(),
+        };
         let remedy = format!(
-            "set {name} under [{section}] in the configuration file, {}, or {flag}",
+            "set {name} under [{section}] in the configuration file, {}, or {flag}{nothing_read}",
             environment::variable(key)
         );
         self.mistakes.push(Mistake::about(origin, key, "is missing", remedy));

@@ -70,7 +70,8 @@ fn each_verb_demands_what_it_needs() {
         mistakes.to_string().lines().next(),
         Some(
             "configuration: migration.id: is missing; set id under [migration] in the configuration file, \
-             SHADOWTABLE_MIGRATION_ID, or --migration ID"
+             SHADOWTABLE_MIGRATION_ID, or --migration ID; no configuration file was read: name one with -c, or have \
+             shadowtable.toml here"
         )
     );
     assert_eq!(empty().for_command().unwrap_err().iter().count(), 1);
@@ -350,4 +351,20 @@ fn a_program_that_only_a_shell_would_run_is_refused() {
         mistakes[0].starts_with("f.toml:8:1: hooks.on_ready: \"&&\" means something to a shell only"),
         "{mistakes:?}"
     );
+}
+
+#[test]
+fn a_file_of_the_working_directory_is_read_where_none_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let loaded = |flags: &Flags| load_in(Some(folder.path()), flags, &BTreeMap::new());
+    assert!(!loaded(&Flags::default()).is_found_by_itself());
+    std::fs::write(folder.path().join(FILE_NAME), COMPLETE).unwrap();
+    let found = loaded(&Flags::default());
+    assert!(found.is_found_by_itself());
+    assert_eq!(found.for_migration().unwrap().source.table, "old");
+    let other = folder.path().join("other.toml");
+    std::fs::write(&other, COMPLETE.replace("old", "older")).unwrap();
+    let named = loaded(&Flags { file: Some(other), ..Flags::default() });
+    assert!(!named.is_found_by_itself());
+    assert_eq!(named.for_migration().unwrap().source.table, "older");
 }

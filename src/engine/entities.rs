@@ -44,6 +44,7 @@ entity!(EventRecord, "EVENT", 1);
 entity!(Live, "LIVE", 1);
 entity!(DirectoryRecord, "DIRECTORY", 1);
 entity!(ClaimRecord, "TABLE", 1);
+entity!(RestlessRecord, "RESTLESS", 1);
 
 /// `META`: the migration itself. Changed only by the lease holder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -384,4 +385,14 @@ pub struct ClaimRecord {
     pub shadow_of: Option<String>,
     /// The migrations whose source it is, or was.
     pub sources_of: BTreeSet<String>,
+}
+
+/// `RESTLESS`: the source keys that still changed when the last drain failed, for whoever looks for their writer. They are
+/// in no log and no status.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RestlessRecord {
+    /// The cutover's id.
+    pub cutover: String,
+    /// Some of the keys in DynamoDB JSON, the newest first.
+    pub keys: Vec<Value>,
 }

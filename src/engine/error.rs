@@ -1,6 +1,6 @@
 //! Why a migration stops.
 
-use crate::model::{KeyError, UnknownType};
+use crate::model::{KeyError, Place, UnknownType};
 use crate::ports::PortError;
 use crate::protocol::invariant::Violation;
 use crate::protocol::lineage::Lost;
@@ -61,6 +61,14 @@ impl EngineError {
     /// A refusal with what to do.
     pub fn refused(problem: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Refused { problem: problem.into(), hint: hint.into() }
+    }
+
+    /// The same, a failed request saying where the table is that it was about.
+    #[must_use]
+    pub fn located(self, places: &[Place]) -> Self {
+        let Self::Port(error) = self else { return self };
+        let Some(place) = places.iter().find(|place| place.table == error.resource) else { return Self::Port(error) };
+        Self::Port(PortError { resource: place.to_string(), ..error })
     }
 
     /// Whether it shows a defect of this program, after which it must not go on.

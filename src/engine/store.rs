@@ -31,6 +31,8 @@ pub const SHARD: &str = "SHARD#forward#";
 pub const SEGMENT: &str = "SEGMENT#";
 /// Prefix of quarantine entries.
 pub const QUARANTINE: &str = "QUARANTINE#";
+/// Sort key of what changed when the last drain failed.
+pub const RESTLESS: &str = "RESTLESS";
 /// Prefix of operators' commands.
 pub const COMMAND: &str = "COMMAND#";
 /// Prefix of the audit trail.

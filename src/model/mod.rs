@@ -6,7 +6,6 @@
 mod change;
 mod decimal;
 mod figures;
-mod fingerprint;
 mod item;
 mod key;
 mod key_json;
@@ -23,7 +22,6 @@ pub use aws_smithy_types::Blob;
 pub use change::{Change, ChangeKind, Image};
 pub use decimal::Decimal;
 pub use figures::{counted, grouped, tenths};
-pub use fingerprint::fingerprint;
 pub use item::{Item, Measure, UnknownType};
 pub use key::{Key, KeyAttribute, KeyError, KeySchema, KeyType};
 pub use key_json::{KeyJsonError, key_value_from_json};
@@ -31,7 +29,7 @@ pub use layout::{
     Billing, IndexLayout, IndexStatus, Projection, StreamDescription, TableDescription, TableLayout, TableStatus,
     Throughput, ViewType,
 };
-pub use place::Place;
+pub use place::{Place, is_region};
 pub use position::{Position, PositionError};
 pub use stream::{ListedShard, StartAt};
 pub use surroundings::{Aspect, TableSettings};

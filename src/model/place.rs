@@ -47,6 +47,16 @@ impl fmt::Display for Place {
     }
 }
 
+/// Whether a text may be a region: lower-case letters, digits and hyphens, and not a zone, which ends in a letter behind a
+/// digit. Emulators take made-up ones.
+pub fn is_region(text: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let mut ends = text.bytes().rev();
+    let zone = ends.next().is_some_and(|last| last.is_ascii_lowercase())
+        && ends.next().is_some_and(|digit| digit.is_ascii_digit());
+    !text.is_empty() && text.bytes().all(fits) && !zone
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,5 +76,15 @@ mod tests {
         );
         place.endpoint = Some("http://127.0.0.1:8000".into());
         assert!(place.aws("dynamodb list-tables").ends_with("--profile prod --endpoint-url http://127.0.0.1:8000"));
+    }
+
+    #[test]
+    fn regions_and_what_is_none() {
+        for good in ["eu-central-1", "us-gov-west-1", "cn-north-1", "local", "ddblocal"] {
+            assert!(is_region(good), "{good}");
+        }
+        for bad in ["", " eu-central-1", "eu-central-1 ", "eu-central-1a", "EU-CENTRAL-1", "eu central 1"] {
+            assert!(!is_region(bad), "{bad}");
+        }
     }
 }

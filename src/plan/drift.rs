@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::model::{Billing, IndexLayout, KeyType, Projection, TableLayout, Throughput, fingerprint};
+use crate::model::{Billing, IndexLayout, KeyType, Projection, TableLayout, Throughput};
 
 /// One property that is not as expected.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,22 +51,6 @@ pub fn differences(expected: &TableLayout, actual: &TableLayout) -> Vec<Differen
     found.indexes("GlobalSecondaryIndexes", &expected.global_indexes, &actual.global_indexes);
     found.indexes("LocalSecondaryIndexes", &expected.local_indexes, &actual.local_indexes);
     found.0
-}
-
-/// SHA-256, in hexadecimal, of the layout. Numbers of capacity units and the order of `NonKeyAttributes` do not count.
-pub fn layout_fingerprint(layout: &TableLayout) -> String {
-    let mut canonical = layout.clone();
-    if let Billing::Provisioned(throughput) = &mut canonical.billing {
-        *throughput = Throughput { read_units: 1, write_units: 1 };
-    }
-    for index in canonical.global_indexes.values_mut().chain(canonical.local_indexes.values_mut()) {
-        index.throughput = None;
-        if let Projection::Include(names) = &mut index.projection {
-            names.sort_unstable();
-            names.dedup();
-        }
-    }
-    fingerprint(&canonical)
 }
 
 struct Found(Vec<Difference>);
@@ -184,20 +168,6 @@ mod tests {
         let one = layout(Projection::Include(vec!["a".into(), "b".into()]));
         let other = layout(Projection::Include(vec!["b".into(), "a".into()]));
         assert_eq!(differences(&one, &other), []);
-        assert_eq!(layout_fingerprint(&one), layout_fingerprint(&other));
-        assert_ne!(layout_fingerprint(&one), layout_fingerprint(&layout(Projection::All)));
-    }
-
-    #[test]
-    fn capacity_that_changes_by_itself_leaves_the_fingerprint_as_it_is() {
-        let before = layout(Projection::All);
-        let mut after = before.clone();
-        let scaled = Throughput { read_units: 40, write_units: 9 };
-        after.billing = Billing::Provisioned(scaled);
-        after.global_indexes.get_mut("user_id-status-index").unwrap().throughput = Some(scaled);
-        assert_eq!(layout_fingerprint(&before), layout_fingerprint(&after));
-        after.billing = Billing::OnDemand;
-        assert_ne!(layout_fingerprint(&before), layout_fingerprint(&after), "the billing mode is chosen");
     }
 
     #[test]

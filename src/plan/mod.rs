@@ -1,8 +1,8 @@
 //! What a migration is to reach, and what it will cost: pure comparisons, no requests.
 //!
 //! - [`read_layout`]: a target layout from a file with CloudFormation's property names, with all its mistakes at once.
+//! - [`write_layout`]: such a file, from a layout.
 //! - [`differences`]: what a table has otherwise than it should, field by field.
-//! - [`layout_fingerprint`]: one short name for a layout.
 //! - [`CopyEstimate`]: units and duration of the copy.
 
 mod cost;
@@ -10,5 +10,5 @@ mod drift;
 mod layout_file;
 
 pub use cost::{CopyEstimate, CopyVolume};
-pub use drift::{Difference, differences, layout_fingerprint};
-pub use layout_file::{LayoutProblem, Place, read_layout};
+pub use drift::{Difference, differences};
+pub use layout_file::{LayoutProblem, Place, read_layout, write_layout};

@@ -17,8 +17,8 @@ use super::watch::Outside;
 use crate::engine::EngineError;
 use crate::engine::apply::core::Intake;
 use crate::engine::cutover::{Occasion, StepFailure, Steps, Subject, run_hook, unfence};
-use crate::engine::entities::{Answer, CommandVerb, CutoverRecord, Meta, Paused};
-use crate::engine::store::Stored;
+use crate::engine::entities::{Answer, CommandVerb, CutoverRecord, Meta, Paused, RestlessRecord};
+use crate::engine::store::{RESTLESS, Stored};
 use crate::engine::{CutoverSettings, Fence, Switch};
 use crate::ports::{Clock, Ports, ProgramFailure, TableAdmin};
 use crate::protocol::cutover::{Figures, Gate, Step, gates};
@@ -239,9 +239,14 @@ impl<P: Ports> Mirror<'_, P> {
                 self.show();
                 Ok(false)
             }
-            Err(StepFailure { reason, not_begun }) => {
+            Err(StepFailure { reason, not_begun, keys }) => {
                 tracing::error!(%step, reason, "a step of the cutover failed");
                 active.audit(&format!("cutover: the {step} failed: {reason}")).await?;
+                if !keys.is_empty() {
+                    let keys = keys.iter().map(|key| active.job.source_key.to_json(key)).collect();
+                    let cutover = subject(&self.meta.value).cutover;
+                    active.store.replace(RESTLESS, &RestlessRecord { cutover, keys }).await?;
+                }
                 // Whoever stored the intent and never began the switch knows that the application is where it was.
                 if step.failed().is_some() || (not_begun && fresh) {
                     active.give_up(self.meta, &format!("the {step} failed: {reason}")).await?;

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
+
 pub use super::asking::command;
 pub use super::forget::forget;
 use super::patient::{patiently, put_new};
@@ -11,12 +13,13 @@ use super::status::Status;
 use super::{Job, unique_name};
 use crate::engine::EngineError;
 use crate::engine::entities::{
-    CommandVerb, DirectoryRecord, EventRecord, LeaseRecord, Live, Meta, Pin, QuarantineRecord,
+    CommandVerb, DirectoryRecord, EventRecord, LeaseRecord, Live, Meta, Pin, QuarantineRecord, RestlessRecord,
 };
 use crate::engine::lease::{Acquired, acquire};
 use crate::engine::retry::Retry;
 use crate::engine::store::{
-    DIRECTORY, EVENT, LEASE, LIVE, META, PIN, QUARANTINE, SEGMENT, SHARD, Store, Stored, decode, encode, partition_of,
+    DIRECTORY, EVENT, LEASE, LIVE, META, PIN, QUARANTINE, RESTLESS, SEGMENT, SHARD, Store, Stored, decode, encode,
+    partition_of,
 };
 use crate::model::{Moment, Timestamp};
 use crate::ports::{Clock, Entry, Fault, Guard, Ports, Reaction, StateKey, StateStore};
@@ -83,6 +86,12 @@ pub async fn quarantine<P: Ports>(ports: &P, migration: &str) -> Result<Vec<Quar
     list(ports, migration, QUARANTINE).await?.iter().map(decode).collect()
 }
 
+/// The source keys that still changed when the drain of this cutover failed.
+pub async fn restless<P: Ports>(ports: &P, migration: &str, cutover: &str) -> Result<Vec<Value>, EngineError> {
+    let found = get(ports, migration, RESTLESS).await?.as_ref().map(decode::<RestlessRecord>).transpose()?;
+    Ok(found.filter(|found| found.cutover == cutover).map(|found| found.keys).unwrap_or_default())
+}
+
 /// The audit trail, oldest first.
 pub async fn audit<P: Ports>(ports: &P, migration: &str) -> Result<Vec<EventRecord>, EngineError> {
     let entries = list(ports, migration, EVENT).await?;
@@ -104,19 +113,28 @@ pub async fn is_held<P: Ports>(ports: &P, migration: &str) -> Result<bool, Engin
     }
 }
 
+/// What came of asking for the end of a migration.
+#[derive(Debug)]
+pub enum Aborted {
+    /// It has ended, and is this.
+    Done(Box<Overview>),
+    /// Its active process refuses, for this reason.
+    Refused(String),
+}
+
 /// Ends a migration: through its active process, or by taking the lease where nobody holds it.
-pub async fn abort<P: Ports>(ports: &Arc<P>, migration: &str, job: &OperatorJob) -> Result<Overview, EngineError> {
+pub async fn abort<P: Ports>(ports: &Arc<P>, migration: &str, job: &OperatorJob) -> Result<Aborted, EngineError> {
     require(&**ports, migration).await?;
     if is_held(&**ports, migration).await? {
         let answer = command(&**ports, migration, &job.who, CommandVerb::Abort).await?;
         if !answer.done {
-            return Err(EngineError::refused(answer.message, "look at `shadowtable status`"));
+            return Ok(Aborted::Refused(answer.message));
         }
     } else {
         alone(ports, migration, job, async |store, meta| change(store, meta, &job.who, Event::Abort, |_| {}).await)
             .await?;
     }
-    require(&**ports, migration).await
+    Ok(Aborted::Done(Box::new(require(&**ports, migration).await?)))
 }
 
 /// Gives back the lease of a holder that is known to be dead, so that nobody waits until it runs out. Refused while its
@@ -305,7 +323,8 @@ pub(super) async fn list<P: Ports>(ports: &P, migration: &str, prefix: &str) -> 
     Ok(patiently(ports.clock(), || ports.state().list(&partition, prefix)).await?)
 }
 
-pub(super) async fn require<P: Ports>(ports: &P, migration: &str) -> Result<Overview, EngineError> {
+/// One migration; one that the state table does not know is refused.
+pub async fn require<P: Ports>(ports: &P, migration: &str) -> Result<Overview, EngineError> {
     overview(ports, migration).await?.ok_or_else(|| unknown(migration))
 }
 

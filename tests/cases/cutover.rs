@@ -164,7 +164,7 @@ pub(crate) fn each_gate_refuses_in_turn_with_its_remedy(ctx: &Ctx) {
     process = restart(&migration, process);
     refused(&migration, &["pointer"], "there is none");
     settings.put(&items::item([("name", s("orders")), ("table", s("elsewhere"))]));
-    refused(&migration, &["pointer"], "names elsewhere");
+    refused(&migration, &["pointer"], "names \"elsewhere\"");
     settings.remove();
     refused(&migration, &["pointer"], "GetItem");
     migration.project.forget("cutover");

@@ -11,34 +11,45 @@ mod watch;
 use std::process::ExitCode;
 
 use self::seen::{Holding, Seen};
-use super::connect::{StateAccess, complain, for_state};
+use super::connect::{complain, on_state};
 use super::look::pretty;
 use super::output::data;
+use super::table::span;
 use super::{FAILED, StatusArgs, start};
 use crate::aws::AwsPorts;
 use crate::config::CommandSettings;
 use crate::engine::EngineError;
+use crate::model::Timestamp;
 use crate::ports::{Clock, Ports};
 use crate::runtime::operator::{Overview, overview};
 
 /// Runs the verb.
 pub(super) fn status(settings: &CommandSettings, args: &StatusArgs) -> ExitCode {
     start(&settings.log, async {
-        let told = async {
-            let StateAccess { ports, .. } = for_state(&settings.state).await?;
+        let told = on_state(&settings.state, async |state| {
+            let ports = &*state.ports;
             if args.watch {
-                return Box::pin(watch::watch(&ports, settings, args.json)).await;
+                return watch::watch(ports, settings, args.json).await;
             }
-            let found = look(&ports, settings).await?;
+            let found = look(ports, settings).await?;
             let now = ports.clock().service();
             let seen = Seen { holding: Holding::at_one_look(&found, now), found, now };
             Ok(data(&if args.json { pretty(&seen.document()) } else { text::lines(&seen) }))
-        };
+        });
         told.await.unwrap_or_else(|error| {
             complain(&error);
             ExitCode::from(FAILED)
         })
     })
+}
+
+/// Who runs a migration, as far as one look tells.
+pub(super) fn who_runs(found: &Overview, now: Timestamp) -> String {
+    match Holding::at_one_look(found, now) {
+        Holding::Held { host, .. } => host,
+        Holding::Silent { host, seconds, .. } => format!("nobody ({host} is silent for {})", span(seconds)),
+        Holding::Nobody => "nobody".to_owned(),
+    }
 }
 
 async fn look(ports: &AwsPorts, settings: &CommandSettings) -> Result<Overview, EngineError> {

@@ -29,6 +29,18 @@ impl Recent {
         }
     }
 
+    /// How many changes were offered so far: what [`since`](Self::since) takes.
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// Keys that changed after that many changes, the newest first, at most `limit` of them.
+    pub fn since(&self, changes: u64, limit: usize) -> Vec<Key> {
+        let mut keys: Vec<_> = self.keys.iter().filter(|(_, change)| **change > changes).collect();
+        keys.sort_unstable_by_key(|(_, change)| std::cmp::Reverse(**change));
+        keys.into_iter().take(limit).map(|(key, _)| key.clone()).collect()
+    }
+
     /// As many as the limit allows, oldest first.
     pub fn keys(&self) -> Vec<Key> {
         self.newest().into_iter().map(|(_, key)| key).collect()
@@ -53,6 +65,11 @@ mod tests {
             recent.note(&key(id));
         }
         assert_eq!(recent.keys(), [key("d"), key("a")]);
+        let then = recent.changes();
+        assert_eq!(recent.since(then, 5), []);
+        recent.note(&key("e"));
+        recent.note(&key("f"));
+        assert_eq!((recent.since(then, 5), recent.since(then, 1)), (vec![key("f"), key("e")], vec![key("f")]));
     }
 
     #[test]

@@ -16,12 +16,14 @@ pub use self::surroundings::{compare_surroundings, pointer, unusable_programs};
 use super::apply::Applier;
 use super::settings::{CutoverSettings, Fence, Switch};
 use super::tail::Tail;
-use crate::model::{Moment, Timestamp};
+use crate::model::{Key, Moment, Timestamp};
 use crate::ports::{Application, Clock, Fault, Ports, ProgramFailure, Reaction, TableAdmin};
 use crate::protocol::cutover::Step;
 
 /// How often the drain looks.
 const DRAIN_POLL: Duration = Duration::from_millis(100);
+/// Keys named of those that still changed.
+const KEYS_NAMED: usize = 10;
 /// How often a pointer that could not be reached is tried again.
 const POINTER_POLL: Duration = Duration::from_secs(1);
 
@@ -33,17 +35,19 @@ pub struct StepFailure {
     pub reason: String,
     /// It was never begun: for certain nothing was done, by this attempt.
     pub not_begun: bool,
+    /// Source keys that changed though they should not have, the newest first.
+    pub keys: Vec<Key>,
 }
 
 impl StepFailure {
     fn not_begun(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), not_begun: true }
+        Self { reason: reason.into(), not_begun: true, keys: Vec::new() }
     }
 }
 
 impl From<String> for StepFailure {
     fn from(reason: String) -> Self {
-        Self { reason, not_begun: false }
+        Self { reason, not_begun: false, keys: Vec::new() }
     }
 }
 
@@ -128,10 +132,11 @@ impl<P: Ports> Steps<P> {
     }
 
     /// Waits until no change arrived for long enough since the fence, and everything that arrived is durable.
-    async fn drain(&self) -> Result<String, String> {
+    async fn drain(&self) -> Result<String, StepFailure> {
         let (clock, quiet) = (self.ports.clock(), self.settings.quiet);
         let since = self.fenced.ok_or("the fence's time is not known")?;
         let began = clock.now();
+        let changes = self.applier.inspect(|core| core.recent().changes());
         self.tail.list_soon();
         // One listing may be inconsistent: another one is asked for when the span is reached.
         let mut listed_again = None::<Timestamp>;
@@ -155,7 +160,9 @@ impl<P: Ports> Steps<P> {
             };
             if clock.now().since(began) >= self.settings.drain_timeout {
                 let limit = self.settings.drain_timeout.as_secs_f64();
-                return Err(format!("the source did not come to rest within {limit} s: {last}"));
+                let keys = self.applier.inspect(|core| core.recent().since(changes, KEYS_NAMED));
+                let reason = format!("the source did not come to rest within {limit} s: {last}");
+                return Err(StepFailure { keys, ..reason.into() });
             }
             clock.sleep(DRAIN_POLL).await;
         }
@@ -185,7 +192,8 @@ pub async fn switch<P: Ports>(
                 Ok(output) => Ok(format!("the switch's program ended well{}", programs::quoted(&output))),
                 Err(failure) => {
                     let not_begun = matches!(failure, ProgramFailure::NotStarted(_));
-                    Err(StepFailure { reason: format!("the switch's program {program}: {failure}"), not_begun })
+                    let reason = format!("the switch's program {program}: {failure}");
+                    Err(StepFailure { not_begun, ..reason.into() })
                 }
             }
         }
@@ -207,10 +215,10 @@ async fn point<P: Ports>(ports: &P, limit: Duration, abandon: Duration) -> Resul
                 Ok(Some(named)) if named == to => return Ok(format!("the pointer names {to}")),
                 Ok(Some(named)) => {
                     let reason = format!("the pointer names {named:?}, which is not {from}");
-                    return Err(StepFailure { reason, not_begun: !abandoned });
+                    return Err(StepFailure { not_begun: !abandoned, ..reason.into() });
                 }
                 Ok(None) => {
-                    return Err(StepFailure { reason: "there is no pointer".to_owned(), not_begun: !abandoned });
+                    return Err(StepFailure { not_begun: !abandoned, ..StepFailure::from("there is no pointer") });
                 }
                 Err(error) => error,
             },
@@ -226,7 +234,7 @@ async fn point<P: Ports>(ports: &P, limit: Duration, abandon: Duration) -> Resul
                 }
             }
             let not_begun = !abandoned && problem.fault == Fault::Denied;
-            return Err(StepFailure { reason: format!("the pointer cannot be moved: {problem}"), not_begun });
+            return Err(StepFailure { not_begun, ..format!("the pointer cannot be moved: {problem}").into() });
         }
         clock.sleep(POINTER_POLL).await;
     }

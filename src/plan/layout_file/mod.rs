@@ -8,12 +8,15 @@ mod node;
 mod reader;
 #[cfg(test)]
 mod tests;
+mod write;
 
 use std::fmt;
 
 use checks::{DeclaredIndex, DeclaredKey, DeclaredTable, Role};
-use node::Node;
+use node::{Node, Value};
 use reader::{At, Problems, Properties};
+
+pub use write::write_layout;
 
 use crate::model::{Billing, KeyType, Projection, TableLayout, Throughput};
 
@@ -82,6 +85,9 @@ const UNSUPPORTED_PROPERTIES: [&str; 16] = [
 /// what has no place there last.
 pub fn read_layout(text: &str) -> Result<TableLayout, Vec<LayoutProblem>> {
     let root = node::parse(text).map_err(|problem| vec![problem])?;
+    if let Some(problem) = other_document(&root) {
+        return Err(vec![problem]);
+    }
     let mut problems = Problems::default();
     let declared = table(&root, &mut problems);
     let layout = checks::check(&declared, &mut problems);
@@ -95,6 +101,21 @@ pub fn read_layout(text: &str) -> Result<TableLayout, Vec<LayoutProblem>> {
     }
 }
 
+/// A file of another kind is told as such, not property by property.
+fn other_document(root: &Node) -> Option<LayoutProblem> {
+    let Value::Map(entries) = &root.value else { return None };
+    let has = |name: &str| entries.iter().any(|entry| entry.name == name);
+    let described = has("TableArn") || has("TableStatus") || (has("Table") && entries.len() == 1);
+    described.then(|| LayoutProblem {
+        path: String::new(),
+        place: root.place,
+        message:
+            "this is what `aws dynamodb describe-table` prints, not a layout; `shadowtable config layout --table NAME` \
+                  prints the layout of a live table"
+                .to_owned(),
+    })
+}
+
 fn unsupported(name: &str) -> Option<String> {
     let advice = match name {
         "TableName" => "a layout names no table: tables are named in the configuration; take this out",
@@ -102,7 +123,6 @@ fn unsupported(name: &str) -> Option<String> {
             "this is a whole template; give the contents of the table's Properties alone"
         }
         "Properties" | "Type" => "this is a whole resource; give the contents of its Properties alone",
-        "Table" => "this is a description of a table; give the properties themselves, as CloudFormation has them",
         "StreamSpecification" => {
             "the shadow's stream must be off until the switch: take this out, and enable it after the switch"
         }
