@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::fs::{Access, access};
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, Command};
@@ -35,7 +36,13 @@ pub async fn run(
     let mut command = Command::new(path);
     command.args(arguments).envs(environment.iter().map(|(name, value)| (name, value)));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-    let mut child = command.spawn().map_err(|error| ProgramFailure::NotStarted(error.to_string()))?;
+    let mut child = command.spawn().map_err(|error| match error.raw_os_error().and_then(never_executed) {
+        Some(()) => ProgramFailure::NotStarted(error.to_string()),
+        // The process may be there, and could only not be looked after.
+        None => {
+            ProgramFailure::Failed { status: format!("an error while it was started: {error}"), output: String::new() }
+        }
+    })?;
     let mut group = Group::of(&child);
     let (kept, mut readers) = (Arc::<Mutex<VecDeque<u8>>>::default(), JoinSet::new());
     if let Some(stdout) = child.stdout.take() {
@@ -59,6 +66,13 @@ pub async fn run(
         Ok(status) => Err(ProgramFailure::Failed { status: status.to_string(), output }),
         Err(error) => Err(ProgramFailure::Failed { status: error.to_string(), output }),
     }
+}
+
+/// Whether an error says that the program's file was not executed, which nothing but executing it can say.
+fn never_executed(code: i32) -> Option<()> {
+    let never =
+        [Errno::NOENT, Errno::ACCESS, Errno::NOEXEC, Errno::NOTDIR, Errno::LOOP, Errno::TOOBIG, Errno::NAMETOOLONG];
+    never.iter().any(|errno| errno.raw_os_error() == code).then_some(())
 }
 
 /// Whether a program could be started: it is found as `PATH` says, is a file that may be executed, and so is what its first

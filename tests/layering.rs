@@ -26,7 +26,7 @@ mod tests {
         ("engine", &["model", "plan", "protocol", "ports", "telemetry"]),
         ("config", &CONFIG),
         ("runtime", &["model", "plan", "protocol", "ports", "telemetry", "engine"]),
-        ("cli", &["model", "plan", "protocol", "ports", "telemetry", "aws", "engine", "config", "runtime"]),
+        ("cli", &["model", "plan", "protocol", "ports", "telemetry", "aws", "engine", "config", "runtime", "programs"]),
     ];
 
     /// Configuration makes other layers' settings, and knows nothing else of them.

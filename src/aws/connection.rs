@@ -10,6 +10,7 @@ use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
@@ -88,7 +89,8 @@ async fn check_profile(asked: Option<&str>) -> Result<(), ConnectError> {
     let name = asked.map(str::to_owned).or_else(of_environment).filter(|name| !name.is_empty());
     let Some(name) = name else { return Ok(()) };
     // A file that cannot be read is told by whoever needs it.
-    let Ok(found) = load_profiles(&Fs::real(), &env, &Default::default(), None).await else { return Ok(()) };
+    let files = EnvConfigFiles::default();
+    let Ok(found) = load_profiles(&Fs::real(), &env, &files, None).await else { return Ok(()) };
     if found.get_profile(&name).is_some() {
         return Ok(());
     }

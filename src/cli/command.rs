@@ -37,7 +37,7 @@ pub(super) fn abort(settings: &CommandSettings, yes: bool) -> ExitCode {
     }
     start(&settings.log, async {
         let ended = on_state(&settings.state, async |state| {
-            operator::abort(&state.ports, id, &operator_job(state.who.clone())).await
+            Box::pin(operator::abort(&state.ports, id, &operator_job(state.who.clone()))).await
         });
         match ended.await {
             Ok(Aborted::Done(found)) => data(&remains(&found, settings)),
@@ -58,7 +58,7 @@ pub(super) fn forget(settings: &CommandSettings, yes: bool) -> ExitCode {
     }
     start(&settings.log, async {
         let forgotten = on_state(&settings.state, async |state| {
-            operator::forget(&state.ports, id, &operator_job(state.who.clone())).await
+            Box::pin(operator::forget(&state.ports, id, &operator_job(state.who.clone()))).await
         });
         match forgotten.await {
             Ok(()) => {
@@ -99,14 +99,20 @@ fn remains(found: &Overview, settings: &CommandSettings) -> String {
         ),
         None => "  no table was made.\n".to_owned(),
     };
-    let stream = source.filter(|_| meta.made.stream).map(|place| {
+    let former = meta.made.former.iter().map(|former| {
+        let place = at(former, &settings.profiles.shadow);
+        format!("  an earlier shadow: {}\n", place.command("delete-table"))
+    });
+    let disable = |place: &Place| {
         format!(
             "  the stream:        {} --stream-specification StreamEnabled=false\n                     (this migration \
              enabled it; somebody else may read it by now)\n",
             place.command("update-table")
         )
-    });
-    let lines = table + &stream.unwrap_or_default();
+    };
+    let stream = source.filter(|_| meta.made.stream);
+    let streams = stream.iter().chain(&meta.made.former_streams).map(disable);
+    let lines: String = [table].into_iter().chain(former).chain(streams).collect();
     format!(
         "migration {id} is aborted. Nothing was deleted. What remains of it, and the command that removes it:\n{lines}\
          \x20 its state:         shadowtable --migration {id} forget\n                     (it is the record of what was \

@@ -15,10 +15,11 @@ use crate::engine::EngineError;
 use crate::protocol::phase::Phase;
 use crate::runtime::admin::{self, Admin};
 use crate::runtime::{self, Allowed, Monitor};
-use crate::telemetry::{Meters, announce, install_recorder};
+use crate::telemetry::{Meters, announce, announce_panics, install_recorder};
 
 /// Runs the verb.
 pub(super) fn run(settings: &Settings, args: &RunArgs) -> ExitCode {
+    announce_panics();
     start_for(&settings.log, Some(settings.migration.as_str()), async {
         match migrate(settings, allowed(args)).await {
             Ok(ended) => ended,

@@ -21,7 +21,13 @@ pub(super) async fn obey_signals(stop: CancellationToken, how: &str) -> std::io:
     let first = next().await;
     announce(Level::INFO, &format!("{first}: {how}"), None);
     stop.cancel();
-    let second = next().await;
+    // A terminal that is closed may say so twice.
+    let second = loop {
+        let signal = next().await;
+        if signal != "SIGHUP" {
+            break signal;
+        }
+    };
     announce(Level::WARN, &format!("{second}: stopped at once"), None);
     stderr::flush();
     std::process::exit(i32::from(FAILED));

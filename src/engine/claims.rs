@@ -5,18 +5,23 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::entities::{ClaimRecord, Meta, TableIdentity};
+use super::entities::{ClaimRecord, LeaseRecord, Meta, TableIdentity};
 use super::error::EngineError;
 use super::lease::Lease;
 use super::retry::Retry;
-use super::store::{META, decode, encode, partition_of};
-use crate::ports::{Entry, Fault, Guard, PortError, Ports, Reaction, StateKey, StateStore};
+use super::store::{LEASE, META, decode, encode, partition_of};
+use crate::model::Moment;
+use crate::ports::{Clock, Entry, Fault, Guard, PortError, Ports, Reaction, StateKey, StateStore};
 use crate::protocol::claims::{Role, TableClaims, Taken, claim};
 use crate::protocol::phase::Phase;
 
 /// Partition of all claims, by table.
 pub const TABLE: &str = "TABLE";
+
+/// How often it is looked whether a migration that was ended has ended its work.
+const ENDING: Duration = Duration::from_secs(1);
 
 /// The claims that one migration makes, under its lease.
 pub struct Claims<P> {
@@ -34,6 +39,13 @@ impl<P: Ports> Claims<P> {
     /// Claims a table, or says whose it is. What was claimed before is claimed again.
     pub async fn claim(&self, table: &TableIdentity, role: Role) -> Result<(), EngineError> {
         let decide = |held: &TableClaims, phases: &_| claim(held, &self.migration, role, phases);
+        let held = claims_of(self.fetch(&Owned::of(table).key()).await?.as_ref())?;
+        if role == Role::Shadow
+            && let Some(before) = held.shadow_of.as_ref().filter(|before| **before != self.migration)
+            && self.may_claim(table, role).await?
+        {
+            self.outlast(before).await?;
+        }
         self.edit(&Owned::of(table), decide).await?.map_err(|taken| {
             let what = match role {
                 Role::Source => "source",
@@ -129,6 +141,32 @@ impl<P: Ports> Claims<P> {
                 }
                 Some(Err(error)) => return Err(error.into()),
             }
+        }
+    }
+
+    /// A migration that was ended may still have a process that winds down, and requests of it may land: waits until neither
+    /// can be.
+    async fn outlast(&self, migration: &str) -> Result<(), EngineError> {
+        let (clock, key) = (self.ports.clock(), StateKey { partition: partition_of(migration), sort: LEASE.into() });
+        let mut seen = None::<(u64, Moment)>;
+        loop {
+            let Some(entry) = self.fetch(&key).await? else { return Ok(()) };
+            let record: LeaseRecord = decode(&entry)?;
+            let since = match seen {
+                Some((version, since)) if version == entry.version => since,
+                _ => clock.now(),
+            };
+            seen = Some((entry.version, since));
+            let dead = clock.now().since(since) > Duration::from_millis(record.duration_millis);
+            if record.released && record.quiet {
+                return Ok(());
+            }
+            if record.released || dead {
+                clock.sleep(Duration::from_millis(record.abandon_millis)).await;
+                return Ok(());
+            }
+            tracing::info!(migration, "waiting until the migration that had this shadow has ended its work");
+            clock.sleep(ENDING).await;
         }
     }
 

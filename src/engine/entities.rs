@@ -61,6 +61,8 @@ pub struct Meta {
     pub reason: Option<String>,
     /// The source's name.
     pub source_table: String,
+    /// Where source and shadow are, as they were configured when this was planned.
+    pub places: [Place; 2],
     /// The source as it was found, once checked.
     pub source: Option<TableIdentity>,
     /// The shadow's name.
@@ -104,14 +106,23 @@ pub struct Meta {
     pub created: Timestamp,
 }
 
-/// What a migration made, noted before it is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+/// What a migration made, noted before it is asked for, and taken back when it was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Made {
     /// The shadow. Otherwise it was there before, empty.
     pub shadow: bool,
     /// The source's stream. Otherwise it was enabled before.
     pub stream: bool,
+    /// Shadows that it made earlier and uses no more.
+    #[serde(default)]
+    pub former: Vec<TableIdentity>,
+    /// Earlier sources whose stream it enabled.
+    #[serde(default)]
+    pub former_streams: Vec<Place>,
 }
+
+/// How long the audit trail is kept, in seconds: a year.
+pub const EVENT_SECONDS: i64 = 366 * 24 * 3600;
 
 /// One cutover, as far as it got. Where it stands is the phase.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -13,6 +13,8 @@ use crate::protocol::claims::Role;
 
 /// How often a table in the making is looked at.
 const POLL: Duration = Duration::from_millis(500);
+/// How many looks may miss a table that was just created.
+const ABSENT_LOOKS: u32 = 120;
 
 /// The source, fit to be migrated.
 #[derive(Clone, Debug)]
@@ -78,49 +80,92 @@ pub async fn find_source(clock: &impl Clock, admin: &impl TableAdmin) -> Result<
     })
 }
 
-/// Enables the source's stream with new and old images, and waits until it is there. Returns whether it was this request
-/// that did so, as far as anybody can tell.
-pub async fn enable_stream<P: Ports>(ports: &P) -> Result<bool, EngineError> {
+/// What came of asking the service to make something.
+#[derive(Debug)]
+pub enum Making {
+    /// It is there, and a request of this process may have made it.
+    Ours,
+    /// It is there, and somebody else made it.
+    Others,
+    /// It was refused, for certain.
+    Refused(EngineError),
+    /// Nobody knows: a request was given up before.
+    Unknown(EngineError),
+}
+
+impl Making {
+    fn failed(error: EngineError, given_up: bool) -> Self {
+        if given_up { Self::Unknown(error) } else { Self::Refused(error) }
+    }
+}
+
+/// Enables the source's stream with new and old images, and waits until it is there.
+pub async fn enable_stream<P: Ports>(ports: &P) -> Making {
     let (admin, clock) = (ports.source_admin(), ports.clock());
-    let (mut retry, mut given_up) = (Retry::default(), false);
-    let ours = loop {
+    let (mut retry, mut given_up, mut ours) = (Retry::default(), false, false);
+    loop {
+        match find_source(clock, admin).await {
+            Ok(found) if found.stream.is_some() => return if ours || given_up { Making::Ours } else { Making::Others },
+            Ok(_) if ours => {
+                clock.sleep(POLL).await;
+                continue;
+            }
+            Ok(_) => {}
+            Err(error) => return Making::failed(error, given_up || ours),
+        }
         match admin.enable_stream(ViewType::NewAndOldImages).await {
-            Ok(()) => break true,
+            Ok(()) => ours = true,
             Err(error) if error.fault.reaction() == Reaction::BackOff => {
                 given_up |= error.fault == Fault::Abandoned;
                 wait(clock, &mut retry, &error).await;
             }
-            // Enabled already, perhaps by an earlier attempt. What it carries is looked at next.
-            Err(error) if matches!(error.fault, Fault::Busy | Fault::Rejected) => break given_up,
-            Err(error) => return Err(error.into()),
+            // Enabled already, or the table is being changed: it is looked at, and asked again.
+            Err(error) if error.fault == Fault::Busy => clock.sleep(POLL).await,
+            Err(error) => return Making::failed(error.into(), given_up),
         }
-    };
-    while find_source(clock, admin).await?.stream.is_none() {
-        clock.sleep(POLL).await;
     }
-    Ok(ours)
 }
 
-/// The shadow, ready to be written.
-#[derive(Clone, Debug)]
-pub struct Provisioned {
-    /// The table.
-    pub table: TableDescription,
-    /// It was certainly not made by a request of this process.
-    pub made_by_others: bool,
+/// Creates the shadow where there is none.
+pub async fn create_shadow<P: Ports>(ports: &P, target: &TableLayout) -> Making {
+    let (admin, clock) = (ports.shadow_admin(), ports.clock());
+    let (mut retry, mut given_up) = (Retry::default(), false);
+    tracing::info!(table = admin.name(), "creating the shadow table");
+    loop {
+        match admin.create(target, &CreateOptions::default()).await {
+            Ok(()) => return Making::Ours,
+            // There is one of this name, or many are being created at this moment.
+            Err(error) if error.fault == Fault::Busy => match describe(clock, admin).await {
+                Ok(Some(_)) => return if given_up { Making::Ours } else { Making::Others },
+                Ok(None) => clock.sleep(POLL).await,
+                Err(error) => return Making::failed(error, given_up),
+            },
+            Err(error) if error.fault.reaction() == Reaction::BackOff => {
+                given_up |= error.fault == Fault::Abandoned;
+                wait(clock, &mut retry, &error).await;
+            }
+            Err(error) if error.fault == Fault::Rejected => {
+                let refused = EngineError::refused(
+                    format!("the service refuses the target layout: {}", error.message),
+                    "correct the layout file, then run again; nothing was created",
+                );
+                return Making::failed(refused, given_up);
+            }
+            Err(error) => return Making::failed(error.into(), given_up),
+        }
+    }
 }
 
-/// The shadow: created if it is not there, complete with all its indexes, and active. One that is there must be the
-/// recorded one, or empty and nobody's, and have the target's layout.
+/// The shadow once it is complete, with all its indexes, and active. It must be the recorded one, or empty and nobody's, and
+/// have the target's layout.
 pub async fn provision_shadow<P: Ports>(
     ports: &P,
     claims: &Claims<P>,
     target: &TableLayout,
     recorded: Option<&TableIdentity>,
-) -> Result<Provisioned, EngineError> {
+) -> Result<TableDescription, EngineError> {
     let admin = ports.shadow_admin();
-    let place = admin.place();
-    let (mut retry, mut given_up, mut made_by_others) = (Retry::default(), false, false);
+    let (place, mut absent) = (admin.place(), 0);
     loop {
         let Some(table) = describe(ports.clock(), admin).await? else {
             if let Some(recorded) = recorded {
@@ -130,25 +175,15 @@ pub async fn provision_shadow<P: Ports>(
                      `shadowtable reseed`",
                 ));
             }
-            tracing::info!(table = place.table, "creating the shadow table");
-            match admin.create(target, &CreateOptions::default()).await {
-                Ok(()) => {}
-                Err(error) if error.fault == Fault::Busy => {
-                    made_by_others |= !given_up;
-                    ports.clock().sleep(POLL).await;
-                }
-                Err(error) if error.fault.reaction() == Reaction::BackOff => {
-                    given_up |= error.fault == Fault::Abandoned;
-                    wait(ports.clock(), &mut retry, &error).await;
-                }
-                Err(error) if error.fault == Fault::Rejected => {
-                    return Err(EngineError::refused(
-                        format!("the service refuses the target layout: {}", error.message),
-                        "correct the layout file, then run again; nothing was created",
-                    ));
-                }
-                Err(error) => return Err(error.into()),
+            // It was just created, and a description may lag behind.
+            absent += 1;
+            if absent > ABSENT_LOOKS {
+                return Err(EngineError::refused(
+                    format!("the shadow table {place} was deleted while it was made"),
+                    "run again; it is created anew",
+                ));
             }
+            ports.clock().sleep(POLL).await;
             continue;
         };
         match table.status {
@@ -156,7 +191,7 @@ pub async fn provision_shadow<P: Ports>(
             TableStatus::Active if !indexes_active(&table) => ports.clock().sleep(POLL).await,
             TableStatus::Active => {
                 check_shadow(ports, claims, target, recorded, &table).await?;
-                return Ok(Provisioned { table, made_by_others });
+                return Ok(table);
             }
             TableStatus::Deleting | TableStatus::Unusable => {
                 return Err(EngineError::refused(

@@ -21,6 +21,12 @@ pub struct Place {
 }
 
 impl Place {
+    /// Whether both lead to the same place, as far as can be told. An account that is not known is no difference.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let accounts = self.account.as_ref().zip(other.account.as_ref()).is_none_or(|(one, other)| one == other);
+        accounts && self.table == other.table && self.region == other.region && self.endpoint == other.endpoint
+    }
+
     /// A command of the AWS CLI on this table: `aws dynamodb VERB --table-name …`, with all that leads there.
     pub fn command(&self, verb: &str) -> String {
         self.aws(&format!("dynamodb {verb} --table-name {}", self.table))

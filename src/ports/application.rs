@@ -22,7 +22,7 @@ impl fmt::Display for Program {
 /// A program that did not do what it was asked for. `output` is the end of what it wrote, both streams together.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProgramFailure {
-    /// It could not be started; nothing happened.
+    /// It could not be started: its file was not executed, and nothing happened.
     #[error("it cannot be started: {0}")]
     NotStarted(String),
     /// It ended with another code than 0, or by a signal.

@@ -16,7 +16,7 @@ use super::{Job, Monitor};
 use crate::engine::EngineError;
 use crate::engine::apply::recent::Recent;
 use crate::engine::cutover::unusable_programs;
-use crate::engine::entities::{EventRecord, Live, Meta, Pin};
+use crate::engine::entities::{EVENT_SECONDS, EventRecord, Live, Meta, Pin};
 use crate::engine::provision::{Source, check_source, provision_shadow, same_shadow, same_table};
 use crate::engine::store::{EVENT, LIVE, META, PIN, QUARANTINE, SEGMENT, SHARD, Store, Stored};
 use crate::engine::tail::{Pinned, pin};
@@ -25,9 +25,6 @@ use crate::ports::{Clock, Ports, RecordsPage};
 use crate::protocol::invariant::{Invariant, Violation};
 use crate::protocol::phase::{Event, Phase, next};
 use crate::telemetry::Meters;
-
-/// How long the audit trail is kept, in seconds: a year.
-const EVENT_SECONDS: i64 = 366 * 24 * 3600;
 
 /// How long the tables may take to answer while the source may be fenced, or an operator's decision is waited for.
 const LOOK: Duration = Duration::from_secs(20);
@@ -289,9 +286,7 @@ impl<P: Ports> Active<P> {
         let shadow = match &meta.shadow {
             // It is the application's now, who may change its indexes and settings.
             Some(recorded) if meta.phase == Phase::Switched => same_shadow(&*self.ports, recorded).await?,
-            recorded => {
-                provision_shadow(&*self.ports, &self.claims(), &self.job.target, recorded.as_ref()).await?.table
-            }
+            recorded => provision_shadow(&*self.ports, &self.claims(), &self.job.target, recorded.as_ref()).await?,
         };
         let outside = Outside::look(&*self.ports, &source.table, &shadow, &self.job.engine.cutover).await;
         Ok(Looked { pin, items: source.table.item_count, outside })

@@ -22,8 +22,7 @@ pub(super) fn disagreements(meta: &Meta, job: &Job, source: &Place, shadow: &Pla
     };
     compare("source.table", &meta.source_table, &source.table);
     compare("shadow.table", &meta.shadow_table, &shadow.table);
-    for (role, recorded, place) in [("source", &meta.source, source), ("shadow", &meta.shadow, shadow)] {
-        let Some(recorded) = recorded.as_ref().map(|identity| &identity.place) else { continue };
+    for ((role, recorded), place) in ["source", "shadow"].into_iter().zip(&meta.places).zip([source, shadow]) {
         let pairs = [("region", &recorded.region, &place.region), ("account", &recorded.account, &place.account)];
         for (name, recorded, configured) in pairs {
             if let (Some(recorded), Some(configured)) = (recorded, configured) {
@@ -36,10 +35,18 @@ pub(super) fn disagreements(meta: &Meta, job: &Job, source: &Place, shadow: &Pla
             compare(&format!("target {}", difference.path()), difference.expected(), difference.found());
         }
     }
-    let (recorded, configured) = (meta.rules.as_slice(), job.transform.rules());
-    for number in 0..recorded.len().max(configured.len()) {
-        let words = |rules: &[Rule]| rules.get(number).map_or_else(|| "none".to_owned(), |rule| format!("`{rule}`"));
-        compare(&format!("transform rule {}", number + 1), &words(recorded), &words(configured));
+    let (recorded, configured) = (&meta.rules, job.transform.rules());
+    for index in 0..recorded.len().max(configured.len()) {
+        let (recorded, configured) = (recorded.get(index), configured.get(index));
+        if recorded != configured {
+            let words = |rule: Option<&Rule>| rule.map_or_else(|| "none".to_owned(), |rule| format!("`{rule}`"));
+            let number = index + 1;
+            lines.push(format!(
+                "transform rule {number}: recorded {}, configured {}",
+                words(recorded),
+                words(configured)
+            ));
+        }
     }
     lines
 }
@@ -60,6 +67,14 @@ pub(super) fn other_means(active: &BTreeMap<String, String>, standby: &BTreeMap<
         |means: &BTreeMap<String, String>, key: &String| means.get(key).cloned().unwrap_or_else(|| NOT_SET.to_owned());
     let differing = keys.into_iter().filter(|key| value(active, key) != value(standby, key));
     differing
-        .map(|key| format!("{key}: the active process has {}, this one {}", value(active, key), value(standby, key)))
+        .map(|key| format!("{key}: the migration has {}, this process {}", value(active, key), value(standby, key)))
         .collect()
+}
+
+/// How the fence that may stand was put up, where this process would undo another one.
+pub(super) fn other_fence(recorded: &BTreeMap<String, String>, own: &BTreeMap<String, String>) -> Option<String> {
+    let other = other_means(recorded, own).into_iter().find(|line| {
+        ["cutover.fence:", "cutover.fence_command:", "cutover.unfence_command:"].iter().any(|key| line.starts_with(key))
+    })?;
+    Some(format!("the fence is another process's, and this one is configured otherwise: {other}"))
 }

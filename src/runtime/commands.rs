@@ -227,7 +227,7 @@ mod tests {
 
     fn settled(written: bool) -> Option<String> {
         let meta: Meta = serde_json::from_value(json!({
-            "migration": "orders", "phase": "tailing", "reason": null, "source_table": "a", "source": null,
+            "migration": "orders", "phase": "tailing", "reason": null, "source_table": "a", "source": null, "places": [{ "table": "a" }, { "table": "b" }],
             "shadow_table": "b", "shadow": null, "segments": 1, "like_source": false, "rules": [],
             "made": { "shadow": false, "stream": false },
             "target": {

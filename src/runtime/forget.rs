@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
-use super::operator::{OperatorJob, alone, list, overview, unknown};
+use super::operator::{OperatorJob, alone, lease_of, list, overview, unknown};
 use super::patient::patiently;
 use crate::engine::EngineError;
 use crate::engine::claims::Claims;
-use crate::engine::entities::Meta;
-use crate::engine::store::{DIRECTORY, LEASE, META, partition_of};
-use crate::ports::{Guard, Ports, StateKey, StateStore};
+use crate::engine::entities::{LeaseRecord, Meta};
+use crate::engine::store::{DIRECTORY, LEASE, META, decode, partition_of};
+use crate::ports::{Fault, Guard, Ports, StateKey, StateStore};
 
 /// Forgets a migration. One that has not ended is refused; one whose entries are gone in part is forgotten whole.
 pub async fn forget<P: Ports>(ports: &Arc<P>, migration: &str, job: &OperatorJob) -> Result<(), EngineError> {
+    let directory = StateKey { partition: DIRECTORY.to_owned(), sort: migration.to_owned() };
+    let delete = async |key: &StateKey, guard| patiently(ports.clock(), || ports.state().delete(key, guard)).await;
     if let Some(found) = overview(&**ports, migration).await? {
         has_ended(&found.meta)?;
         alone(ports, migration, job, async |store, meta| {
@@ -22,21 +24,28 @@ pub async fn forget<P: Ports>(ports: &Arc<P>, migration: &str, job: &OperatorJob
             for entry in entries.iter().filter(|entry| entry.key.sort != LEASE && entry.key.sort != META) {
                 store.delete(&entry.key.sort).await?;
             }
+            delete(&directory, Guard::Epoch(u64::MAX)).await?;
             store.delete(META).await
         })
         .await?;
-    } else {
-        let known = patiently(ports.clock(), || ports.state().list(DIRECTORY, migration)).await?;
-        if !known.iter().any(|entry| entry.key.sort == migration) {
-            return Err(unknown(migration));
+    } else if patiently(ports.clock(), || ports.state().get(&directory)).await?.is_some() {
+        // It was entered, and nothing else of it was ever stored.
+        delete(&directory, Guard::Epoch(u64::MAX)).await?;
+    } else if lease_of(&**ports, migration).await?.is_none() {
+        return Err(unknown(migration));
+    }
+    // A lease that somebody took meanwhile is his: a migration of the same id begins anew.
+    let lease = StateKey { partition: partition_of(migration), sort: LEASE.to_owned() };
+    match patiently(ports.clock(), || ports.state().get(&lease)).await? {
+        Some(entry) if decode::<LeaseRecord>(&entry)?.released => {
+            let guard = Guard::Unchanged { version: entry.version, epoch: entry.epoch };
+            match delete(&lease, guard).await {
+                Err(error) if error.fault != Fault::Conflict => Err(error.into()),
+                _ => Ok(()),
+            }
         }
+        _ => Ok(()),
     }
-    let partition = partition_of(migration);
-    for (partition, sort) in [(partition.as_str(), LEASE), (DIRECTORY, migration)] {
-        let key = StateKey { partition: partition.to_owned(), sort: sort.to_owned() };
-        patiently(ports.clock(), || ports.state().delete(&key, Guard::Epoch(u64::MAX))).await?;
-    }
-    Ok(())
 }
 
 fn has_ended(meta: &Meta) -> Result<(), EngineError> {

@@ -127,6 +127,10 @@ pub struct LagHistory {
 impl History {
     /// A sample.
     fn note(&mut self, now: Moment, lag: Option<f64>, totals: Totals) {
+        // What came before the copy says nothing of its pace.
+        if totals.items_copied == 0 {
+            self.copied.clear();
+        }
         self.copied.push_back((now, totals.items_copied));
         let [_, longest] = PACES;
         while self.copied.front().is_some_and(|(then, _)| now.since(*then) > longest) {

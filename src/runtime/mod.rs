@@ -36,7 +36,7 @@ use self::acting::Acting;
 use self::active::{Active, Outcome};
 use self::history::{Chronicle, SAMPLE};
 pub use self::history::{LagHistory, Rates};
-pub use self::monitor::{Monitor, Readiness};
+pub use self::monitor::{Differs, Monitor, Readiness};
 use self::standby::stand_by;
 pub use self::state_table::prepare_state_table;
 pub use self::status::{

@@ -26,8 +26,8 @@ pub enum Readiness {
     Starting,
     /// It waits for the lease.
     Standby,
-    /// It waits for the lease, and is configured otherwise than the migration.
-    Otherwise(Vec<String>),
+    /// It waits for the lease, and is configured otherwise than the migration: it does not take it.
+    Unfit(Vec<String>),
     /// It holds the lease and works.
     Active,
     /// An error ended its work.
@@ -39,7 +39,22 @@ pub enum Readiness {
 pub struct Monitor {
     view: Mutex<View>,
     /// How this process's configuration differs from the migration's.
-    differs: Mutex<Vec<String>>,
+    differs: Mutex<Differs>,
+}
+
+/// How a process that waits is configured otherwise than the migration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Differs {
+    /// What differs, a line each.
+    pub lines: Vec<String>,
+    /// It takes the lease nevertheless: only a cutover would be done otherwise.
+    pub takes_over: bool,
+}
+
+impl Default for Differs {
+    fn default() -> Self {
+        Self { lines: Vec::new(), takes_over: true }
+    }
 }
 
 #[derive(Default)]
@@ -62,13 +77,13 @@ impl Monitor {
         *self.view() = View::Standby { migration: migration.to_owned(), standby };
     }
 
-    /// How the process, which waits, is configured otherwise than the migration; in nothing, if it is empty.
-    pub(super) fn differs(&self, differs: Vec<String>) {
+    /// How the process, which waits, is configured otherwise than the migration.
+    pub(super) fn differs(&self, differs: Differs) {
         *self.differs.lock().unwrap_or_else(PoisonError::into_inner) = differs;
     }
 
     /// The same, for whoever asks.
-    pub fn differing(&self) -> Vec<String> {
+    pub fn differing(&self) -> Differs {
         self.differs.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -101,8 +116,8 @@ impl Monitor {
         match *self.view() {
             View::Starting => Readiness::Starting,
             View::Standby { .. } => {
-                let differs = self.differing();
-                if differs.is_empty() { Readiness::Standby } else { Readiness::Otherwise(differs) }
+                let Differs { lines, takes_over } = self.differing();
+                if takes_over { Readiness::Standby } else { Readiness::Unfit(lines) }
             }
             View::Active(_) => Readiness::Active,
             View::Ended { .. } => Readiness::Ended,

@@ -13,7 +13,8 @@ use super::status::Status;
 use super::{Job, unique_name};
 use crate::engine::EngineError;
 use crate::engine::entities::{
-    CommandVerb, DirectoryRecord, EventRecord, LeaseRecord, Live, Meta, Pin, QuarantineRecord, RestlessRecord,
+    CommandVerb, DirectoryRecord, EVENT_SECONDS, EventRecord, LeaseRecord, Live, Meta, Pin, QuarantineRecord,
+    RestlessRecord,
 };
 use crate::engine::lease::{Acquired, acquire};
 use crate::engine::retry::Retry;
@@ -27,8 +28,6 @@ use crate::protocol::phase::{Event, next};
 
 /// How often something is looked at that is waited for.
 pub(super) const POLL: Duration = Duration::from_millis(200);
-/// How long the audit trail is kept, in seconds: a year.
-const EVENT_SECONDS: i64 = 366 * 24 * 3600;
 
 /// A migration as its entries show it.
 #[derive(Clone, Debug)]

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::Job;
 use super::active::Active;
 use super::agreement::{disagreements, means};
 use super::standby::begun_otherwise;
@@ -10,7 +11,8 @@ use crate::engine::EngineError;
 use crate::engine::claims::Claims;
 use crate::engine::entities::{Made, Meta, Paused, TableIdentity};
 use crate::engine::provision::{
-    Source, check_replicas, check_source, describe, enable_stream, find_source, provision_shadow, same_table,
+    Making, Source, check_replicas, check_source, create_shadow, describe, enable_stream, find_source,
+    provision_shadow, same_table,
 };
 use crate::engine::retry::Retry;
 use crate::engine::store::{META, Stored};
@@ -35,7 +37,7 @@ impl<P: Ports> Active<P> {
     pub(super) async fn meta(&mut self) -> Result<Stored<Meta>, EngineError> {
         let Some(mut meta) = self.store.load::<Meta>(META).await? else {
             super::operator::enter_directory(&*self.ports, &self.job.migration).await?;
-            let meta = self.store.create(META, &self.planned()).await?;
+            let meta = self.store.create(META, &planned(&*self.ports, &self.job)).await?;
             self.audit("the migration was planned").await?;
             return Ok(meta);
         };
@@ -54,64 +56,29 @@ impl<P: Ports> Active<P> {
             self.plan_anew(&mut meta, &changed).await?;
         }
         let means = means(&self.job.engine.cutover);
-        if meta.value.means != means {
+        // How the source was fenced is not forgotten while it may be.
+        if meta.value.means != means && !meta.value.phase.may_be_fenced() {
             let value = Meta { means, ..meta.value.clone() };
             self.store.update(&mut meta, value).await?;
         }
         Ok(meta)
     }
 
-    /// A migration that was never run.
-    fn planned(&self) -> Meta {
-        let (job, now) = (&self.job, self.ports.clock().service());
-        Meta {
-            migration: job.migration.clone(),
-            phase: Phase::Planned,
-            phase_since: Some(now),
-            reason: None,
-            source_table: self.ports.source_admin().name().to_owned(),
-            source: None,
-            shadow_table: self.ports.shadow_admin().name().to_owned(),
-            shadow: None,
-            made: Made::default(),
-            target: job.target.clone(),
-            like_source: job.like_source,
-            rules: job.transform.rules().to_vec(),
-            means: means(&job.engine.cutover),
-            single_writer_region: false,
-            segments: job.engine.copy.segments,
-            paused: Paused::None,
-            cutover: None,
-            postponed: false,
-            told_ready: false,
-            last_command: None,
-            generation: 1,
-            created: now,
-        }
-    }
-
     /// Nothing was copied yet: another configuration is another plan. A shadow that was made for the old one is looked at
     /// anew.
     async fn plan_anew(&self, meta: &mut Stored<Meta>, changed: &[String]) -> Result<(), EngineError> {
         tracing::info!(changed = changed.join("; "), "nothing was copied yet: the migration is planned anew");
-        if let Some(shadow) = meta.value.shadow.clone()
-            && meta.value.shadow_table != self.ports.shadow_admin().name()
-        {
-            self.claims().give_back(&shadow).await?;
-        }
-        let Meta { source_table, shadow_table, target, like_source, rules, .. } = self.planned();
-        let made =
-            Made { shadow: meta.value.made.shadow && meta.value.shadow_table == shadow_table, ..meta.value.made };
-        let value = Meta { source_table, shadow_table, made, target, like_source, rules, ..meta.value.clone() };
-        let value = Meta { source: None, shadow: None, ..value };
+        let value = replanned(&meta.value, planned(&*self.ports, &self.job));
         if meta.value.phase == Phase::Planned {
-            self.store.update(meta, value).await
+            self.store.update(meta, value).await?;
         } else {
             self.transition_with(meta, Event::Reseed, None, |meta| {
                 *meta = Meta { phase: meta.phase, phase_since: meta.phase_since, ..value };
             })
-            .await
+            .await?;
         }
+        // Only now: what it no longer has anything to do with may be another's from here on.
+        self.claims().give_back_all().await
     }
 
     /// Claims both tables, and makes the shadow.
@@ -165,11 +132,10 @@ impl<P: Ports> Active<P> {
         let admin = self.ports.source_admin();
         let found = find_source(self.ports.clock(), admin).await?;
         if found.stream.is_none() && self.job.allowed.enable_stream {
-            self.note_made(meta, Made { stream: true, ..meta.value.made }).await?;
+            let noted = meta.value.made.clone();
+            self.note_made(meta, Made { stream: true, ..noted.clone() }).await?;
             tracing::info!(table = admin.name(), "enabling the source's stream with new and old images");
-            if !enable_stream(&*self.ports).await? {
-                self.note_made(meta, Made { stream: false, ..meta.value.made }).await?;
-            }
+            self.note_end(meta, enable_stream(&*self.ports).await, noted).await?;
         }
         check_source(&*self.ports, self.job.transform.properties().needs_old_images).await
     }
@@ -179,13 +145,25 @@ impl<P: Ports> Active<P> {
         let (ports, recorded) = (&*self.ports, meta.value.shadow.clone());
         let admin = ports.shadow_admin();
         if recorded.is_none() && describe(ports.clock(), admin).await?.is_none() {
-            self.note_made(meta, Made { shadow: true, ..meta.value.made }).await?;
+            let noted = meta.value.made.clone();
+            self.note_made(meta, Made { shadow: true, ..noted.clone() }).await?;
+            self.note_end(meta, create_shadow(ports, &self.job.target).await, noted).await?;
         }
-        let provisioned = provision_shadow(ports, claims, &self.job.target, recorded.as_ref()).await?;
-        if provisioned.made_by_others {
-            self.note_made(meta, Made { shadow: false, ..meta.value.made }).await?;
+        let table = provision_shadow(ports, claims, &self.job.target, recorded.as_ref()).await?;
+        Ok(TableIdentity::of(&table, admin.place()))
+    }
+
+    /// What was noted before is taken back where it was for certain not this migration's doing.
+    async fn note_end(&self, meta: &mut Stored<Meta>, end: Making, before: Made) -> Result<(), EngineError> {
+        match end {
+            Making::Ours => Ok(()),
+            Making::Unknown(error) => Err(error),
+            Making::Others => self.note_made(meta, before).await,
+            Making::Refused(error) => {
+                self.note_made(meta, before).await?;
+                Err(error)
+            }
         }
-        Ok(TableIdentity::of(&provisioned.table, admin.place()))
     }
 
     async fn note_made(&self, meta: &mut Stored<Meta>, made: Made) -> Result<(), EngineError> {
@@ -245,5 +223,114 @@ impl<P: Ports> Active<P> {
         tracing::info!(
             "the stream allows two readers per shard: this is one; a Lambda trigger or another consumer is the other"
         );
+    }
+}
+
+/// A migration's entry for another plan: as if it were new, but for what it made, and for what an operator said of a source
+/// that stays.
+pub(super) fn replanned(old: &Meta, new: Meta) -> Meta {
+    let same =
+        |index: usize| old.places.get(index).zip(new.places.get(index)).is_some_and(|(old, new)| old.is_same(new));
+    let (same_source, same_shadow) = (same(0), same(1));
+    let mut made = old.made.clone();
+    if !same_shadow {
+        made.former.extend(old.shadow.clone().filter(|_| made.shadow));
+        made.shadow = false;
+    }
+    if !same_source && made.stream {
+        made.former_streams.extend(old.places.first().cloned());
+        made.stream = false;
+    }
+    Meta {
+        phase: old.phase,
+        phase_since: old.phase_since,
+        made,
+        single_writer_region: old.single_writer_region && same_source,
+        paused: old.paused,
+        postponed: old.postponed,
+        last_command: old.last_command.clone(),
+        generation: old.generation,
+        created: old.created,
+        ..new
+    }
+}
+
+/// A migration that was never run.
+pub(super) fn planned<P: Ports>(ports: &P, job: &Job) -> Meta {
+    let now = ports.clock().service();
+    Meta {
+        migration: job.migration.clone(),
+        phase: Phase::Planned,
+        phase_since: Some(now),
+        reason: None,
+        source_table: ports.source_admin().name().to_owned(),
+        places: [ports.source_admin(), ports.shadow_admin()].map(|admin| admin.place().clone()),
+        source: None,
+        shadow_table: ports.shadow_admin().name().to_owned(),
+        shadow: None,
+        made: Made::default(),
+        target: job.target.clone(),
+        like_source: job.like_source,
+        rules: job.transform.rules().to_vec(),
+        means: means(&job.engine.cutover),
+        single_writer_region: false,
+        segments: job.engine.copy.segments,
+        paused: Paused::None,
+        cutover: None,
+        postponed: false,
+        told_ready: false,
+        last_command: None,
+        generation: 1,
+        created: now,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::model::{Place, Timestamp};
+
+    fn meta(source: &str, shadow: &str) -> Meta {
+        let place =
+            |table: &str| Place { table: table.to_owned(), region: Some("eu-central-1".into()), ..Place::default() };
+        serde_json::from_value(json!({
+            "migration": "orders", "phase": "planned", "reason": null, "source_table": source, "source": null,
+            "places": [place(source), place(shadow)],
+            "shadow_table": shadow, "shadow": { "arn": "a", "table_id": "1", "place": place(shadow) },
+            "segments": 1, "like_source": false, "rules": [], "single_writer_region": true,
+            "made": { "shadow": true, "stream": true },
+            "target": {
+                "partition_key": ["id", "S"], "sort_key": null, "global_indexes": {}, "local_indexes": {},
+                "billing": "OnDemand",
+            },
+            "paused": "none", "last_command": null, "generation": 1, "created": Timestamp::EPOCH,
+        }))
+        .unwrap()
+    }
+
+    fn fresh(source: &str, shadow: &str) -> Meta {
+        Meta { made: Made::default(), single_writer_region: false, shadow: None, ..meta(source, shadow) }
+    }
+
+    #[test]
+    fn another_plan_for_the_same_tables_keeps_what_was_made_and_said() {
+        let planned = replanned(&meta("a", "b"), fresh("a", "b"));
+        assert!(planned.made.shadow && planned.made.stream && planned.single_writer_region);
+        assert_eq!(planned.shadow, None);
+    }
+
+    /// An operator's word, and what was made, are about one table.
+    #[test]
+    fn nothing_carries_over_to_another_table() {
+        let planned = replanned(&meta("a", "b"), fresh("c", "d"));
+        assert!(!planned.made.shadow && !planned.made.stream && !planned.single_writer_region);
+        assert_eq!(planned.made.former.len(), 1, "what is left behind is known");
+        assert_eq!(planned.made.former_streams.len(), 1);
+        let mut elsewhere = fresh("a", "b");
+        elsewhere.places.iter_mut().for_each(|place| place.region = Some("us-east-1".into()));
+        let planned = replanned(&meta("a", "b"), elsewhere);
+        assert!(!planned.made.shadow && !planned.single_writer_region, "the same names in another region");
     }
 }

@@ -9,10 +9,11 @@ use std::time::Duration;
 use super::Job;
 use super::operator::{OperatorJob, POLL, alone, change, is_held, list, require};
 use super::patient::{Outage, patiently};
+use super::planning::{planned, replanned};
 use crate::engine::EngineError;
 use crate::engine::claims::Claims;
 use crate::engine::cutover::pointer;
-use crate::engine::entities::{Made, Meta, TableIdentity};
+use crate::engine::entities::{Meta, TableIdentity};
 use crate::engine::store::{PIN, QUARANTINE, SEGMENT, SHARD, Store};
 use crate::model::TableStatus;
 use crate::ports::{Clock, Fault, Ports, TableAdmin};
@@ -33,32 +34,35 @@ pub async fn reseed<P: Ports>(ports: &Arc<P>, job: &Job, delete_shadow: bool) ->
         // Before anything is deleted.
         may_begin_anew(&meta.value)?;
         if delete_shadow {
+            if meta.value.shadow.is_some() && !meta.value.made.shadow {
+                return Err(EngineError::refused(
+                    format!(
+                        "the shadow table {} was there before this migration, which does not delete it",
+                        meta.value.shadow_table
+                    ),
+                    "choose another shadow.table; or delete it yourself, if nobody needs it, and reseed then",
+                ));
+            }
             is_dispensable(&**ports, job, &meta.value).await?;
         }
         clear_shadow(&**ports, store, meta.value.shadow.as_ref(), delete_shadow, job.engine.apply.abandon).await?;
-        if let Some(shadow) = &meta.value.shadow {
-            let lease = Arc::clone(store.lease());
-            Claims::new(Arc::clone(ports), lease, &job.migration).give_back(shadow).await?;
-        }
         for prefix in [SHARD, SEGMENT, QUARANTINE, PIN] {
             for entry in list(&**ports, &job.migration, prefix).await? {
                 store.delete(&entry.key.sort).await?;
             }
         }
+        let mut new = replanned(&meta.value, planned(&**ports, job));
+        if delete_shadow {
+            new.made.former.retain(|former| Some(former) != meta.value.shadow.as_ref());
+            new.made.shadow = false;
+        }
         change(store, meta, &job.who, Event::Reseed, |meta| {
-            meta.source = None;
-            meta.shadow = None;
-            ports.source_admin().name().clone_into(&mut meta.source_table);
-            ports.shadow_admin().name().clone_into(&mut meta.shadow_table);
-            meta.made = Made { shadow: false, ..meta.made };
-            meta.target.clone_from(&job.target);
-            meta.like_source = job.like_source;
-            meta.rules = job.transform.rules().to_vec();
-            meta.segments = job.engine.copy.segments;
-            meta.told_ready = false;
+            *meta = Meta { phase: meta.phase, phase_since: meta.phase_since, ..new };
             meta.generation += 1;
         })
-        .await
+        .await?;
+        // Only now: what it no longer has anything to do with may be another's from here on.
+        Claims::new(Arc::clone(ports), Arc::clone(store.lease()), &job.migration).give_back_all().await
     })
     .await
 }

@@ -2,20 +2,20 @@
 //!
 //! A process that is configured otherwise than the migration was begun would take the lease, refuse, and leave the table to
 //! nobody. So it does not take it: it says what differs and is not ready. One that would only do a cutover otherwise takes the
-//! lease nevertheless, since a mirror is better than none, and is not ready until then.
+//! lease nevertheless, since a mirror is better than none, and says so; a fence that it did not put up it does not undo.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::agreement::{disagreements, means, other_means};
-use super::operator::{is_held, lease_of};
-use super::{Job, Monitor};
+use super::operator::Holder;
+use super::{Differs, Job, Monitor};
 use crate::engine::EngineError;
-use crate::engine::entities::Meta;
+use crate::engine::entities::{LeaseRecord, Meta};
 use crate::engine::lease::{Acquired, Claimant, Standby, acquire};
 use crate::engine::retry::Retry;
-use crate::engine::store::{META, decode, partition_of};
-use crate::ports::{Clock, Ports, Reaction, StateKey, StateStore, TableAdmin};
+use crate::engine::store::{LEASE, META, decode, partition_of};
+use crate::ports::{Clock, Entry, Ports, Reaction, StateKey, StateStore, TableAdmin};
 use crate::protocol::phase::Phase;
 
 /// How often it is looked whether the migration is still as this process is configured.
@@ -23,13 +23,26 @@ const LOOK: Duration = Duration::from_secs(5);
 /// How long until a standby says again that it waits.
 const SAY_AGAIN: Duration = Duration::from_hours(1);
 
-/// How a process's configuration fits the migration.
+/// How a process's configuration fits the migration, and who runs that.
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Fit {
-    phase: Option<Phase>,
     /// What keeps it from running the migration.
     otherwise: Vec<String>,
     /// What it would do otherwise than the active process.
     other_means: Vec<String>,
+    /// Nothing was copied yet: another configuration is another plan.
+    is_open: bool,
+}
+
+impl Fit {
+    /// Whether it may take the lease from a holder that dies.
+    fn takes_over(&self) -> bool {
+        self.otherwise.is_empty()
+    }
+
+    fn differs(&self) -> Differs {
+        Differs { lines: [self.otherwise.clone(), self.other_means.clone()].concat(), takes_over: self.takes_over() }
+    }
 }
 
 /// Waits until the lease is free or stale and this process is fit for it, and takes it.
@@ -39,39 +52,35 @@ pub(super) async fn stand_by<P: Ports>(
     claimant: &Claimant,
     monitor: &Monitor,
 ) -> Result<Acquired<P>, EngineError> {
-    let (clock, partition) = (ports.clock(), partition_of(&job.migration));
-    let mut told = Vec::new();
+    let (partition, mut holder, mut told) = (partition_of(&job.migration), Holder::default(), Differs::default());
     loop {
-        let fit = look(&**ports, job).await?;
-        if !fit.otherwise.is_empty() && !is_held(&**ports, &job.migration).await? {
-            let before_copy = matches!(fit.phase, Some(Phase::Planned | Phase::Provisioned));
-            if !before_copy {
-                return Err(begun_otherwise(&job.migration, &fit.otherwise));
-            }
-            return take(ports, &partition, claimant, job, monitor).await;
+        let lease = lease(&**ports, job).await?;
+        let fit = look(&**ports, job, lease.as_ref()).await?;
+        let held = holder.is_alive(lease.clone(), ports.clock().now());
+        let differs = fit.differs();
+        monitor.differs(differs.clone());
+        if differs != told && held && !differs.lines.is_empty() {
+            let (lines, takes_over) = (differs.lines.join("; "), differs.takes_over);
+            tracing::error!(differs = lines, takes_over, "this process stands by and is configured otherwise");
         }
-        monitor.differs([fit.otherwise.clone(), fit.other_means.clone()].concat());
-        if told != [fit.otherwise.clone(), fit.other_means.clone()].concat() {
-            told = [fit.otherwise.clone(), fit.other_means.clone()].concat();
-            let (differs, takes_over) = (told.join("; "), fit.otherwise.is_empty());
-            if !told.is_empty() {
-                tracing::error!(differs, takes_over, "NOT READY to stand by: this process is configured otherwise");
-            }
-        }
-        if fit.otherwise.is_empty() {
+        told = differs;
+        // Until something was copied, whoever finds nobody at it may plan anew.
+        if fit.takes_over() || (fit.is_open && !held) {
             tokio::select! {
                 biased;
                 acquired = take(ports, &partition, claimant, job, monitor) => {
-                    monitor.differs(Vec::new());
+                    monitor.differs(Differs::default());
                     return acquired;
                 }
-                changed = until_changed(&**ports, job, &told) => changed?,
+                changed = until_changed(&**ports, job, &fit) => changed?,
             }
-        } else {
-            if let Some((lease, _)) = lease_of(&**ports, &job.migration).await? {
+        } else if held {
+            if let Some((lease, _)) = lease {
                 monitor.standby(&job.migration, Standby { owner: lease.owner, host: lease.host });
             }
-            clock.sleep(LOOK).await;
+            ports.clock().sleep(LOOK).await;
+        } else {
+            return Err(begun_otherwise(&job.migration, &fit.otherwise));
         }
     }
 }
@@ -104,32 +113,47 @@ async fn take<P: Ports>(
     acquire(ports, partition, claimant, waiting).await
 }
 
-/// Waits until something else differs.
-async fn until_changed<P: Ports>(ports: &P, job: &Job, known: &[String]) -> Result<(), EngineError> {
+/// Waits until something else differs, or, for one that would plan anew, until somebody else is at it.
+async fn until_changed<P: Ports>(ports: &P, job: &Job, known: &Fit) -> Result<(), EngineError> {
     loop {
         ports.clock().sleep(LOOK).await;
-        let fit = look(ports, job).await?;
-        if [fit.otherwise, fit.other_means].concat() != known {
+        let lease = lease(ports, job).await?;
+        let taken = !known.takes_over() && lease.as_ref().is_some_and(|(lease, _)| !lease.released);
+        if taken || look(ports, job, lease.as_ref()).await? != *known {
             return Ok(());
         }
     }
 }
 
-async fn look<P: Ports>(ports: &P, job: &Job) -> Result<Fit, EngineError> {
-    let key = StateKey { partition: partition_of(&job.migration), sort: META.into() };
-    let mut retry = Retry::default();
-    let entry = loop {
-        match ports.state().get(&key).await {
-            Err(error) if error.fault.reaction() == Reaction::BackOff => retry.wait(ports.clock()).await,
-            other => break other?,
-        }
-    };
-    let meta: Option<Meta> = entry.as_ref().map(decode).transpose()?;
+async fn look<P: Ports>(ports: &P, job: &Job, lease: Option<&(LeaseRecord, u64)>) -> Result<Fit, EngineError> {
+    let meta: Option<Meta> = entry(ports, job, META).await?.as_ref().map(decode).transpose()?;
     let Some(meta) = meta.filter(|meta| !meta.phase.is_final()) else {
-        return Ok(Fit { phase: None, otherwise: Vec::new(), other_means: Vec::new() });
+        return Ok(Fit { otherwise: Vec::new(), other_means: Vec::new(), is_open: true });
     };
     let otherwise = disagreements(&meta, job, ports.source_admin().place(), ports.shadow_admin().place());
-    let held = lease_of(ports, &job.migration).await?.is_some_and(|(lease, _)| !lease.released);
-    let other_means = if held { other_means(&meta.means, &means(&job.engine.cutover)) } else { Vec::new() };
-    Ok(Fit { phase: Some(meta.phase), otherwise, other_means })
+    let held = lease.is_some_and(|(lease, _)| !lease.released);
+    let own = means(&job.engine.cutover);
+    let other_means = if held { other_means(&meta.means, &own) } else { Vec::new() };
+    Ok(Fit { otherwise, other_means, is_open: matches!(meta.phase, Phase::Planned | Phase::Provisioned) })
+}
+
+async fn lease<P: Ports>(ports: &P, job: &Job) -> Result<Option<(LeaseRecord, u64)>, EngineError> {
+    match entry(ports, job, LEASE).await? {
+        Some(entry) => Ok(Some((decode(&entry)?, entry.version))),
+        None => Ok(None),
+    }
+}
+
+/// An entry, however long the state table may be out of reach: a standby is there for bad times.
+async fn entry<P: Ports>(ports: &P, job: &Job, sort: &str) -> Result<Option<Entry>, EngineError> {
+    let key = StateKey { partition: partition_of(&job.migration), sort: sort.into() };
+    let mut retry = Retry::default();
+    loop {
+        match ports.state().get(&key).await {
+            Err(error) if error.fault.reaction() == Reaction::BackOff => {
+                retry.outlast(ports.clock(), &error, "the state table could not be read").await;
+            }
+            other => return Ok(other?),
+        }
+    }
 }

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::active::Active;
+use super::agreement::{means, other_fence};
 use super::commands::{Doing, pending};
 use super::cutover::subject;
 use crate::engine::EngineError;
@@ -25,6 +26,8 @@ struct Attempt {
     began: Moment,
     /// The program failed once, and the trail says so.
     failed: AtomicBool,
+    /// Why the fence that may stand is not this process's to undo.
+    foreign: Option<String>,
 }
 
 impl<P: Ports> Active<P> {
@@ -33,7 +36,10 @@ impl<P: Ports> Active<P> {
         let (settings, subject) = (&self.job.engine.cutover, subject(&meta.value));
         self.audit("cutover: the unfence begins").await?;
         self.acting.outlast().await;
-        let attempt = Attempt { began: self.ports.clock().now(), failed: AtomicBool::new(false) };
+        // What another program put up is not undone by this process's own: its success would prove nothing.
+        let own = means(settings);
+        let foreign = other_fence(&meta.value.means, &own);
+        let attempt = Attempt { began: self.ports.clock().now(), failed: AtomicBool::new(false), foreign };
         let vouched = loop {
             // A vouch is heard at any time: the program may hang.
             tokio::select! {
@@ -50,7 +56,7 @@ impl<P: Ports> Active<P> {
                 }
             }
         };
-        let unfenced = self.transition(meta, Event::Unfenced, None).await;
+        let unfenced = self.transition_with(meta, Event::Unfenced, None, |meta| meta.means = own).await;
         match vouched {
             Some(doing) => {
                 let answer = Answer::new(true, "the migration goes on tailing");
@@ -65,7 +71,15 @@ impl<P: Ports> Active<P> {
     /// Runs the unfence once; waits for a while after it failed.
     async fn try_unfence(&self, subject: &Subject, attempt: &Attempt) -> Result<bool, EngineError> {
         let engine = &self.job.engine;
-        let undone = unfence(&*self.ports, &engine.cutover, subject, engine.apply.abandon);
+        let undone = async {
+            match &attempt.foreign {
+                Some(foreign) => Err(format!(
+                    "{foreign}; run with the configuration of the fence, or open the source by hand, then: `shadowtable \
+                     unfence --vouch`"
+                )),
+                None => unfence(&*self.ports, &engine.cutover, subject, engine.apply.abandon).await,
+            }
+        };
         match self.acting.drive(undone).await {
             Ok(seen) => {
                 self.audit(&format!("cutover: the unfence ended: {seen}")).await?;

@@ -65,6 +65,18 @@ pub fn init_logs(
     Ok(())
 }
 
+/// A panic is said like everything else: the default would write to stderr itself, and wait for whoever does not read it.
+pub fn announce_panics() {
+    std::panic::set_hook(Box::new(|info| {
+        let trace = std::backtrace::Backtrace::capture();
+        let trace = match trace.status() {
+            std::backtrace::BacktraceStatus::Captured => format!("\n{trace}"),
+            _ => String::new(),
+        };
+        announce(Level::ERROR, &format!("a defect of shadowtable: {info}{trace}"), None);
+    }));
+}
+
 /// Says something that is no log line and goes where those go, whatever is filtered: as text, or as JSON beside JSON.
 pub fn announce(level: Level, message: &str, hint: Option<&str>) {
     let form = FORM.get();

@@ -27,6 +27,8 @@ mod foreign;
 #[cfg(test)]
 mod gates;
 #[cfg(test)]
+mod hands;
+#[cfg(test)]
 #[allow(dead_code, reason = "what random histories need")]
 mod harness;
 #[cfg(test)]

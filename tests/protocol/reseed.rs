@@ -66,6 +66,7 @@ fn what_an_application_uses_is_never_deleted() {
             }
             if end == "switched" {
                 let running = start(&world, &with_pointer(&world));
+                sleep(Duration::from_secs(1)).await;
                 assert!(ask(&world, CommandVerb::Finish).await.done);
                 running.ended().await.unwrap();
             }

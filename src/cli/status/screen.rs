@@ -351,6 +351,7 @@ mod tests {
             phase_since: Some(at(754)),
             reason: None,
             source_table: "Orders".into(),
+            places: Default::default(),
             source: None,
             shadow_table: "Orders-v2".into(),
             shadow: None,

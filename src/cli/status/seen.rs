@@ -89,7 +89,18 @@ impl Seen {
     /// The figures that the holder stored last, made as old as they are unless they are fresh.
     pub(super) fn figures(&self) -> Option<Status> {
         let (_, status) = self.found.live.as_ref()?;
-        Some(if self.is_fresh() { status.clone() } else { status.aged(self.age_seconds().unwrap_or_default()) })
+        if self.is_fresh() {
+            return Some(status.clone());
+        }
+        let aged = status.aged(self.age_seconds().unwrap_or_default());
+        if self.found.meta.phase.is_final() {
+            return Some(Status { lag_seconds: None, headroom_seconds: None, since_poll_seconds: None, ..aged });
+        }
+        // Somebody works and does not tell: how far behind it is now nobody knows.
+        let told = !self.holding.is_held();
+        let [lag_seconds, since_poll_seconds] =
+            [aged.lag_seconds, aged.since_poll_seconds].map(|figure| figure.filter(|_| told));
+        Some(Status { lag_seconds, since_poll_seconds, ..aged })
     }
 
     /// How old they are, in seconds.

@@ -31,8 +31,11 @@ pub(super) fn lines(seen: &Seen) -> String {
         rows.push(("postponed", "no cutover begins until `shadowtable postpone --off`".to_owned()));
     }
     if let (Some(status), Some(age)) = (seen.figures(), seen.age_seconds()) {
-        let old =
-            if seen.is_fresh() { "" } else { ": NOBODY REFRESHES THEM; lag and headroom are what is certain now" };
+        let old = if seen.is_fresh() {
+            ""
+        } else {
+            ": THEY ARE NOT REFRESHED; lag and headroom are the least that is certain now"
+        };
         rows.push(("figures", format!("{} old{old}", span(age))));
         rows.extend(figures(seen, &status));
     }

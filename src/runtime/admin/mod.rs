@@ -192,8 +192,12 @@ async fn metrics(State(admin): State<Admin>) -> Response {
 async fn ready(State(admin): State<Admin>) -> Response {
     match admin.monitor.readiness() {
         Readiness::Active => (StatusCode::OK, "active\n").into_response(),
-        Readiness::Standby => (StatusCode::OK, "standby\n").into_response(),
-        Readiness::Otherwise(differs) => {
+        Readiness::Standby => {
+            let differs = admin.monitor.differing().lines;
+            let told: String = differs.into_iter().flat_map(|line| [line, "\n".to_owned()]).collect();
+            (StatusCode::OK, format!("standby\n{told}")).into_response()
+        }
+        Readiness::Unfit(differs) => {
             let told = format!("standby, not ready: configured otherwise than the migration\n{}\n", differs.join("\n"));
             (StatusCode::SERVICE_UNAVAILABLE, told).into_response()
         }
@@ -211,7 +215,7 @@ async fn status(State(admin): State<Admin>) -> Response {
             "migration": migration,
             "phase": null,
             "standby": true,
-            "differs": admin.monitor.differing(),
+            "differs": admin.monitor.differing().lines,
             "lease": { "held": false, "owner": standby.owner, "host": standby.host },
         })
     } else {
