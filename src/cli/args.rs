@@ -66,7 +66,7 @@ pub struct GlobalArgs {
     #[arg(long, global = true, value_name = "ADDRESS")]
     pub admin_listen: Option<String>,
     /// human or json  [log.format]
-    #[arg(long, global = true, value_name = "FORMAT")]
+    #[arg(long, global = true, value_name = "FORMAT", value_parser = ["human", "json"], hide_possible_values = true)]
     pub log_format: Option<String>,
     /// error, warn, info, debug, trace, or a tracing filter  [log.level]
     #[arg(long, global = true, value_name = "LEVEL")]
@@ -183,9 +183,12 @@ pub enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
-    /// Print the manual page
+    /// Print the manual page, of the whole or of a verb
     #[command(long_about = manual::MAN.about, after_long_help = manual::MAN.after)]
-    Man,
+    Man {
+        /// The verb, such as `run` or `quarantine list`; the whole where none is named
+        verb: Vec<String>,
+    },
     /// Migrate a made-up table on an embedded DynamoDB
     #[command(long_about = manual::DEMO.about, after_long_help = manual::DEMO.after)]
     Demo(DemoArgs),

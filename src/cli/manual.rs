@@ -404,13 +404,16 @@ Exit codes: 0 printed.",
 };
 
 pub(super) const MAN: Page = Page {
-    about: "Print the manual page, of all verbs, in the form that man reads.",
+    about: "\
+Print a manual page, in the form that man reads: of the whole, or of the verb that is named. The page of the whole names those \
+of the verbs: shadowtable-run(1), shadowtable-quarantine-list(1).",
     after: "\
 Examples:
+  shadowtable man run | man -l -
   shadowtable man > /usr/local/share/man/man1/shadowtable.1
-  shadowtable man | man -l -
+  shadowtable man quarantine list > /usr/local/share/man/man1/shadowtable-quarantine-list.1
 
-Exit codes: 0 printed.",
+Exit codes: 0 printed; 1 there is no such verb.",
 };
 
 pub(super) const DEMO: Page = Page {

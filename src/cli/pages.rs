@@ -13,16 +13,41 @@ use super::{Cli, FAILED};
 pub(super) fn completions(shell: Shell) -> ExitCode {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "shadowtable", &mut script);
-    data(&String::from_utf8_lossy(&script))
+    data(&with_migrations(shell, &String::from_utf8_lossy(&script)))
 }
 
-/// `man`.
-pub(super) fn man() -> ExitCode {
-    let mut page = Vec::new();
+/// Lets a script ask the state table which migrations there are, where the generated one would offer files.
+fn with_migrations(shell: Shell, script: &str) -> String {
+    const IDS: &str = r#"shadowtable list --json 2>/dev/null | sed -n 's/^ *"migration": "\([^"]*\)".*/\1/p'"#;
+    match shell {
+        Shell::Bash => {
+            let files = "--migration)\n                    COMPREPLY=($(compgen -f \"${cur}\"))";
+            let ids =
+                format!("--migration)\n                    COMPREPLY=($(compgen -W \"$({IDS})\" -- \"${{cur}}\"))");
+            script.replace(files, &ids)
+        }
+        Shell::Zsh => script.replace(":ID:_default' \\\n", &format!(":ID:($({}))' \\\n", IDS.replace('\'', "'\\''"))),
+        _ => script.to_owned(),
+    }
+}
+
+/// `man`: a page for the whole, and one for each verb, which the first one names.
+pub(super) fn man(verb: &[String]) -> ExitCode {
     let mut command = Cli::command();
     command.build();
-    let rendered = Man::new(command.clone()).render(&mut page).and_then(|()| verbs(&command, &mut page));
-    match rendered {
+    let mut found = &command;
+    for word in verb {
+        match found.find_subcommand(word) {
+            Some(next) => found = next,
+            None => {
+                let there: Vec<_> = found.get_subcommands().map(Command::get_name).collect();
+                talk(&format!("error: there is no verb {word:?}\nhint: there are {}", there.join(", ")));
+                return ExitCode::from(FAILED);
+            }
+        }
+    }
+    let mut page = Vec::new();
+    match Man::new(found.clone()).render(&mut page) {
         Ok(()) => data(&String::from_utf8_lossy(&page)),
         Err(error) => {
             talk(&format!("error: the manual page cannot be made: {error}"));
@@ -31,22 +56,51 @@ pub(super) fn man() -> ExitCode {
     }
 }
 
-/// Each verb's own description and options, below those of the whole.
-fn verbs(command: &Command, page: &mut Vec<u8>) -> std::io::Result<()> {
-    for verb in command.get_subcommands().filter(|verb| verb.get_name() != "help") {
-        let man = Man::new(verb.clone());
-        let name = verb.get_bin_name().unwrap_or(verb.get_name()).to_uppercase();
-        page.extend_from_slice(format!(".SH \"{name}\"\n").as_bytes());
-        let mut parts = Vec::new();
-        man.render_synopsis_section(&mut parts)?;
-        man.render_description_section(&mut parts)?;
-        if verb.get_arguments().any(|argument| !argument.is_global_set() && argument.get_id() != "help") {
-            man.render_options_section(&mut parts)?;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scripts_ask_which_migrations_there_are() {
+        for shell in [Shell::Bash, Shell::Zsh] {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "shadowtable", &mut script);
+            let script = with_migrations(shell, &String::from_utf8(script).unwrap());
+            assert!(script.contains("shadowtable list --json"), "{shell}");
         }
-        man.render_extra_section(&mut parts)?;
-        // Sections of a verb stand within its own.
-        page.extend_from_slice(String::from_utf8_lossy(&parts).replace(".SH ", ".SS ").as_bytes());
-        verbs(verb, page)?;
     }
-    Ok(())
+
+    /// The pages that a page names.
+    fn named(command: &Command) -> Vec<String> {
+        let mut page = Vec::new();
+        Man::new(command.clone()).render(&mut page).unwrap();
+        let page = String::from_utf8(page).unwrap().replace('\\', "");
+        let names = page.split(|letter: char| !(letter.is_ascii_alphanumeric() || "-()".contains(letter)));
+        names.filter_map(|word| word.strip_suffix("(1)")).map(str::to_owned).collect()
+    }
+
+    /// A reader who follows a name finds that page.
+    #[test]
+    fn every_page_that_is_named_is_there() {
+        let mut whole = Cli::command();
+        whole.build();
+        let mut seen = 0;
+        let mut all = vec![&whole];
+        while let Some(command) = all.pop() {
+            for name in named(command) {
+                let words = name.strip_prefix("shadowtable").unwrap_or_else(|| panic!("{name} is not ours"));
+                let mut at = Some(&whole);
+                let mut rest = words.trim_start_matches('-');
+                while let (Some(command), false) = (at, rest.is_empty()) {
+                    let next = command.get_subcommands().find(|verb| rest.starts_with(verb.get_name()));
+                    rest = next.map_or("", |next| rest[next.get_name().len()..].trim_start_matches('-'));
+                    at = next;
+                }
+                assert!(at.is_some(), "{name} is named, and there is none");
+                seen += 1;
+            }
+            all.extend(command.get_subcommands());
+        }
+        assert!(seen > 20, "{seen}");
+    }
 }

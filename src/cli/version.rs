@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-/// The long text, from what the compiler knows. The commit is there when the build set `BUILD_COMMIT`.
+/// The long text, from what the compiler knows. The commit comes from `build.rs`.
 pub(super) static LONG: LazyLock<String> = LazyLock::new(|| {
     let profile = if cfg!(debug_assertions) { "debug" } else { "release" };
     let embedded = if cfg!(feature = "embedded") { "with" } else { "without" };
