@@ -1,7 +1,6 @@
 //! Tells the program which commit it was built from, for `--version`.
 
 #![expect(
-    clippy::print_stdout,
     clippy::disallowed_methods,
     reason = "a build script speaks to cargo by stdout and hears it by the environment"
 )]

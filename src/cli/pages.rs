@@ -37,14 +37,12 @@ pub(super) fn man(verb: &[String]) -> ExitCode {
     command.build();
     let mut found = &command;
     for word in verb {
-        match found.find_subcommand(word) {
-            Some(next) => found = next,
-            None => {
-                let there: Vec<_> = found.get_subcommands().map(Command::get_name).collect();
-                talk(&format!("error: there is no verb {word:?}\nhint: there are {}", there.join(", ")));
-                return ExitCode::from(FAILED);
-            }
-        }
+        let Some(next) = found.find_subcommand(word) else {
+            let there: Vec<_> = found.get_subcommands().map(Command::get_name).collect();
+            talk(&format!("error: there is no verb {word:?}\nhint: there are {}", there.join(", ")));
+            return ExitCode::from(FAILED);
+        };
+        found = next;
     }
     let mut page = Vec::new();
     match Man::new(found.clone()).render(&mut page) {
