@@ -442,20 +442,28 @@ def process() -> list:
         "Two versions for long: an upgrade was left half done. An older one refuses what it does not know.",
         ["metrics.md#about-the-process"],
     )
+    unlogged = About(
+        "Log lines lost",
+        "Lines that could not be written to stderr, by process, since it began. Nothing else is held up by that.",
+        "Rising: what collects the log has stopped, or its disk is full; read `shadowtable audit` meanwhile.",
+        ["metrics.md#about-the-process"],
+    )
     # An axis has no room for infinity.
     expiry = f"min by (connection) (clamp_max(shadowtable_credentials_expiry_seconds{OURS}, {YEAR_SECONDS}) {HOLDS})"
     broken = f"max by (id) (max_over_time(shadowtable_invariant_violations_total{OURS}[$__range]))"
     skew_steps = steps(LOOK, (-5, FINE), (5, LOOK))
-    skew_lines = lines(skew, [Query(of_holder("shadowtable_clock_skew_seconds"), "service ahead")], (6, 7), "s", {})
+    skew_lines = lines(skew, [Query(of_holder("shadowtable_clock_skew_seconds"), "service ahead")], (5, 7), "s", {})
+    lost = Query(f"max by (instance) (shadowtable_log_lines_dropped_total{OURS})", "{{instance}}")
     running = Query(f"count by (version) (shadowtable_build_info{OURS})", "{{version}}")
     return [
         with_limits(skew_lines.axis_centered_zero(True), skew_steps),
-        figure(credentials, Query(expiry, "{{connection}}"), (6, 7), [text_from(YEAR_SECONDS, "never", FINE)])
+        figure(credentials, Query(expiry, "{{connection}}"), (5, 7), [text_from(YEAR_SECONDS, "never", FINE)])
         .unit("s")
         .decimals(0)
         .thresholds(steps(ACT, (limit("ShadowtableCredentialsExpired"), LOOK), (60, FINE))),
-        figure(violations, Query(broken, "rule {{id}}"), (6, 7)).unit("short").thresholds(steps(FINE, (1, ACT))),
-        figure(versions, running, (6, 7), nothing=Nothing("no process answers"))
+        figure(violations, Query(broken, "rule {{id}}"), (5, 7)).unit("short").thresholds(steps(FINE, (1, ACT))),
+        figure(unlogged, lost, (5, 7)).unit("short").thresholds(steps(FINE, (1, LOOK))),
+        figure(versions, running, (4, 7), nothing=Nothing("no process answers"))
         .unit("short")
         .text_mode(common.BigValueTextMode.VALUE_AND_NAME)
         .thresholds(steps(FINE)),

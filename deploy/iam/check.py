@@ -2,7 +2,7 @@
 
 1. With its policy each role does all that it is for, and asks for no more and no less than its policy allows.
 2. With one permission taken away, what needs it fails within seconds, and the message names the action and the table.
-   What reads the pointer or the parameter closes a cutover's gate, and what the checklist asks with is missing there.
+   What asks the pointer or the parameter closes a cutover's gate, and what the checklist asks with is missing there.
 3. Wrong or expired credentials end a process within seconds, with the remedy.
 
 An argument runs only the scenarios whose names begin with it. A failure is shown with the end of what the program said.
@@ -22,7 +22,7 @@ import scenarios
 from migration import Failed
 from policies import RUN, permissions
 from scenarios import (
-    BACKUPS, BY_PARAMETER, CHECKLIST, FLOWS, GET, NOT_OFFERED, POINTS, PUT, QUERY, READING, REFUSED, TIME_TO_LIVE,
+    BACKUPS, BY_PARAMETER, CHECKLIST, FLOWS, GATED, GET, NOT_OFFERED, POINTS, PUT, QUERY, REFUSED, TIME_TO_LIVE,
     UNSEEN, Wrong, must,
 )
 from world import World
@@ -87,7 +87,7 @@ def all_scenarios(asked):
             (f"without {sid} {action} ({table}, {flow})", act, (flow, sid, action, table))
             for sid, action, table in permissions(RUN) if (sid, action, table) not in CHECKLIST
             for flow in [next((flow for flow in FLOWS if (action, table) in asked[flow]), "whole")]
-            for act in [scenarios.unread if (sid, action, table) in READING else scenarios.without]
+            for act in [scenarios.gated if (sid, action, table) in GATED else scenarios.without]
         ),
         ("checklist", scenarios.checklist, ()),
         *((f"not tried {action}", scenarios.not_offered, (action,)) for action in NOT_OFFERED),
@@ -98,8 +98,8 @@ def all_scenarios(asked):
         *((f"unconfigured {action}", scenarios.unconfigured, (action,)) for action in (TIME_TO_LIVE, BACKUPS)),
         ("unmended", scenarios.unmended, ()),
         *((f"elsewhere {switch}", scenarios.elsewhere, (switch,)) for switch in ("pointer", "parameter")),
-        ("granted cutover", scenarios.granted, ("Source", GET, "cutover", "--yes", "--fenced")),
-        ("granted cutover --again", scenarios.granted, (BY_PARAMETER, "ssm:PutParameter", "cutover", "--again")),
+        ("granted GetItem (source)", scenarios.granted, ("Source", GET)),
+        ("granted PutParameter", scenarios.granted, (BY_PARAMETER, "ssm:PutParameter")),
         ("no-role", scenarios.no_role, ()),
         ("renewed", scenarios.renewed, ()),
         *(
@@ -126,7 +126,7 @@ def text(_):
         words = next((words for words in (*scenarios.NOTICED, UNSEEN) if told.startswith(words)), None)
         if words is None:
             wrong.append(f"the page's words are not known: {told}")
-        for special, theirs in ((REFUSED, READING), (UNSEEN, CHECKLIST)):
+        for special, theirs in ((REFUSED, GATED), (UNSEEN, CHECKLIST)):
             if (words == special) != ((sid, action, table) in theirs):
                 wrong.append(f"of {action} ({table}) the page says: {told}")
     for sid, action, table in CHECKLIST:

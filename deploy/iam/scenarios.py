@@ -15,11 +15,15 @@ AT_ONCE_SECONDS = 10
 
 TIME_TO_LIVE, BACKUPS = "dynamodb:UpdateTimeToLive", "dynamodb:UpdateContinuousBackups"
 GET, QUERY, PUT, DELETE = "dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:DeleteItem"
-# The statements of a switch by a pointer and by a parameter, and what reads these.
+# The statements of a switch by a pointer and by a parameter, and what their gate asks with.
 BY_POINTER, BY_PARAMETER = "OptionalSwitchByPointer", "OptionalSwitchBySsmParameter"
-READING = [(BY_POINTER, GET, "pointer"), (BY_PARAMETER, "ssm:GetParameter", "parameter")]
-# The state table's partition that is the migration's own.
+GATED = [
+    (BY_POINTER, GET, "pointer"), (BY_POINTER, "dynamodb:UpdateItem", "pointer"),
+    (BY_PARAMETER, "ssm:GetParameter", "parameter"),
+]
+# The state table's partitions: the migration's own, and those that migrations share.
 OURS = f"MIGRATION#{MIGRATION}"
+DIRECTORY, CLAIMS = "DIRECTORY", "TABLE"
 # What each verb needs on the state table, while a process runs the migration.
 LOOKS = {"status": {GET}, "list": {GET, QUERY}, "audit": {QUERY}, "quarantine list": {QUERY}}
 ASKS = {
@@ -31,9 +35,10 @@ ASKS = {
     **dict.fromkeys(("cutover --dry-run", "cutover --again"), {GET, QUERY, PUT, DELETE}),
 }
 # While none does.
-ALONE = {"lease release --force --yes": {GET, PUT}, "abort --yes": {GET, QUERY, PUT}}
+ALONE = {"lease release --force --yes": {GET, PUT}, "abort --yes": {GET, QUERY, PUT},
+         "forget --yes": {GET, QUERY, PUT, DELETE}}
 
-# What the page says where the switch's pointer or parameter cannot be read.
+# What the page says where a gate cannot ask the switch's pointer or parameter.
 REFUSED = "**no cutover begins**"
 # What it says where something is missing from the checklist.
 UNSEEN = "its point is `not known`"
@@ -54,9 +59,8 @@ NOTICED = {
     "ends at the start": {None, "planned"},
     "ends where this run makes the table": {None},
     "ends before the copy": {"provisioned"},
-    "ends when the copy begins": {"copying"},
     "ends at the first write": {"copying"},
-    "**noticed late**": {"tailing", "switching"},
+    "**noticed late**": {"tailing"},
     REFUSED: {"tailing"},
 }
 # What `run` says where it may not set up a state table that it did not make.
@@ -146,7 +150,7 @@ def with_all(world, flow):
         act(m, m.principal("run", RUN), m.principal("operator", OPERATOR))
         must(m.stop() in (0, None), "run did not end well")
         must(not m.denials(), f"denied: {m.denials()}")
-        must(m.partitions("run") == {"DIRECTORY", OURS}, f"run asked for {m.partitions('run')}")
+        must(m.partitions("run") == {DIRECTORY, CLAIMS, OURS}, f"run asked for {m.partitions('run')}")
         return m.calls("run")
 
 
@@ -160,7 +164,7 @@ def without(world, flow, sid, action, table):
             act(m, run, operator)
         except Failed as failed:
             judge(m, failed, action, table)
-            must_be_as_told(m, operator, told)
+            must_be_as_told(m, told)
         else:
             raise Wrong("nothing failed")
         return "/".join(sorted({by for *_, by in m.denials()}))
@@ -177,7 +181,7 @@ def judge(m, failed, action, table):
     must(waited < AT_ONCE_SECONDS, f"it ended {waited:.1f} s after it was denied:\n{stderr[-1500:]}")
 
 
-def must_be_as_told(m, operator, told):
+def must_be_as_told(m, told):
     """What follows must be what the page says."""
     phase, ended = m.phase(), m.running is None
     words = next((words for words in NOTICED if told.startswith(words)), None)
@@ -185,30 +189,17 @@ def must_be_as_told(m, operator, told):
     holds = phase in NOTICED[words] and ended == bool(re.search(r"\bends\b", told))
     holds = holds and (phase == "tailing" or "source opened again" not in told)
     must(holds, f"the page says: {told}; but the phase is {phase}, and run {'ended' if ended else 'goes on'}")
-    if "source stays fenced" in told:
-        stays_fenced(m, operator)
 
 
-def stays_fenced(m, operator):
-    """A switch was denied, and not tried again. The source is opened only when an operator vouches for it."""
-    must(len(m.denied()) == 1, f"{len(m.denied())} requests were denied")
-    code, _, stderr = m.tried(operator, "unfence")
-    must(code == 2 and "--vouch" in stderr, f"unfence ended with {code}:\n{stderr}")
-    must(m.phase() == "switching" and m.pointer() == m.source, f"{m.phase()}; the pointer names {m.pointer()}")
-    m.verb(operator, "unfence", "--vouch", "--yes")
-    m.until_phase("tailing")
-    m.put(3, task=3, title="open again")
-    m.until("the write to be mirrored", m.is_mirrored)
-
-
-def unread(world, flow, sid, action, table):
-    """What the application is pointed at cannot be read: no cutover begins until it can. Returns who denied it."""
+def gated(world, flow, sid, action, table):
+    """What the application is pointed at cannot be read, or not moved: no cutover begins until it can. Returns who denied
+    it."""
     told = policies.consequences("run")[sid, table, action]
-    with Migration(world, f"unread.{table}", **FLOWS[flow][1]) as m:
+    with Migration(world, f"gated.{action.replace(':', '.')}", **FLOWS[flow][1]) as m:
         keys, operator = m.principal("run", RUN, without={(sid, action)}), m.principal("operator", OPERATOR)
         m.run(keys)
         m.until_phase("tailing")
-        must(m.denied(), "it was not read at the start")
+        m.until("the gate to ask, before any cutover", m.denied)
         m.put(1, task=1, title="changed")
         m.until("the write to be mirrored", m.is_mirrored)
         for verb in ("cutover --dry-run", "cutover --yes --fenced"):
@@ -216,7 +207,7 @@ def unread(world, flow, sid, action, table):
             must(code == 2, f"{verb} ended with {code}:\n{stderr}")
             must(refusing(out) == {"pointer"}, f"{verb}: not only the pointer's gate refuses:\n{out}")
             must(allowing(out) == {(action, m.real(table))}, f"{verb}: {action} and {table} are not named:\n{out}")
-            must_be_as_told(m, operator, told)
+            must_be_as_told(m, told)
         must("cutover" not in m.verb(operator, "audit"), "a cutover began")
         must(m.pointer() == m.source, f"the {table} names {m.pointer()}")
         denied = {(action, table) for action, table, _ in m.denials()}
@@ -237,7 +228,7 @@ def refusing(out):
 
 def allowing(out):
     """What gates and checklist ask to allow, as (action, name of the table or the parameter)."""
-    return set(re.findall(r"not known: allow (\S+) on (\S+) for the principal that asked", out))
+    return set(re.findall(r"(?:not known|not be written): allow (\S+) on (\S+) for the principal that asked", out))
 
 
 def unseen(out):
@@ -292,7 +283,7 @@ def not_offered(world, action):
     raise Wrong(f"moto answers {action}: try it, and take it out of NOT_OFFERED")
 
 
-def granted(world, sid, action, *verb):
+def granted(world, sid, action):
     """What a cutover failed for lack of is granted: it succeeds, by this verb."""
     with Migration(world, f"granted.{action.replace(':', '.')}", switch="parameter") as m:
         keys, operator = m.principal("run", RUN, without={(sid, action)}), m.principal("operator", OPERATOR)
@@ -303,7 +294,7 @@ def granted(world, sid, action, *verb):
         code, _, stderr = m.tried(operator, "cutover", "--yes", "--fenced")
         must(code == 1 and action in complaint(stderr), f"the first cutover ended with {code}:\n{stderr}")
         m.grant(keys, RUN)
-        m.verb(operator, *verb)
+        m.verb(operator, "cutover", "--yes", "--fenced")
         must(m.phase() == "switched" and m.pointer() == m.shadow, f"{m.phase()}; the parameter names {m.pointer()}")
 
 
@@ -319,7 +310,7 @@ def verbs(world):
             asked = m.calls("operator", before)
             must(code in (0, 2) and "denied" not in stderr, f"{verb} ended with {code}:\n{stderr}")
             must(asked == {(action, "state") for action in needs}, f"{verb} asked for {asked}")
-            wanted = {"DIRECTORY", OURS} if verb == "list" else {OURS}
+            wanted = {DIRECTORY, OURS} if verb == "list" else {OURS}
             must(m.partitions("operator", before) == wanted, f"{verb} asked for other partitions")
         for verb in LOOKS:
             m.verb(reader, *verb.split())
@@ -356,12 +347,13 @@ def must_be_refused(m, keys, verb, action, table, patience=AT_ONCE_SECONDS):
 
 
 def alone(world):
-    """The holder is dead: `lease release` and `abort`."""
+    """The holder is dead: `lease release`, `abort`, and then `forget`."""
     with Migration(world, "alone") as m:
         m.run(m.principal("run", RUN))
         m.until_phase("tailing")
         m.kill()
         operator = m.principal("operator", OPERATOR)
+        refused = 0
         for verb, needs in ALONE.items():
             for sid, action, _ in permissions(OPERATOR):
                 if action in needs:
@@ -369,12 +361,16 @@ def alone(world):
                     keys = m.principal(role, OPERATOR, without={(sid, action)})
                     # `abort` waits for what the dead holder sent.
                     must_be_refused(m, keys, verb, action, m.state, patience=AT_ONCE_SECONDS + 15)
+                    refused += 1
             before = m.counted("operator")
             m.verb(operator, *verb.split())
             asked = m.calls("operator", before)
             must(asked == {(action, "state") for action in needs}, f"{verb} asked for {asked}")
-        must(m.phase() == "aborted", f"the phase is {m.phase()}")
-        return "5 refusals"
+            if verb.startswith("abort"):
+                must(m.phase() == "aborted", f"the phase is {m.phase()}")
+        must(m.partitions("operator", before) == {DIRECTORY, CLAIMS, OURS}, "forget asked for other partitions")
+        must(json.loads(m.verb(operator, "list", "--json")) == [], "it was not forgotten")
+        return f"{refused} refusals"
 
 
 def reseeding(world, switch):

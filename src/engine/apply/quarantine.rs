@@ -52,7 +52,7 @@ impl Quarantine {
                 store.delete(&sort).await
             }
             Mark::Set { reason, message } => {
-                tracing::warn!(id, reason = reason.as_str(), message, "an item went to quarantine");
+                tracing::warn!(id, reason = reason.as_str(), message, "an item went to quarantine: see `shadowtable quarantine show`");
                 let record = QuarantineRecord {
                     id,
                     source_key: self.source.to_json(&recording.pair.source),
