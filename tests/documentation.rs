@@ -108,6 +108,7 @@ mod tests {
             "cutover",
             "demo",
             "finish",
+            "forget",
             "lease",
             "list",
             "man",

@@ -25,7 +25,7 @@ GATED = [
 OURS = f"MIGRATION#{MIGRATION}"
 DIRECTORY, CLAIMS = "DIRECTORY", "TABLE"
 # What each verb needs on the state table, while a process runs the migration.
-LOOKS = {"status": {GET}, "list": {GET, QUERY}, "audit": {QUERY}, "quarantine list": {QUERY}}
+LOOKS = {"status": {GET}, "list": {GET, QUERY}, "audit": {GET, QUERY}, "quarantine list": {QUERY}}
 ASKS = {
     **dict.fromkeys(
         ("pause copy", "pause all", "resume", "quarantine retry --all", "postpone", "postpone --off", "unfence",

@@ -17,10 +17,12 @@ keeps it in step by tailing the source's stream. The source is only read, unless
 
 Everything durable about a migration is kept in the state table under the migration's id: `run` may be stopped at any \
 time, on any machine, and carries on where it was. Other verbs reach the running process through the state table, \
-from any machine with credentials.",
+from any machine with credentials. All migrations of an account and region share one state table: there a table is claimed by \
+one of them.",
     after: "\
 Configuration:
-  1. the file of --config, or of SHADOWTABLE_CONFIG   [copy] segments = 16
+  1. the file of --config, of SHADOWTABLE_CONFIG,
+     or shadowtable.toml of the working directory     [copy] segments = 16
   2. above it, environment variables                  SHADOWTABLE_COPY_SEGMENTS=16
   3. above them, flags                                --set copy.segments=16
   All mistakes are reported at once, with their places. Unknown keys and variables are mistakes.
@@ -29,8 +31,8 @@ Configuration:
 
 Exit codes:
   0  done
-  1  failed, or wrong usage
-  2  done in part, or differences found
+  1  failed, not confirmed, needs-reseed, or wrong usage
+  2  refused by a gate or by the active process, done in part, or differences found
 
 Output:
   stdout is data, stderr is talk. Colours only on a terminal; NO_COLOR is respected.
@@ -50,7 +52,12 @@ pub(super) const RUN: Page = Page {
 Bring the migration forward: create the shadow, copy, tail; until stopped.
 
 It reads the phase from the state table and carries on from there, so it is the way to begin, to resume and to \
-restart. One process at a time holds the migration's lease; a second `run` waits as standby and takes over.
+restart. One process at a time holds the migration's lease; a second `run` waits as standby and takes over, unless it is \
+configured otherwise.
+
+Before it makes anything it tries the rules and the layout on up to 300 items of the source. Where most would be refused, it \
+ends, unless --accept-refused is given. A global table is refused, unless --single-writer-region vouches that nothing \
+writes to the replicas, now and until the migration is finished; this is recorded.
 
 Changes: creates the state table and the shadow where they do not exist, and writes to both. The source is only read. \
 Where its stream is off, run refuses, unless --enable-stream is given.
@@ -68,7 +75,7 @@ Exit codes: 0 stopped as asked; 1 failed, or needs-reseed.",
 
 pub(super) const LIST: Page = Page {
     about: "\
-List the migrations of the state table, each with its phase.
+List the migrations of the state table, each with its phase, and who runs it.
 
 Changes nothing. Needs only [state] of the configuration.",
     after: "\
@@ -103,14 +110,14 @@ pub(super) const CUTOVER: Page = Page {
     about: "\
 Move the application over to the shadow.
 
-Shows the gates, each with its figure: configured, pointer, not postponed, not paused, copy complete, tailing, lag, \
-headroom, quarantine empty, indexes active. When all hold and the operator agrees, the active process fences the source (stops \
+Shows the gates, each with its figure: configured, programs, pointer, one region, not postponed, not paused, \
+copy complete, tailing, lag, headroom, quarantine empty, indexes active. When all hold and the operator agrees, the active process fences the source (stops \
 writes to it), drains (waits until no change arrived for cutover.quiet_seconds, and all are durable), compares the \
 keys that changed lately on both sides, and points the application at the shadow.
 
 Until then any failure, and any step that takes too long, undoes the fence; the migration goes on tailing. Once the \
-switch is intended nothing is undone by itself: if it fails, the source stays fenced, and the operator decides. There \
-is no way back after the switch yet.
+switch is intended nothing is undone by itself: if it fails, the source stays fenced, and the operator decides; but where \
+it certainly never began, the source is opened again. There is no way back after the switch yet.
 
 Changes: what the programs of [cutover] do, or the pointer; the state table. Give it from any machine with credentials \
 for the state table. While it goes on, what happens is told; ending this command does not end the cutover.
@@ -191,7 +198,8 @@ Exit codes: 0 given back; 1 failed, or the holder is alive.",
 
 pub(super) const AUDIT: Page = Page {
     about: "\
-Show what was done, when and by which process: phases, pauses, and each step of a cutover before and after.
+Show what was done, when, by which process, and who asked for it: phases, pauses, and each step of a cutover before and \
+after.
 
 Changes nothing. The trail is kept for a year.",
     after: "\
@@ -238,7 +246,7 @@ pub(super) const ABORT: Page = Page {
 Give the migration up: its phase becomes `aborted`, for good.
 
 Changes: copy and tail stop. Nothing is deleted: the source was never written to, and the shadow and the migration's \
-state stay until you delete them.
+state stay until you delete them. It lists what the migration made, and how to remove it.
 
 It asks first. Where there is nobody to ask (stdin is no terminal), --yes is needed.",
     after: "\
@@ -342,9 +350,9 @@ Exit codes: 0 they are being read again; 1 failed, or no process holds the lease
 
 pub(super) const CONFIG: Page = Page {
     about: "\
-Check a configuration, or print an example.
+Check a configuration, print an example, or print the layout of a live table.
 
-Changes nothing and calls no service.",
+Changes nothing.",
     after: "\
 Examples:
   shadowtable config example > shadowtable.toml

@@ -45,7 +45,7 @@ pub(super) fn man(verb: &[String]) -> ExitCode {
         found = next;
     }
     let mut page = Vec::new();
-    match Man::new(found.clone()).render(&mut page) {
+    match Man::new(found.clone()).source(concat!("shadowtable ", env!("CARGO_PKG_VERSION"))).render(&mut page) {
         Ok(()) => data(&String::from_utf8_lossy(&page)),
         Err(error) => {
             talk(&format!("error: the manual page cannot be made: {error}"));

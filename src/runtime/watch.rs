@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::engine::cutover::{pointer, unusable_programs};
+use crate::engine::cutover::{movable_pointer, unusable_programs};
 use crate::engine::entities::{Meta, Pin};
 use crate::engine::{CutoverSettings, EngineError};
 use crate::model::{IndexStatus, TableDescription, TableStatus};
@@ -50,7 +50,7 @@ impl Outside {
     ) -> Self {
         Self {
             inactive: not_active(shadow),
-            pointer: pointer(ports, settings.switch.as_ref()).await,
+            pointer: movable_pointer(ports, settings.switch.as_ref()).await,
             unusable: unusable_programs(ports, settings).await,
             source_replicas: source.replicas.clone(),
             shadow_replicas: shadow.replicas.clone(),

@@ -13,7 +13,7 @@ import * as course from "./stories/course.mjs";
 
 const ITEMS = 3000;
 // Whoever wants pictures wants a line to see on them: the copy is slower then.
-const UNITS_PER_SECOND = 7, UNITS_FOR_PICTURES = 1.2;
+const UNITS_PER_SECOND = 4, UNITS_FOR_PICTURES = 1.2;
 // Longer than that, and something hangs.
 const LIMIT_SECONDS = 240;
 

@@ -52,7 +52,12 @@ impl Quarantine {
                 store.delete(&sort).await
             }
             Mark::Set { reason, message } => {
-                tracing::warn!(id, reason = reason.as_str(), message, "an item went to quarantine: see `shadowtable quarantine show`");
+                tracing::warn!(
+                    id,
+                    reason = reason.as_str(),
+                    message,
+                    "an item went to quarantine: see `shadowtable quarantine show <id>`"
+                );
                 let record = QuarantineRecord {
                     id,
                     source_key: self.source.to_json(&recording.pair.source),

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use self::programs::run_program;
 pub use self::programs::{Occasion, Subject, run_hook, unfence};
-pub use self::surroundings::{compare_surroundings, pointer, unusable_programs};
+pub use self::surroundings::{compare_surroundings, movable_pointer, pointer, unusable_programs};
 use super::apply::Applier;
 use super::settings::{CutoverSettings, Fence, Switch};
 use super::tail::Tail;

@@ -15,12 +15,20 @@ pub async fn pointer<P: Ports>(ports: &P, switch: Option<&Switch>) -> Pointer {
         return Pointer::Unused;
     }
     match ports.application().pointer().await {
-        Ok(Some(named)) => match ports.application().may_point().await {
+        Ok(Some(named)) => Pointer::Names(named),
+        Ok(None) => Pointer::Missing,
+        Err(error) => Pointer::Unknown(reason(&error)),
+    }
+}
+
+/// The same, and whether a switch may move it.
+pub async fn movable_pointer<P: Ports>(ports: &P, switch: Option<&Switch>) -> Pointer {
+    match pointer(ports, switch).await {
+        Pointer::Names(named) => match ports.application().may_point().await {
             Ok(()) => Pointer::Names(named),
             Err(error) => Pointer::Locked(named, reason(&error)),
         },
-        Ok(None) => Pointer::Missing,
-        Err(error) => Pointer::Unknown(reason(&error)),
+        other => other,
     }
 }
 

@@ -89,7 +89,7 @@ export const copying = [
       test.watched = await Watched.open(test.browser, test.run.url, { disk: test.disk });
       const { watched } = test;
       await watched.shows("#phase-text", /^copying: /);
-      const eta = await watched.shows("#copy-text", /^\d+\.\d %: [\d,]+ items, \d of 8 segments, [\d,]+ items per second, about .* left$/);
+      const eta = await watched.shows("#copy-text", /^\d+\.\d %: [\d,]+ items, \d of 8 segments, [\d,]+ items per second, .* left$/, 30);
       const before = await watched.page.locator("#copy-bar").evaluate(bar => bar.value);
       assert.ok(before > 0 && before < 1, `${before}`);
       await until("the bar moves", async () => (await watched.page.locator("#copy-bar").evaluate(bar => bar.value)) > before);

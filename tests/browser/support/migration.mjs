@@ -7,7 +7,8 @@ import { until } from "./time.mjs";
 
 export const MIGRATION = "task-approvals-2026-11";
 
-// About 20 s of copying, since a page of 40 items is some three units; then everything as fast as it may be.
+// More than half a minute of copying, since a page of 40 items is some three units; its first 20 s tell no remaining time. Then
+// everything as fast as it may be.
 const configuration = (url, unitsPerSecond) => `
 [migration]
 id = "${MIGRATION}"
