@@ -210,7 +210,10 @@ impl Loaded {
         let in_file = self.rest.file.clone().map_or(Origin::Nowhere, |name| Origin::File { name });
         let origin = self.rest.places.get(section).cloned().unwrap_or(in_file);
         let nothing_read = match &origin {
-            Origin::Nowhere => format!("; no configuration file was read: name one with -c, or have {FILE_NAME} here"),
+            // Once is enough.
+            Origin::Nowhere if self.mistakes.iter().all(|mistake| mistake.origin != Origin::Nowhere) => {
+                format!("; no configuration file was read: name one with -c, or have {FILE_NAME} here")
+            }
             _ => String::new(),
         };
         let remedy = format!(

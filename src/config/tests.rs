@@ -74,6 +74,7 @@ fn each_verb_demands_what_it_needs() {
              shadowtable.toml here"
         )
     );
+    assert_eq!(mistakes.to_string().matches("no configuration file was read").count(), 1);
     assert_eq!(empty().for_command().unwrap_err().iter().count(), 1);
     assert_eq!(empty().for_state_only().unwrap().state.table, "shadowtable-state");
     assert!(empty().for_demo().is_ok());

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::model::{Billing, IndexLayout, Projection, TableLayout, Throughput};
+use crate::model::{Billing, IndexLayout, Projection, TableLayout, Throughput, counted, grouped};
 
 /// A consistent read of so many bytes costs one read unit; a Scan page is charged by its summed size.
 const READ_UNIT_BYTES: u64 = 4096;
@@ -156,12 +156,12 @@ impl fmt::Display for CopyEstimate {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             out,
-            "copy (an estimate from figures up to six hours old): {} items of {} bytes on average",
-            grouped(self.items),
-            grouped(self.average_item_bytes)
+            "copy (an estimate from figures up to six hours old): {} of {} on average",
+            counted(self.items, "item"),
+            counted(self.average_item_bytes, "byte")
         )?;
-        writeln!(out, "source reads: {} units for one consistent scan", grouped(self.read_units))?;
-        write!(out, "shadow writes: about {} units", grouped(self.table_write_units))?;
+        writeln!(out, "source reads: {} for one consistent scan", counted(self.read_units, "unit"))?;
+        write!(out, "shadow writes: about {}", counted(self.table_write_units, "unit"))?;
         if self.indexes > 0 {
             let indexes = if self.indexes == 1 { "index" } else { "indexes" };
             let most = grouped(self.index_write_units);
@@ -207,19 +207,6 @@ fn rounded(duration: Duration) -> Duration {
         _ => HOUR,
     };
     Duration::from_secs(seconds.div_ceil(step).saturating_mul(step))
-}
-
-/// `1,234,567`.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (digit, left) in digits.chars().zip((0..digits.len()).rev()) {
-        text.push(digit);
-        if left > 0 && left % 3 == 0 {
-            text.push(',');
-        }
-    }
-    text
 }
 
 #[cfg(test)]
