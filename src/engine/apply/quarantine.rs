@@ -52,15 +52,14 @@ impl Quarantine {
                 store.delete(&sort).await
             }
             Mark::Set { reason, message } => {
+                let source_key = self.source.to_json(&recording.pair.source);
                 tracing::warn!(
-                    id,
-                    reason = reason.as_str(),
-                    message,
+                    id, %source_key, reason = reason.as_str(), message,
                     "an item went to quarantine: see `shadowtable quarantine show <id>`"
                 );
                 let record = QuarantineRecord {
                     id,
-                    source_key: self.source.to_json(&recording.pair.source),
+                    source_key,
                     shadow_key: match &recording.pair.place {
                         Place::Shadow(key) => Some(self.shadow.to_json(key)),
                         Place::Unplaced(_) => None,
