@@ -26,7 +26,13 @@ fn with_migrations(shell: Shell, script: &str) -> String {
                 format!("--migration)\n                    COMPREPLY=($(compgen -W \"$({IDS})\" -- \"${{cur}}\"))");
             script.replace(files, &ids)
         }
-        Shell::Zsh => script.replace(":ID:_default' \\\n", &format!(":ID:($({}))' \\\n", IDS.replace('\'', "'\\''"))),
+        // A function, since within the generated text colons and quotes have a meaning of their own.
+        Shell::Zsh => {
+            let ids = format!(
+                "_shadowtable_migrations() {{\n    local -a ids\n    ids=(${{(f)\"$({IDS})\"}})\n    compadd -a ids\n}}\n\n_shadowtable() {{"
+            );
+            script.replace(":ID:_default'", ":ID:_shadowtable_migrations'").replacen("_shadowtable() {", &ids, 1)
+        }
         _ => script.to_owned(),
     }
 }
