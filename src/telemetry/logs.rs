@@ -1,4 +1,5 @@
-//! Structured logs on stderr. No item values, and keys never above debug.
+//! Structured logs on stderr. No item values; and above debug no keys, but those of items that went to quarantine, which
+//! somebody has to look for.
 
 use std::fmt;
 use std::sync::OnceLock;

@@ -47,7 +47,13 @@ pub(crate) fn what_the_new_index_refuses_is_quarantined_until_it_is_fixed_or_del
     migration.project.finish(&["quarantine", "retry", "--all"]);
     process.drain(CAUGHT_UP);
     migration.check();
-    process.stop();
+    process.sigterm();
+    let log = process.wait_exit().stderr;
+    for entry in migration.project.quarantine() {
+        let told = format!("shadowtable quarantine show {}", entry.id);
+        let line = log.lines().find(|line| line.contains(&told)).unwrap_or_else(|| panic!("{told}: {log}"));
+        assert!(line.contains("source_key"), "{line}");
+    }
     let mut process = migration.run();
     process.drain(CAUGHT_UP);
     migration.check();

@@ -54,8 +54,8 @@ impl Quarantine {
             Mark::Set { reason, message } => {
                 let source_key = self.source.to_json(&recording.pair.source);
                 tracing::warn!(
-                    id, %source_key, reason = reason.as_str(), message,
-                    "an item went to quarantine: see `shadowtable quarantine show <id>`"
+                    %source_key, reason = reason.as_str(), problem = message,
+                    "an item went to quarantine: see `shadowtable quarantine show {id}`"
                 );
                 let record = QuarantineRecord {
                     id,
