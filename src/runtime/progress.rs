@@ -18,7 +18,7 @@ pub(super) async fn tell(clock: &impl Clock, monitor: &Monitor) {
     loop {
         clock.sleep(LOOK).await;
         if let Some(status) = monitor.status()
-            && told.is_due(&status, clock.now())
+            && told.is_due(status.copy.ratio, clock.now())
         {
             tracing::info!("{}", line(&status));
         }
@@ -34,8 +34,8 @@ struct Told {
 }
 
 impl Told {
-    fn is_due(&mut self, status: &Status, now: Moment) -> bool {
-        let done = (0..10).take_while(|tenth| status.copy.ratio * 10.0 >= f64::from(tenth + 1)).count();
+    fn is_due(&mut self, copied: f64, now: Moment) -> bool {
+        let done = (0..10).take_while(|tenth| copied * 10.0 >= f64::from(tenth + 1)).count();
         let done = u32::try_from(done).unwrap_or(0);
         // The first look is what it resumes from, and that is said where it resumes.
         let passed = self.tenths.replace(done).is_some_and(|before| done > before);
@@ -80,4 +80,24 @@ fn copying(status: &Status) -> Option<String> {
 
 fn minutes(seconds: f64) -> String {
     grouped(Duration::try_from_secs_f64(seconds / 60.0).unwrap_or_default().as_secs().max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_tenth_is_told_and_otherwise_a_minute_at_a_time() {
+        let mut told = Told::default();
+        let mut is_due = |second, copied| told.is_due(copied, Moment(Duration::from_secs(second)));
+        assert!(!is_due(0, 0.45), "the first look is told where it resumes");
+        assert!(!is_due(10, 0.49));
+        assert!(is_due(20, 0.51));
+        assert!(!is_due(79, 0.55));
+        assert!(is_due(80, 0.55), "a minute since the last line");
+        assert!(!is_due(100, 0.55));
+        assert!(is_due(101, 1.0));
+        assert!(!is_due(102, 1.0));
+        assert!(is_due(161, 1.0), "while it tails, too");
+    }
 }

@@ -204,8 +204,16 @@ impl Status {
             gates: Vec::new(),
             copy: CopyStatus { eta_seconds: None, eta_at_most_seconds: None, ..self.copy.clone() },
             apply: ApplyStatus { in_flight: 0, ..self.apply.clone() },
+            tail: TailStatus { caught_up: false, ..self.tail.clone() },
+            credentials: self.credentials.iter().map(|one| one.aged(seconds)).collect(),
             ..self.clone()
         }
+    }
+}
+
+impl CredentialStatus {
+    fn aged(&self, seconds: f64) -> Self {
+        Self { expire_in_seconds: self.expire_in_seconds.map(|left| left - seconds), ..self.clone() }
     }
 }
 
