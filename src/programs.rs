@@ -167,6 +167,14 @@ mod tests {
         Program { argv: ["sh", "-c", script].map(str::to_owned).to_vec() }
     }
 
+    /// Only then is nothing of it there, and what was to be done certainly not begun.
+    #[test]
+    fn what_says_that_a_file_was_not_executed_is_no_other_error() {
+        let says = |errno: Errno| never_executed(errno.raw_os_error()).is_some();
+        assert!([Errno::NOENT, Errno::ACCESS, Errno::NOEXEC].into_iter().all(says));
+        assert!(![Errno::AGAIN, Errno::MFILE, Errno::NOMEM, Errno::IO, Errno::CHILD].into_iter().any(says));
+    }
+
     #[tokio::test]
     async fn it_sees_its_variables_and_both_streams_are_kept() {
         let script = "echo \"$CUTOVER_OCCASION\"; echo said >&2";

@@ -14,7 +14,7 @@ use crate::config::{CommandSettings, Settings};
 use crate::engine::ApplySettings;
 use crate::engine::EngineError;
 use crate::engine::LeaseSettings;
-use crate::engine::entities::{CommandVerb, Paused, QuarantineRecord, TableIdentity};
+use crate::engine::entities::{CommandVerb, Made, Paused, Product, QuarantineRecord};
 use crate::model::Place;
 use crate::runtime::Allowed;
 use crate::runtime::operator::{self, Aborted, OperatorJob, Overview, command};
@@ -79,40 +79,35 @@ fn operator_job(who: String) -> OperatorJob {
 /// What an ended migration leaves behind, and the commands that remove it: only what it made itself.
 fn remains(found: &Overview, settings: &CommandSettings) -> String {
     let meta = &found.meta;
-    let at = |identity: &TableIdentity, profile: &Option<String>| Place {
-        profile: profile.clone(),
-        ..identity.place.clone()
-    };
-    let shadow = meta.shadow.as_ref().map(|shadow| at(shadow, &settings.profiles.shadow));
-    let source = meta.source.as_ref().map(|source| at(source, &settings.profiles.source));
-    let table = match shadow {
-        Some(place) if meta.made.shadow => {
-            format!("  the shadow table:  {}\n", place.command("delete-table"))
+    let at = |place: &Place, profile: &Option<String>| Place { profile: profile.clone(), ..place.clone() };
+    let line = |made: &Made| match (made.what, &made.table_id) {
+        (Product::Shadow, Some(id)) => {
+            let is_its = meta.shadow.as_ref().is_some_and(|shadow| shadow.table_id == *id);
+            let what = if is_its { "the shadow table: " } else { "an earlier shadow:" };
+            format!(
+                "  {what} {}\n                     (while its table id is {id}: another of this name is not this migration's)\n",
+                at(&made.place, &settings.profiles.shadow).command("delete-table")
+            )
         }
-        Some(place) => format!(
-            "  the shadow table {place} was there before the migration, empty; what was copied is in it. It is yours to \
-             keep or to delete.\n"
-        ),
-        None if meta.made.shadow => format!(
-            "  a table {} may have been made, and was never used: look before you delete it.\n",
-            meta.shadow_table
-        ),
-        None => "  no table was made.\n".to_owned(),
-    };
-    let former = meta.made.former.iter().map(|former| {
-        let place = at(former, &settings.profiles.shadow);
-        format!("  an earlier shadow: {}\n", place.command("delete-table"))
-    });
-    let disable = |place: &Place| {
-        format!(
+        (Product::Shadow, None) => {
+            format!("  a table {} may have been made, and was never used: look before you delete it.\n", made.place)
+        }
+        (Product::Stream, _) => format!(
             "  the stream:        {} --stream-specification StreamEnabled=false\n                     (this migration \
-             enabled it; somebody else may read it by now)\n",
-            place.command("update-table")
-        )
+                 enabled it; somebody else may read it by now)\n",
+            at(&made.place, &settings.profiles.source).command("update-table")
+        ),
     };
-    let stream = source.filter(|_| meta.made.stream);
-    let streams = stream.iter().chain(&meta.made.former_streams).map(disable);
-    let lines: String = [table].into_iter().chain(former).chain(streams).collect();
+    let found_there = meta.shadow.as_ref().filter(|shadow| !meta.has_made(shadow)).map(|shadow| {
+        format!(
+            "  the shadow table {} was there before the migration, empty; what was copied is in it. It is yours to keep or \
+             to delete.\n",
+            shadow.place
+        )
+    });
+    let nothing = (meta.shadow.is_none() && meta.made.iter().all(|made| made.what != Product::Shadow))
+        .then(|| "  no table was made.\n".to_owned());
+    let lines: String = found_there.into_iter().chain(nothing).chain(meta.made.iter().map(line)).collect();
     format!(
         "migration {id} is aborted. Nothing was deleted. What remains of it, and the command that removes it:\n{lines}\
          \x20 its state:         shadowtable --migration {id} forget\n                     (it is the record of what was \

@@ -124,7 +124,10 @@ async fn tell(ports: &AwsPorts, id: &str, mut seen: usize) -> Result<ExitCode, E
             };
             if !keys.is_empty() {
                 let keys: Vec<String> = keys.iter().map(ToString::to_string).collect();
-                talk(&format!("written after the fence stood, among others: {}", keys.join(", ")));
+                talk(&format!(
+                    "changed while the drain waited, the newest first (some may have been written before the fence): {}",
+                    keys.join(", ")
+                ));
             }
             return Ok(end);
         }

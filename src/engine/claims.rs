@@ -11,9 +11,9 @@ use super::entities::{ClaimRecord, LeaseRecord, Meta, TableIdentity};
 use super::error::EngineError;
 use super::lease::Lease;
 use super::retry::Retry;
-use super::store::{LEASE, META, decode, encode, partition_of};
+use super::store::{FAILED, LEASE, META, decode, encode, partition_of};
 use crate::model::Moment;
-use crate::ports::{Clock, Entry, Fault, Guard, PortError, Ports, Reaction, StateKey, StateStore};
+use crate::ports::{Clock, Entry, Fault, Guard, Ports, Reaction, StateKey, StateStore};
 use crate::protocol::claims::{Role, TableClaims, Taken, claim};
 use crate::protocol::phase::Phase;
 
@@ -39,13 +39,6 @@ impl<P: Ports> Claims<P> {
     /// Claims a table, or says whose it is. What was claimed before is claimed again.
     pub async fn claim(&self, table: &TableIdentity, role: Role) -> Result<(), EngineError> {
         let decide = |held: &TableClaims, phases: &_| claim(held, &self.migration, role, phases);
-        let held = claims_of(self.fetch(&Owned::of(table).key()).await?.as_ref())?;
-        if role == Role::Shadow
-            && let Some(before) = held.shadow_of.as_ref().filter(|before| **before != self.migration)
-            && self.may_claim(table, role).await?
-        {
-            self.outlast(before).await?;
-        }
         self.edit(&Owned::of(table), decide).await?.map_err(|taken| {
             let what = match role {
                 Role::Source => "source",
@@ -81,24 +74,16 @@ impl<P: Ports> Claims<P> {
         self.edit(&Owned::of(table), mine).await.map(drop)
     }
 
-    /// Takes back all claims of this migration, which has ended and is forgotten.
-    pub async fn give_back_all(&self) -> Result<(), EngineError> {
-        let mut retry = Retry::default();
-        let entries = loop {
-            match self.ports.state().list(TABLE, "").await {
-                Err(error) if error.fault.reaction() == Reaction::BackOff => {
-                    self.wait(&mut retry, &error).await?;
-                }
-                other => break other?,
-            }
-        };
-        let without = |held: &TableClaims, _: &_| {
-            let shadow_of = held.shadow_of.clone().filter(|holder| *holder != self.migration);
-            let others = held.sources_of.iter().filter(|source| **source != self.migration);
-            Ok::<_, Taken>(TableClaims { shadow_of, sources_of: others.cloned().collect() })
-        };
-        for entry in &entries {
-            let ClaimRecord { arn, table_id, .. } = decode(entry)?;
+    /// Takes back all claims of this migration, but for that on a source of the name that it keeps.
+    pub async fn give_back_all(&self, keeps: Option<&str>) -> Result<(), EngineError> {
+        for entry in self.lease.outlast(FAILED, || self.ports.state().list(TABLE, "")).await? {
+            let ClaimRecord { arn, table_id, .. } = decode(&entry)?;
+            let kept = keeps.is_some() && arn.rsplit('/').next() == keeps;
+            let without = |held: &TableClaims, _: &_| {
+                let shadow_of = held.shadow_of.clone().filter(|holder| *holder != self.migration);
+                let sources_of = held.sources_of.iter().filter(|source| kept || **source != self.migration);
+                Ok::<_, Taken>(TableClaims { shadow_of, sources_of: sources_of.cloned().collect() })
+            };
             // It refuses nothing.
             drop(self.edit(&Owned { arn, table_id }, without).await?);
         }
@@ -120,6 +105,12 @@ impl<P: Ports> Claims<P> {
                 Ok(wanted) => wanted,
                 Err(taken) => return Ok(Err(taken)),
             };
+            if let Some(former) = &held.shadow_of
+                && *former != self.migration
+                && wanted.shadow_of != held.shadow_of
+            {
+                self.outlast(former).await?;
+            }
             let (version, guard) = match &found {
                 None => (1, Guard::Absent),
                 Some(entry) => (entry.version + 1, Guard::Unchanged { version: entry.version, epoch: 0 }),
@@ -137,7 +128,7 @@ impl<P: Ports> Claims<P> {
                 None | Some(Ok(())) => {}
                 Some(Err(error)) if error.fault == Fault::Conflict => {}
                 Some(Err(error)) if error.fault.reaction() == Reaction::BackOff => {
-                    self.wait(&mut retry, &error).await?;
+                    retry.outlast(self.ports.clock(), &error, FAILED).await;
                 }
                 Some(Err(error)) => return Err(error.into()),
             }
@@ -184,18 +175,7 @@ impl<P: Ports> Claims<P> {
     }
 
     async fn fetch(&self, key: &StateKey) -> Result<Option<Entry>, EngineError> {
-        let mut retry = Retry::default();
-        loop {
-            match self.ports.state().get(key).await {
-                Err(error) if error.fault.reaction() == Reaction::BackOff => self.wait(&mut retry, &error).await?,
-                other => return Ok(other?),
-            }
-        }
-    }
-
-    async fn wait(&self, retry: &mut Retry, error: &PortError) -> Result<(), EngineError> {
-        retry.outlast(self.ports.clock(), error, "a request to the state table failed").await;
-        if self.lease.lost().is_cancelled() { Err(EngineError::LeaseLost) } else { Ok(()) }
+        self.lease.outlast(FAILED, || self.ports.state().get(key)).await
     }
 }
 

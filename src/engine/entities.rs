@@ -33,7 +33,7 @@ macro_rules! entity {
     };
 }
 
-entity!(Meta, "META", 3);
+entity!(Meta, "META", 4);
 entity!(LeaseRecord, "LEASE", 1);
 entity!(Pin, "PIN", 1);
 entity!(ShardRecord, "SHARD", 1);
@@ -70,7 +70,7 @@ pub struct Meta {
     /// The shadow, once it is provisioned. Any other table is refused.
     pub shadow: Option<TableIdentity>,
     /// What this migration asked the service to make: nothing else is its own to remove.
-    pub made: Made,
+    pub made: Vec<Made>,
     /// The target layout.
     pub target: TableLayout,
     /// No target was configured: it is the source's own layout, as it was found at first.
@@ -106,19 +106,81 @@ pub struct Meta {
     pub created: Timestamp,
 }
 
-/// What a migration made, noted before it is asked for, and taken back when it was refused.
-#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+/// Something that a migration made, noted before it is asked for, and taken back when it was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Made {
-    /// The shadow. Otherwise it was there before, empty.
-    pub shadow: bool,
-    /// The source's stream. Otherwise it was enabled before.
-    pub stream: bool,
-    /// Shadows that it made earlier and uses no more.
-    #[serde(default)]
-    pub former: Vec<TableIdentity>,
-    /// Earlier sources whose stream it enabled.
-    #[serde(default)]
-    pub former_streams: Vec<Place>,
+    /// What it is.
+    pub what: Product,
+    /// The table that it is, or is about.
+    pub place: Place,
+    /// The table's id, once it is known. Another table of this name is somebody else's.
+    pub table_id: Option<String>,
+}
+
+/// What a migration may make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Product {
+    /// A shadow.
+    Shadow,
+    /// The stream of a source.
+    Stream,
+}
+
+#[cfg(test)]
+impl Meta {
+    /// A migration that was planned, of `orders` into `orders-new`.
+    pub(crate) fn example() -> Self {
+        let place =
+            |table: &str| Place { table: table.into(), region: Some("eu-central-1".into()), ..Place::default() };
+        Self {
+            migration: "orders-2026".into(),
+            phase: Phase::Planned,
+            phase_since: None,
+            reason: None,
+            source_table: "orders".into(),
+            places: [place("orders"), place("orders-new")],
+            source: None,
+            shadow_table: "orders-new".into(),
+            shadow: None,
+            made: Vec::new(),
+            target: TableLayout {
+                partition_key: ("id".into(), crate::model::KeyType::S),
+                sort_key: None,
+                global_indexes: BTreeMap::new(),
+                local_indexes: BTreeMap::new(),
+                billing: crate::model::Billing::OnDemand,
+            },
+            like_source: false,
+            rules: Vec::new(),
+            means: BTreeMap::new(),
+            single_writer_region: false,
+            segments: 16,
+            paused: Paused::None,
+            cutover: None,
+            postponed: false,
+            told_ready: false,
+            last_command: None,
+            generation: 1,
+            created: Timestamp::EPOCH,
+        }
+    }
+}
+
+impl Made {
+    /// Whether it is a table of this name at this place, whichever it was.
+    pub fn is_shadow_at(&self, place: &Place) -> bool {
+        self.what == Product::Shadow && self.place.is_same(place)
+    }
+}
+
+impl Meta {
+    /// Whether this migration made that table.
+    pub fn has_made(&self, shadow: &TableIdentity) -> bool {
+        self.made.iter().any(|made| {
+            made.is_shadow_at(&shadow.place) && made.table_id.as_ref().is_some_and(|id| *id == shadow.table_id)
+        })
+    }
 }
 
 /// How long the audit trail is kept, in seconds: a year.

@@ -67,8 +67,14 @@ impl EngineError {
     #[must_use]
     pub fn located(self, places: &[Place]) -> Self {
         let Self::Port(error) = self else { return self };
-        let Some(place) = places.iter().find(|place| place.table == error.resource) else { return Self::Port(error) };
-        Self::Port(PortError { resource: place.to_string(), ..error })
+        // Source and shadow may have one name, in two regions or accounts.
+        let named = places.iter().filter(|place| place.table == error.resource);
+        let mut named: Vec<String> = named.map(ToString::to_string).collect();
+        named.dedup();
+        if named.is_empty() {
+            return Self::Port(error);
+        }
+        Self::Port(PortError { resource: named.join(" or "), ..error })
     }
 
     /// Whether it shows a defect of this program, after which it must not go on.
@@ -100,5 +106,28 @@ impl EngineError {
 impl From<Lost> for EngineError {
     fn from(lost: Lost) -> Self {
         Self::Lost(lost.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ports::Fault;
+
+    fn located(resource: &str) -> String {
+        let place =
+            |table: &str, region: &str| Place { table: table.into(), region: Some(region.into()), ..Place::default() };
+        let places = [place("orders", "eu-central-1"), place("orders", "us-east-1"), place("state", "eu-central-1")];
+        let (operation, message) = ("Scan", "no".to_owned());
+        let error = PortError { fault: Fault::Denied, operation, resource: resource.into(), message };
+        EngineError::from(error).located(&places).to_string()
+    }
+
+    #[test]
+    fn a_failed_request_says_where_its_table_is() {
+        assert_eq!(located("state"), "Scan on state (eu-central-1) failed: no");
+        // Of two tables of one name it may be either.
+        assert_eq!(located("orders"), "Scan on orders (eu-central-1) or orders (us-east-1) failed: no");
+        assert_eq!(located("a stream"), "Scan on a stream failed: no");
     }
 }

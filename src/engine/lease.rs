@@ -16,10 +16,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::entities::LeaseRecord;
 use super::error::EngineError;
-use super::retry::Retry;
+use super::retry::{Retry, outlast};
 use super::store::{LEASE, decode, encode};
 use crate::model::{Moment, Timestamp};
-use crate::ports::{Clock, Fault, Guard, Ports, Reaction, StateKey, StateStore};
+use crate::ports::{Clock, Fault, Guard, PortError, Ports, Reaction, StateKey, StateStore};
 use crate::protocol::invariant::{Invariant, Violation};
 
 /// Who asks for the lease, and how it is kept.
@@ -209,6 +209,18 @@ impl<P: Ports> Lease<P> {
             biased;
             done = driven => done,
             () = self.over() => None,
+        }
+    }
+
+    /// Asks until there is an answer, while the lease is not lost: a read may be repeated.
+    pub async fn outlast<T, F>(&self, what: &str, request: impl FnMut() -> F) -> Result<T, EngineError>
+    where
+        F: Future<Output = Result<T, PortError>>,
+    {
+        tokio::select! {
+            biased;
+            () = self.lost.cancelled() => Err(EngineError::LeaseLost),
+            answer = outlast(self.ports.clock(), what, request) => Ok(answer?),
         }
     }
 

@@ -5,16 +5,18 @@ use std::time::Duration;
 use super::claims::Claims;
 use super::entities::TableIdentity;
 use super::error::EngineError;
-use super::retry::Retry;
+use super::retry::{Retry, outlast};
 use crate::model::{IndexStatus, Place, StreamDescription, TableDescription, TableLayout, TableStatus, ViewType};
 use crate::plan::differences;
-use crate::ports::{Clock, CreateOptions, Fault, PortError, Ports, Reaction, TableAdmin};
+use crate::ports::{Clock, CreateOptions, Fault, Ports, Reaction, TableAdmin};
 use crate::protocol::claims::Role;
 
 /// How often a table in the making is looked at.
 const POLL: Duration = Duration::from_millis(500);
 /// How many looks may miss a table that was just created.
 const ABSENT_LOOKS: u32 = 120;
+/// What is told of a fault that lasts.
+const UNASKED: &str = "a table could not be asked";
 
 /// The source, fit to be migrated.
 #[derive(Clone, Debug)]
@@ -117,7 +119,7 @@ pub async fn enable_stream<P: Ports>(ports: &P) -> Making {
             Ok(()) => ours = true,
             Err(error) if error.fault.reaction() == Reaction::BackOff => {
                 given_up |= error.fault == Fault::Abandoned;
-                wait(clock, &mut retry, &error).await;
+                retry.outlast(clock, &error, UNASKED).await;
             }
             // Enabled already, or the table is being changed: it is looked at, and asked again.
             Err(error) if error.fault == Fault::Busy => clock.sleep(POLL).await,
@@ -142,7 +144,7 @@ pub async fn create_shadow<P: Ports>(ports: &P, target: &TableLayout) -> Making 
             },
             Err(error) if error.fault.reaction() == Reaction::BackOff => {
                 given_up |= error.fault == Fault::Abandoned;
-                wait(clock, &mut retry, &error).await;
+                retry.outlast(clock, &error, UNASKED).await;
             }
             Err(error) if error.fault == Fault::Rejected => {
                 let refused = EngineError::refused(
@@ -260,23 +262,14 @@ async fn check_shadow<P: Ports>(
 }
 
 async fn must_be_empty<P: Ports>(ports: &P) -> Result<(), EngineError> {
-    let (admin, mut retry) = (ports.shadow_admin(), Retry::default());
-    loop {
-        match admin.is_empty().await {
-            Ok(true) => return Ok(()),
-            Ok(false) => {
-                return Err(EngineError::refused(
-                    format!(
-                        "the shadow table {} is neither empty nor the one that this migration recorded",
-                        admin.place()
-                    ),
-                    "choose another shadow.table; this one is somebody's",
-                ));
-            }
-            Err(error) if error.fault.reaction() == Reaction::BackOff => wait(ports.clock(), &mut retry, &error).await,
-            Err(error) => return Err(error.into()),
-        }
+    let admin = ports.shadow_admin();
+    if outlast(ports.clock(), UNASKED, || admin.is_empty()).await? {
+        return Ok(());
     }
+    Err(EngineError::refused(
+        format!("the shadow table {} is neither empty nor the one that this migration recorded", admin.place()),
+        "choose another shadow.table; this one is somebody's",
+    ))
 }
 
 /// Refuses another region's or account's table, and stops for one that was deleted and created again.
@@ -308,15 +301,5 @@ pub async fn same_shadow<P: Ports>(ports: &P, recorded: &TableIdentity) -> Resul
 
 /// A table as it is, however often the request must be repeated.
 pub async fn describe(clock: &impl Clock, admin: &impl TableAdmin) -> Result<Option<TableDescription>, EngineError> {
-    let mut retry = Retry::default();
-    loop {
-        match admin.describe().await {
-            Err(error) if error.fault.reaction() == Reaction::BackOff => wait(clock, &mut retry, &error).await,
-            other => return Ok(other?),
-        }
-    }
-}
-
-async fn wait(clock: &impl Clock, retry: &mut Retry, error: &PortError) {
-    retry.outlast(clock, error, "a table could not be asked").await;
+    Ok(outlast(clock, UNASKED, || admin.describe()).await?)
 }

@@ -6,7 +6,7 @@ use backoff::SystemClock;
 use backoff::backoff::Backoff as _;
 use backoff::exponential::{ExponentialBackoff, ExponentialBackoffBuilder};
 
-use crate::ports::{Clock, PortError};
+use crate::ports::{Clock, PortError, Reaction};
 
 /// The first wait, before jitter.
 const FIRST: Duration = Duration::from_millis(50);
@@ -75,6 +75,20 @@ impl Retry {
             told = told.saturating_mul(TOLD_AGAIN);
         }
         told == self.failures
+    }
+}
+
+/// Asks until there is an answer, however long a fault lasts; `what` says what failed. For requests that may be done twice.
+pub async fn outlast<T, F>(clock: &impl Clock, what: &str, mut request: impl FnMut() -> F) -> Result<T, PortError>
+where
+    F: Future<Output = Result<T, PortError>>,
+{
+    let mut retry = Retry::default();
+    loop {
+        match request().await {
+            Err(error) if error.fault.reaction() == Reaction::BackOff => retry.outlast(clock, &error, what).await,
+            other => return other,
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use super::entities::Entity;
 use super::error::EngineError;
 use super::lease::Lease;
 use super::retry::Retry;
-use crate::ports::{Clock, Entry, Fault, Guard, PortError, Ports, Reaction, StateKey, StateStore};
+use crate::ports::{Clock, Entry, Fault, Guard, Ports, Reaction, StateKey, StateStore};
 
 /// Sort key of the migration itself.
 pub const META: &str = "META";
@@ -37,7 +37,7 @@ pub const RESTLESS: &str = "RESTLESS";
 pub const COMMAND: &str = "COMMAND#";
 /// Prefix of the audit trail.
 pub const EVENT: &str = "EVENT#";
-const FAILED: &str = "a request to the state table failed";
+pub(super) const FAILED: &str = "a request to the state table failed";
 /// Partition of the directory of migrations.
 pub const DIRECTORY: &str = "DIRECTORY";
 
@@ -237,28 +237,11 @@ impl<P: Ports> Store<P> {
 
     async fn fetch(&self, sort: &str) -> Result<Option<Entry>, EngineError> {
         let key = self.key(sort);
-        let mut retry = Retry::default();
-        loop {
-            match self.ports.state().get(&key).await {
-                Err(error) if error.fault.reaction() == Reaction::BackOff => self.pause(&mut retry, &error).await?,
-                other => return Ok(other?),
-            }
-        }
+        self.lease.outlast(FAILED, || self.ports.state().get(&key)).await
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<Entry>, EngineError> {
-        let mut retry = Retry::default();
-        loop {
-            match self.ports.state().list(&self.partition, prefix).await {
-                Err(error) if error.fault.reaction() == Reaction::BackOff => self.pause(&mut retry, &error).await?,
-                other => return Ok(other?),
-            }
-        }
-    }
-
-    async fn pause(&self, retry: &mut Retry, error: &PortError) -> Result<(), EngineError> {
-        retry.outlast(self.ports.clock(), error, FAILED).await;
-        if self.lease.lost().is_cancelled() { Err(EngineError::LeaseLost) } else { Ok(()) }
+        self.lease.outlast(FAILED, || self.ports.state().list(&self.partition, prefix)).await
     }
 
     /// The version of an entry that is made: the time in milliseconds, so that it is none of one that lay there before.

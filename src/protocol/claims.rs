@@ -5,7 +5,8 @@
 //! entry in the state table, changed under its version only, and whoever finds another migration there is refused.
 //!
 //! A claim ends with its migration, judged by that migration's phase whenever somebody else asks: nothing needs to be
-//! undone for it, and a process that dies leaves none behind. Only `reseed` (the old shadow) and `forget` take one back.
+//! undone for it, and a process that dies leaves none behind. What is given up before that is taken back: a shadow by another plan or
+//! by `reseed`, everything by `forget`.
 
 use std::collections::{BTreeMap, BTreeSet};
 

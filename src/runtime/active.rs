@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::acting::Acting;
+use super::agreement::{means, other_fence};
 use super::history::Chronicle;
 use super::mirror::Mirror;
 use super::monitor::Snapshot;
@@ -88,6 +89,7 @@ impl<P: Ports> Active<P> {
         for problem in unusable_programs(&*self.ports, &self.job.engine.cutover).await {
             tracing::error!(problem, "A PROGRAM CANNOT BE STARTED HERE: no cutover begins before it can");
         }
+        self.refuse_other_fence(&mut meta).await?;
         let mut first_pages = HashMap::new();
         loop {
             self.show(&meta.value);
@@ -134,6 +136,15 @@ impl<P: Ports> Active<P> {
                 self.stopped_by(&mut meta, &error).await?;
                 return Err(error);
             }
+        }
+    }
+
+    /// A fence that a predecessor was putting up in another way does not stand because this process's own does, nor because
+    /// the operator vouched for another one.
+    async fn refuse_other_fence(&self, meta: &mut Stored<Meta>) -> Result<(), EngineError> {
+        match other_fence(&meta.value.means, &means(&self.job.engine.cutover)) {
+            Some(other) if meta.value.phase == Phase::Fencing => self.give_up(meta, &other).await,
+            _ => Ok(()),
         }
     }
 
@@ -288,7 +299,7 @@ impl<P: Ports> Active<P> {
             Some(recorded) if meta.phase == Phase::Switched => same_shadow(&*self.ports, recorded).await?,
             recorded => provision_shadow(&*self.ports, &self.claims(), &self.job.target, recorded.as_ref()).await?,
         };
-        let outside = Outside::look(&*self.ports, &source.table, &shadow, &self.job.engine.cutover).await;
+        let outside = Outside::look(&*self.ports, Ok((&source.table, &shadow)), &self.job.engine.cutover).await;
         Ok(Looked { pin, items: source.table.item_count, outside })
     }
 

@@ -71,10 +71,73 @@ pub(super) fn other_means(active: &BTreeMap<String, String>, standby: &BTreeMap<
         .collect()
 }
 
-/// How the fence that may stand was put up, where this process would undo another one.
+/// How the fence that may stand was put up, where this process would put up another one: what undoes its own proves nothing
+/// then. A corrected unfence is no other fence.
 pub(super) fn other_fence(recorded: &BTreeMap<String, String>, own: &BTreeMap<String, String>) -> Option<String> {
-    let other = other_means(recorded, own).into_iter().find(|line| {
-        ["cutover.fence:", "cutover.fence_command:", "cutover.unfence_command:"].iter().any(|key| line.starts_with(key))
-    })?;
+    let other = other_means(recorded, own)
+        .into_iter()
+        .find(|line| ["cutover.fence:", "cutover.fence_command:"].iter().any(|key| line.starts_with(key)))?;
     Some(format!("the fence is another process's, and this one is configured otherwise: {other}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::EngineSettings;
+    use crate::protocol::transform::Transform;
+    use crate::runtime::Allowed;
+
+    /// Where a process that is configured for these places disagrees with [`Meta::example`].
+    fn of(source: &Place, shadow: &Place) -> Vec<String> {
+        let mut meta = Meta::example();
+        meta.places.iter_mut().for_each(|place| place.account = Some("111111111111".into()));
+        let keys = meta.target.key_schema();
+        let job = Job {
+            migration: meta.migration.clone(),
+            target: meta.target.clone(),
+            like_source: false,
+            transform: Transform::compile(&[], &keys, &keys).unwrap(),
+            source_key: keys,
+            engine: EngineSettings::default(),
+            allowed: Allowed::default(),
+            host: String::new(),
+            who: String::new(),
+        };
+        disagreements(&meta, &job, source, shadow)
+    }
+
+    #[test]
+    fn another_region_or_account_is_another_table() {
+        let [source, shadow] = Meta::example().places;
+        assert_eq!(of(&source, &shadow), [""; 0], "an account that is not known is no difference");
+        let elsewhere = Place { region: Some("us-east-1".into()), ..source.clone() };
+        assert_eq!(of(&elsewhere, &shadow), ["source region: recorded eu-central-1, configured us-east-1"]);
+        let theirs = Place { account: Some("222222222222".into()), ..shadow.clone() };
+        assert_eq!(of(&source, &theirs), ["shadow account: recorded 111111111111, configured 222222222222"]);
+        let renamed = Place { table: "orders-3".into(), ..shadow };
+        assert_eq!(of(&source, &renamed), ["shadow.table: recorded orders-new, configured orders-3"]);
+    }
+
+    #[test]
+    fn a_corrected_unfence_is_no_other_fence() {
+        let means = |pairs: &[(&str, &str)]| {
+            pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+        };
+        let recorded = means(&[
+            ("cutover.fence", "command"),
+            ("cutover.fence_command", "stop"),
+            ("cutover.unfence_command", "strat"),
+        ]);
+        let corrected = means(&[
+            ("cutover.fence", "command"),
+            ("cutover.fence_command", "stop"),
+            ("cutover.unfence_command", "start"),
+        ]);
+        assert_eq!(other_fence(&recorded, &corrected), None);
+        for (key, value) in [("cutover.fence", "manual"), ("cutover.fence_command", "halt")] {
+            let mut other = corrected.clone();
+            other.insert(key.to_owned(), value.to_owned());
+            assert!(other_fence(&recorded, &other).is_some_and(|told| told.contains(key)), "{key}");
+        }
+    }
 }

@@ -216,8 +216,6 @@ async fn compare<P: Ports>(ports: &P) -> Answer {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
     use crate::model::Timestamp;
 
@@ -226,17 +224,7 @@ mod tests {
     }
 
     fn settled(written: bool) -> Option<String> {
-        let meta: Meta = serde_json::from_value(json!({
-            "migration": "orders", "phase": "tailing", "reason": null, "source_table": "a", "source": null, "places": [{ "table": "a" }, { "table": "b" }],
-            "shadow_table": "b", "shadow": null, "segments": 1, "like_source": false, "rules": [],
-            "made": { "shadow": false, "stream": false },
-            "target": {
-                "partition_key": ["id", "S"], "sort_key": null, "global_indexes": {}, "local_indexes": {},
-                "billing": "OnDemand",
-            },
-            "paused": "none", "last_command": "COMMAND#2", "generation": 1, "created": Timestamp::EPOCH,
-        }))
-        .unwrap();
+        let meta = Meta { last_command: Some("COMMAND#2".into()), ..Meta::example() };
         let mut meta = stored(meta, if written { 8 } else { 7 });
         let command = CommandRecord {
             verb: CommandVerb::Abort,

@@ -54,9 +54,8 @@ fn refusal(gates: &[Gate]) -> String {
 }
 
 /// Where a write may come from that the fence here does not stop in time.
-fn unvouched(meta: &Meta, source: &[String], shadow: &[String]) -> Vec<String> {
-    let source = source.iter().filter(|_| !meta.single_writer_region).map(|region| format!("the source in {region}"));
-    source.chain(shadow.iter().map(|region| format!("the shadow in {region}"))).collect()
+fn unvouched(meta: &Meta, source: &[String]) -> impl Iterator<Item = String> {
+    source.iter().filter(|_| !meta.single_writer_region).map(|region| format!("the source in {region}"))
 }
 
 impl MirrorStatus {
@@ -76,7 +75,7 @@ impl MirrorStatus {
             source: meta.source_table.clone(),
             pointer: outside.pointer,
             unusable: outside.unusable,
-            replicas: unvouched(meta, &outside.source_replicas, &outside.shadow_replicas),
+            replicas: unvouched(meta, &outside.source_replicas).chain(outside.other_replicas).collect(),
             missing: missing.into_iter().filter_map(|(key, missing)| missing.then_some(key)).collect(),
         };
         gates(&figures, &settings.limits())
@@ -322,12 +321,14 @@ impl<P: Ports> Mirror<'_, P> {
         let settings = &active.job.engine.cutover;
         let status = self.parts.status(meta.phase, &*active.ports);
         let (source, shadow) = (active.ports.source_admin(), active.ports.shadow_admin());
-        let outside = match (source.describe().await, shadow.describe().await) {
-            (Ok(Some(source)), Ok(Some(shadow))) => Outside::look(&*active.ports, &source, &shadow, settings).await,
-            (Ok(None), _) => Outside::unknown(format!("the source {} does not exist", source.place())),
-            (_, Ok(None)) => Outside::unknown(format!("the shadow {} does not exist", shadow.place())),
-            (Err(error), _) | (_, Err(error)) => Outside::unknown(format!("not known: {error}")),
+        let found = (source.describe().await, shadow.describe().await);
+        let tables = match &found {
+            (Ok(Some(source)), Ok(Some(shadow))) => Ok((source, shadow)),
+            (Ok(None), _) => Err(format!("the source {} does not exist", source.place())),
+            (_, Ok(None)) => Err(format!("the shadow {} does not exist", shadow.place())),
+            (Err(error), _) | (_, Err(error)) => Err(format!("not known: {error}")),
         };
+        let outside = Outside::look(&*active.ports, tables, settings).await;
         Ok(status.gates(meta, settings, outside))
     }
 

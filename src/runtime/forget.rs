@@ -18,7 +18,7 @@ pub async fn forget<P: Ports>(ports: &Arc<P>, migration: &str, job: &OperatorJob
         has_ended(&found.meta)?;
         alone(ports, migration, job, async |store, meta| {
             has_ended(&meta.value)?;
-            Claims::new(Arc::clone(ports), Arc::clone(store.lease()), migration).give_back_all().await?;
+            Claims::new(Arc::clone(ports), Arc::clone(store.lease()), migration).give_back_all(None).await?;
             // The migration itself goes last: until then this can be done again.
             let entries = list(&**ports, migration, "").await?;
             for entry in entries.iter().filter(|entry| entry.key.sort != LEASE && entry.key.sort != META) {

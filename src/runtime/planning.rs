@@ -9,15 +9,15 @@ use super::agreement::{disagreements, means};
 use super::standby::begun_otherwise;
 use crate::engine::EngineError;
 use crate::engine::claims::Claims;
-use crate::engine::entities::{Made, Meta, Paused, TableIdentity};
+use crate::engine::entities::{Made, Meta, Paused, Product, TableIdentity};
 use crate::engine::provision::{
     Making, Source, check_replicas, check_source, create_shadow, describe, enable_stream, find_source,
     provision_shadow, same_table,
 };
-use crate::engine::retry::Retry;
+use crate::engine::retry::outlast;
 use crate::engine::store::{META, Stored};
 use crate::plan::{CopyEstimate, CopyVolume};
-use crate::ports::{Clock, Ports, Reaction, ScanRequest, TableAdmin, TableReader};
+use crate::ports::{Clock, Ports, ScanRequest, TableAdmin, TableReader};
 use crate::protocol::claims::Role;
 use crate::protocol::phase::{Event, Phase};
 use crate::protocol::trial::{Outcome, Trial};
@@ -78,18 +78,19 @@ impl<P: Ports> Active<P> {
             .await?;
         }
         // Only now: what it no longer has anything to do with may be another's from here on.
-        self.claims().give_back_all().await
+        self.claims().give_back_all(Some(self.ports.source_admin().name())).await
     }
 
     /// Claims both tables, and makes the shadow.
     pub(super) async fn provision(&self, meta: &mut Stored<Meta>) -> Result<(), EngineError> {
         let claims = self.claims();
         let identity = self.claim_source(meta, &claims).await?;
+        self.try_transform().await?;
         let source = self.source_with_stream(meta).await?;
         self.announce(&source);
-        self.try_transform().await?;
         let shadow = self.shadow(meta, &claims).await?;
-        let recorded = Meta { source: Some(identity), shadow: Some(shadow), ..meta.value.clone() };
+        let made = identified(&meta.value.made, &shadow);
+        let recorded = Meta { source: Some(identity), shadow: Some(shadow), made, ..meta.value.clone() };
         self.store.update(meta, recorded).await?;
         self.transition(meta, Event::ShadowReady, None).await
     }
@@ -132,10 +133,10 @@ impl<P: Ports> Active<P> {
         let admin = self.ports.source_admin();
         let found = find_source(self.ports.clock(), admin).await?;
         if found.stream.is_none() && self.job.allowed.enable_stream {
-            let noted = meta.value.made.clone();
-            self.note_made(meta, Made { stream: true, ..noted.clone() }).await?;
+            let id = Some(found.table_id);
+            let stream = Made { what: Product::Stream, place: admin.place().clone(), table_id: id };
             tracing::info!(table = admin.name(), "enabling the source's stream with new and old images");
-            self.note_end(meta, enable_stream(&*self.ports).await, noted).await?;
+            self.make(meta, stream, enable_stream(&*self.ports)).await?;
         }
         check_source(&*self.ports, self.job.transform.properties().needs_old_images).await
     }
@@ -145,17 +146,26 @@ impl<P: Ports> Active<P> {
         let (ports, recorded) = (&*self.ports, meta.value.shadow.clone());
         let admin = ports.shadow_admin();
         if recorded.is_none() && describe(ports.clock(), admin).await?.is_none() {
-            let noted = meta.value.made.clone();
-            self.note_made(meta, Made { shadow: true, ..noted.clone() }).await?;
-            self.note_end(meta, create_shadow(ports, &self.job.target).await, noted).await?;
+            let table = Made { what: Product::Shadow, place: admin.place().clone(), table_id: None };
+            self.make(meta, table, create_shadow(ports, &self.job.target)).await?;
         }
         let table = provision_shadow(ports, claims, &self.job.target, recorded.as_ref()).await?;
         Ok(TableIdentity::of(&table, admin.place()))
     }
 
-    /// What was noted before is taken back where it was for certain not this migration's doing.
-    async fn note_end(&self, meta: &mut Stored<Meta>, end: Making, before: Made) -> Result<(), EngineError> {
-        match end {
+    /// Makes something, noted before. The note is taken back where it was for certain not this migration's doing.
+    async fn make(
+        &self,
+        meta: &mut Stored<Meta>,
+        made: Made,
+        making: impl Future<Output = Making>,
+    ) -> Result<(), EngineError> {
+        let before = meta.value.made.clone();
+        let mut noted = before.clone();
+        noted.retain(|other| other.what != made.what || !other.place.is_same(&made.place));
+        noted.push(made);
+        self.note_made(meta, noted).await?;
+        match making.await {
             Making::Ours => Ok(()),
             Making::Unknown(error) => Err(error),
             Making::Others => self.note_made(meta, before).await,
@@ -166,7 +176,7 @@ impl<P: Ports> Active<P> {
         }
     }
 
-    async fn note_made(&self, meta: &mut Stored<Meta>, made: Made) -> Result<(), EngineError> {
+    async fn note_made(&self, meta: &mut Stored<Meta>, made: Vec<Made>) -> Result<(), EngineError> {
         if made == meta.value.made {
             return Ok(());
         }
@@ -184,13 +194,7 @@ impl<P: Ports> Active<P> {
         let looked = BTreeSet::from([0, segments / 2, segments - 1]);
         for segment in looked {
             let request = ScanRequest { segment, segments, start: None, limit: Some(TRIED_ITEMS) };
-            let mut retry = Retry::default();
-            let page = loop {
-                match self.ports.source().scan(&request).await {
-                    Err(error) if error.fault.reaction() == Reaction::BackOff => retry.wait(clock).await,
-                    other => break other?,
-                }
-            };
+            let page = outlast(clock, "the source could not be read", || self.ports.source().scan(&request)).await?;
             page.items.into_iter().for_each(|item| trial.see(item));
         }
         match trial.outcome() {
@@ -226,25 +230,27 @@ impl<P: Ports> Active<P> {
     }
 }
 
+/// What was made, the shadow's id being known now. What else had its name is gone.
+fn identified(made: &[Made], shadow: &TableIdentity) -> Vec<Made> {
+    let is_other = |made: &&Made| {
+        made.is_shadow_at(&shadow.place) && made.table_id.as_ref().is_some_and(|id| *id != shadow.table_id)
+    };
+    let kept = made.iter().filter(|made| !is_other(made)).cloned();
+    kept.map(|made| {
+        let table_id = if made.is_shadow_at(&shadow.place) { Some(shadow.table_id.clone()) } else { made.table_id };
+        Made { table_id, ..made }
+    })
+    .collect()
+}
+
 /// A migration's entry for another plan: as if it were new, but for what it made, and for what an operator said of a source
 /// that stays.
 pub(super) fn replanned(old: &Meta, new: Meta) -> Meta {
-    let same =
-        |index: usize| old.places.get(index).zip(new.places.get(index)).is_some_and(|(old, new)| old.is_same(new));
-    let (same_source, same_shadow) = (same(0), same(1));
-    let mut made = old.made.clone();
-    if !same_shadow {
-        made.former.extend(old.shadow.clone().filter(|_| made.shadow));
-        made.shadow = false;
-    }
-    if !same_source && made.stream {
-        made.former_streams.extend(old.places.first().cloned());
-        made.stream = false;
-    }
+    let same_source = old.places.first().zip(new.places.first()).is_some_and(|(old, new)| old.is_same(new));
     Meta {
         phase: old.phase,
         phase_since: old.phase_since,
-        made,
+        made: old.made.clone(),
         single_writer_region: old.single_writer_region && same_source,
         paused: old.paused,
         postponed: old.postponed,
@@ -268,7 +274,7 @@ pub(super) fn planned<P: Ports>(ports: &P, job: &Job) -> Meta {
         source: None,
         shadow_table: ports.shadow_admin().name().to_owned(),
         shadow: None,
-        made: Made::default(),
+        made: Vec::new(),
         target: job.target.clone(),
         like_source: job.like_source,
         rules: job.transform.rules().to_vec(),
@@ -287,50 +293,55 @@ pub(super) fn planned<P: Ports>(ports: &P, job: &Job) -> Meta {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
-    use crate::model::{Place, Timestamp};
+    use crate::model::Place;
 
-    fn meta(source: &str, shadow: &str) -> Meta {
-        let place =
-            |table: &str| Place { table: table.to_owned(), region: Some("eu-central-1".into()), ..Place::default() };
-        serde_json::from_value(json!({
-            "migration": "orders", "phase": "planned", "reason": null, "source_table": source, "source": null,
-            "places": [place(source), place(shadow)],
-            "shadow_table": shadow, "shadow": { "arn": "a", "table_id": "1", "place": place(shadow) },
-            "segments": 1, "like_source": false, "rules": [], "single_writer_region": true,
-            "made": { "shadow": true, "stream": true },
-            "target": {
-                "partition_key": ["id", "S"], "sort_key": null, "global_indexes": {}, "local_indexes": {},
-                "billing": "OnDemand",
-            },
-            "paused": "none", "last_command": null, "generation": 1, "created": Timestamp::EPOCH,
-        }))
-        .unwrap()
+    fn place(table: &str) -> Place {
+        Place { table: table.to_owned(), region: Some("eu-central-1".into()), ..Place::default() }
     }
 
+    /// A plan for these tables, of which nothing is made yet.
     fn fresh(source: &str, shadow: &str) -> Meta {
-        Meta { made: Made::default(), single_writer_region: false, shadow: None, ..meta(source, shadow) }
+        Meta { places: [source, shadow].map(place), ..Meta::example() }
+    }
+
+    /// One that has made its shadow and the source's stream, and was vouched for.
+    fn meta(source: &str, shadow: &str) -> Meta {
+        let made = |what, table: &str, id: &str| Made { what, place: place(table), table_id: Some(id.to_owned()) };
+        let made = vec![made(Product::Shadow, shadow, "1"), made(Product::Stream, source, "0")];
+        let shadow = TableIdentity { arn: "a".into(), table_id: "1".into(), place: place(shadow) };
+        Meta { shadow: Some(shadow), single_writer_region: true, made, ..fresh(source, "b") }
     }
 
     #[test]
     fn another_plan_for_the_same_tables_keeps_what_was_made_and_said() {
         let planned = replanned(&meta("a", "b"), fresh("a", "b"));
-        assert!(planned.made.shadow && planned.made.stream && planned.single_writer_region);
+        assert!(planned.made.len() == 2 && planned.single_writer_region);
         assert_eq!(planned.shadow, None);
     }
 
-    /// An operator's word, and what was made, are about one table.
+    /// An operator's word is about one table. What was made is known whatever is planned.
     #[test]
-    fn nothing_carries_over_to_another_table() {
+    fn a_word_does_not_carry_over_to_another_table() {
         let planned = replanned(&meta("a", "b"), fresh("c", "d"));
-        assert!(!planned.made.shadow && !planned.made.stream && !planned.single_writer_region);
-        assert_eq!(planned.made.former.len(), 1, "what is left behind is known");
-        assert_eq!(planned.made.former_streams.len(), 1);
+        assert!(planned.made.len() == 2 && !planned.single_writer_region);
         let mut elsewhere = fresh("a", "b");
         elsewhere.places.iter_mut().for_each(|place| place.region = Some("us-east-1".into()));
-        let planned = replanned(&meta("a", "b"), elsewhere);
-        assert!(!planned.made.shadow && !planned.single_writer_region, "the same names in another region");
+        assert!(!replanned(&meta("a", "b"), elsewhere).single_writer_region, "the same names in another region");
+    }
+
+    #[test]
+    fn a_table_of_the_same_name_is_not_the_one_that_was_made() {
+        let old = meta("a", "b");
+        let mut other = old.shadow.clone().unwrap();
+        assert!(old.has_made(&other));
+        "2".clone_into(&mut other.table_id);
+        assert!(!old.has_made(&other));
+        let known = identified(&old.made, &other);
+        assert!(known.iter().all(|made| made.what == Product::Stream), "what had the name is gone: {known:?}");
+        let asked = [Made { table_id: None, ..old.made[0].clone() }];
+        assert_eq!(identified(&asked, &other)[0].table_id.as_deref(), Some("2"), "it is what was asked for");
+        "c".clone_into(&mut other.place.table);
+        assert_eq!(identified(&old.made, &other), old.made, "a table of another name says nothing");
     }
 }

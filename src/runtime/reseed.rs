@@ -34,15 +34,7 @@ pub async fn reseed<P: Ports>(ports: &Arc<P>, job: &Job, delete_shadow: bool) ->
         // Before anything is deleted.
         may_begin_anew(&meta.value)?;
         if delete_shadow {
-            if meta.value.shadow.is_some() && !meta.value.made.shadow {
-                return Err(EngineError::refused(
-                    format!(
-                        "the shadow table {} was there before this migration, which does not delete it",
-                        meta.value.shadow_table
-                    ),
-                    "choose another shadow.table; or delete it yourself, if nobody needs it, and reseed then",
-                ));
-            }
+            is_its_own(&**ports, &meta.value)?;
             is_dispensable(&**ports, job, &meta.value).await?;
         }
         clear_shadow(&**ports, store, meta.value.shadow.as_ref(), delete_shadow, job.engine.apply.abandon).await?;
@@ -52,17 +44,17 @@ pub async fn reseed<P: Ports>(ports: &Arc<P>, job: &Job, delete_shadow: bool) ->
             }
         }
         let mut new = replanned(&meta.value, planned(&**ports, job));
-        if delete_shadow {
-            new.made.former.retain(|former| Some(former) != meta.value.shadow.as_ref());
-            new.made.shadow = false;
-        }
+        // What had the configured name is gone, whoever deleted it. One that may have been made is not known yet.
+        let place = ports.shadow_admin().place();
+        new.made.retain(|made| made.table_id.is_none() || !made.is_shadow_at(place));
         change(store, meta, &job.who, Event::Reseed, |meta| {
             *meta = Meta { phase: meta.phase, phase_since: meta.phase_since, ..new };
             meta.generation += 1;
         })
         .await?;
         // Only now: what it no longer has anything to do with may be another's from here on.
-        Claims::new(Arc::clone(ports), Arc::clone(store.lease()), &job.migration).give_back_all().await
+        let claims = Claims::new(Arc::clone(ports), Arc::clone(store.lease()), &job.migration);
+        claims.give_back_all(Some(ports.source_admin().name())).await
     })
     .await
 }
@@ -81,6 +73,24 @@ fn may_begin_anew(meta: &Meta) -> Result<(), EngineError> {
         _ => "a cutover is under way: `shadowtable run` and `shadowtable unfence` give it up first",
     };
     Err(EngineError::refused(format!("migration {} is {phase}: it is not begun again", meta.migration), hint))
+}
+
+/// Whether the configured shadow is one that this migration made.
+fn is_its_own<P: Ports>(ports: &P, meta: &Meta) -> Result<(), EngineError> {
+    let (Some(recorded), place) = (&meta.shadow, ports.shadow_admin().place()) else { return Ok(()) };
+    if !recorded.place.is_same(place) {
+        return Err(EngineError::refused(
+            format!("the migration's shadow is {}, and {place} is configured: neither is deleted", recorded.place),
+            "reseed without --delete-shadow: the old shadow is kept; or configure the old one, to have it deleted",
+        ));
+    }
+    if !meta.has_made(recorded) {
+        return Err(EngineError::refused(
+            format!("the shadow table {place} was there before this migration, which does not delete it"),
+            "choose another shadow.table; or delete it yourself, if nobody needs it, and reseed then",
+        ));
+    }
+    Ok(())
 }
 
 /// Whether the old shadow is certainly not the only copy, nor in use.

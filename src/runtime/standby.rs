@@ -13,9 +13,9 @@ use super::{Differs, Job, Monitor};
 use crate::engine::EngineError;
 use crate::engine::entities::{LeaseRecord, Meta};
 use crate::engine::lease::{Acquired, Claimant, Standby, acquire};
-use crate::engine::retry::Retry;
+use crate::engine::retry::outlast;
 use crate::engine::store::{LEASE, META, decode, partition_of};
-use crate::ports::{Clock, Entry, Ports, Reaction, StateKey, StateStore, TableAdmin};
+use crate::ports::{Clock, Entry, Ports, StateKey, StateStore, TableAdmin};
 use crate::protocol::phase::Phase;
 
 /// How often it is looked whether the migration is still as this process is configured.
@@ -72,7 +72,7 @@ pub(super) async fn stand_by<P: Ports>(
                     monitor.differs(Differs::default());
                     return acquired;
                 }
-                changed = until_changed(&**ports, job, &fit) => changed?,
+                changed = until_changed(&**ports, job, &fit, lease.as_ref()) => changed?,
             }
         } else if held {
             if let Some((lease, _)) = lease {
@@ -114,11 +114,18 @@ async fn take<P: Ports>(
 }
 
 /// Waits until something else differs, or, for one that would plan anew, until somebody else is at it.
-async fn until_changed<P: Ports>(ports: &P, job: &Job, known: &Fit) -> Result<(), EngineError> {
+async fn until_changed<P: Ports>(
+    ports: &P,
+    job: &Job,
+    known: &Fit,
+    seen: Option<&(LeaseRecord, u64)>,
+) -> Result<(), EngineError> {
+    let version = |lease: Option<&(LeaseRecord, u64)>| lease.map(|(_, version)| *version);
     loop {
         ports.clock().sleep(LOOK).await;
         let lease = lease(ports, job).await?;
-        let taken = !known.takes_over() && lease.as_ref().is_some_and(|(lease, _)| !lease.released);
+        // A dead holder's lease, which is waited for, stays as it is.
+        let taken = !known.takes_over() && version(lease.as_ref()) != version(seen);
         if taken || look(ports, job, lease.as_ref()).await? != *known {
             return Ok(());
         }
@@ -147,13 +154,5 @@ async fn lease<P: Ports>(ports: &P, job: &Job) -> Result<Option<(LeaseRecord, u6
 /// An entry, however long the state table may be out of reach: a standby is there for bad times.
 async fn entry<P: Ports>(ports: &P, job: &Job, sort: &str) -> Result<Option<Entry>, EngineError> {
     let key = StateKey { partition: partition_of(&job.migration), sort: sort.into() };
-    let mut retry = Retry::default();
-    loop {
-        match ports.state().get(&key).await {
-            Err(error) if error.fault.reaction() == Reaction::BackOff => {
-                retry.outlast(ports.clock(), &error, "the state table could not be read").await;
-            }
-            other => return Ok(other?),
-        }
-    }
+    Ok(outlast(ports.clock(), "the state table could not be read", || ports.state().get(&key)).await?)
 }

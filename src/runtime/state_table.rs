@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::engine::EngineError;
 use crate::engine::provision::describe;
-use crate::engine::retry::Retry;
+use crate::engine::retry::{Retry, outlast};
 use crate::engine::store::DIRECTORY;
 use crate::model::{Billing, KeyType, TableLayout, TableStatus};
 use crate::ports::{Clock, CreateOptions, Fault, Ports, Reaction, StateStore, TableAdmin};
@@ -70,14 +70,8 @@ pub async fn prepare_state_table<P: Ports>(ports: &P) -> Result<(), EngineError>
 }
 
 async fn is_unused<P: Ports>(ports: &P) -> Result<bool, EngineError> {
-    let mut retry = Retry::default();
-    loop {
-        match ports.state().list(DIRECTORY, "").await {
-            Ok(entries) => return Ok(entries.is_empty()),
-            Err(error) if error.fault.reaction() == Reaction::BackOff => retry.wait(ports.clock()).await,
-            Err(error) => return Err(error.into()),
-        }
-    }
+    let entries = outlast(ports.clock(), "the state table could not be read", || ports.state().list(DIRECTORY, ""));
+    Ok(entries.await?.is_empty())
 }
 
 /// Sets what can only be set on an active table. Where that is refused for a table that

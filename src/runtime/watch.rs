@@ -26,34 +26,30 @@ pub(super) struct Outside {
     pub(super) unusable: Vec<String>,
     /// Where the source has replicas.
     pub(super) source_replicas: Vec<String>,
-    /// Where the shadow has replicas.
-    pub(super) shadow_replicas: Vec<String>,
+    /// Where the shadow has some, or that nobody knows.
+    pub(super) other_replicas: Vec<String>,
 }
 
 impl Outside {
-    /// The tables cannot be seen: the gate about them says why.
-    pub(super) fn unknown(why: String) -> Self {
-        Self {
-            inactive: vec![why],
-            pointer: Pointer::Unused,
-            unusable: Vec::new(),
-            source_replicas: Vec::new(),
-            shadow_replicas: Vec::new(),
-        }
-    }
-
+    /// `tables`: source and shadow, or why they cannot be seen. What is not known does not hold.
     pub(super) async fn look<P: Ports>(
         ports: &P,
-        source: &TableDescription,
-        shadow: &TableDescription,
+        tables: Result<(&TableDescription, &TableDescription), String>,
         settings: &CutoverSettings,
     ) -> Self {
+        let (inactive, source_replicas, other_replicas) = match tables {
+            Ok((source, shadow)) => {
+                let others = shadow.replicas.iter().map(|region| format!("the shadow in {region}")).collect();
+                (not_active(shadow), source.replicas.clone(), others)
+            }
+            Err(why) => (vec![why.clone()], Vec::new(), vec![why]),
+        };
         Self {
-            inactive: not_active(shadow),
+            inactive,
             pointer: movable_pointer(ports, settings.switch.as_ref()).await,
             unusable: unusable_programs(ports, settings).await,
-            source_replicas: source.replicas.clone(),
-            shadow_replicas: shadow.replicas.clone(),
+            source_replicas,
+            other_replicas,
         }
     }
 }
@@ -127,7 +123,7 @@ async fn look<P: Ports>(
             return Ok(Some(format!("the {role} table {name} was deleted and created again")));
         }
         if let ("shadow", Some(source)) = (role, &source) {
-            let seen = Outside::look(ports, source, &table, settings).await;
+            let seen = Outside::look(ports, Ok((source, &table)), settings).await;
             *outside.lock().unwrap_or_else(PoisonError::into_inner) = seen;
         }
         match (role, table.stream.as_ref().map(|stream| stream.arn.as_str())) {

@@ -105,6 +105,52 @@ pub(crate) fn an_abort_lists_what_the_migration_made_and_nothing_else(ctx: &Ctx)
     assert!(said.contains(&format!("update-table --table-name {} {way} --stream", closed.name)), "{said}");
 }
 
+/// A reseed under another name leaves the old shadow behind; the migration knows it until its end.
+pub(crate) fn a_shadow_that_is_left_behind_is_not_forgotten(ctx: &Ctx) {
+    let migration = Migration::new(ctx, &source(ctx, 5), after(ID));
+    let mut process = migration.run();
+    process.wait_for_tailing();
+    process.stop();
+    let other = ctx.table("shadow", after(ID));
+    let named = ["--shadow-table", other.name.as_str()];
+    let refused = migration.project.finish(&[&["reseed", "--yes", "--delete-shadow"][..], &named].concat());
+    assert_eq!(refused.code, Some(1), "{}", refused.stderr);
+    for name in [&migration.shadow.name, &other.name] {
+        assert!(refused.stderr.contains(name.as_str()), "{name}: {}", refused.stderr);
+    }
+    assert!(migration.shadow.describe().is_some(), "neither is deleted");
+    migration.project.command(&[&["reseed", "--yes"][..], &named].concat());
+    let mut process = migration.project.start(&[&["run"][..], &named].concat());
+    process.wait_for_tailing();
+    process.stop();
+    let said = migration.project.command(&["abort", "--yes"]);
+    for table in [&migration.shadow, &other] {
+        let id = table.describe().unwrap().table_id.unwrap();
+        assert!(said.contains(&format!("delete-table --table-name {} ", table.name)), "{said}");
+        assert!(said.contains(&id), "{id} is missing in\n{said}");
+    }
+}
+
+/// What was switched on before a refusal is listed, too.
+pub(crate) fn a_stream_of_a_migration_that_never_began_is_listed(ctx: &Ctx) {
+    let closed = ctx.table("source", before(ID));
+    closed.create();
+    closed.load(&items::orders(ID, 30, ctx.seed()));
+    // A rule that most items do not survive is seen before the stream is enabled.
+    let mut migration = Migration::new(ctx, &closed, Layout::new(&[("place", Kind::S), ("id", Kind::S)]));
+    migration.project.set_transform("[[transform]]\nset = { attribute = \"place\", template = \"{custmer}\" }");
+    let refused = migration.project.finish(&["run", "--enable-stream"]);
+    assert!(refused.stderr.contains("custmer"), "{}", refused.stderr);
+    assert!(closed.describe().unwrap().latest_stream_arn.is_none(), "nothing was changed");
+    // A shadow that is somebody's is seen after it.
+    let live = migration.beside(ctx, &closed, &source(ctx, 3));
+    let refused = live.project.finish(&["run", "--enable-stream"]);
+    assert!(refused.stderr.contains("neither empty nor"), "{}", refused.stderr);
+    let said = live.project.command(&["abort", "--yes"]);
+    assert!(said.contains(&format!("update-table --table-name {} ", closed.name)), "{said}");
+    assert!(!said.contains("delete-table"), "{said}");
+}
+
 pub(crate) fn an_ended_migration_is_forgotten_with_its_claims(ctx: &Ctx) {
     let first = Migration::new(ctx, &source(ctx, 0), after(ID));
     let mut process = first.run();
@@ -176,6 +222,23 @@ pub(crate) fn a_standby_that_is_configured_otherwise_is_not_ready_and_leaves_the
     let mut process = migration.run();
     process.wait_for_tailing();
     migration.finish(process);
+}
+
+/// Its cutover would be another one: it takes the lease nevertheless, and says so before.
+pub(crate) fn a_standby_that_would_cut_over_otherwise_is_ready_and_says_so(ctx: &Ctx) {
+    let mut migration = Migration::new(ctx, &source(ctx, 10), after(ID));
+    let mut active = migration.run();
+    active.wait_for_tailing();
+    migration.project.set("cutover.fence", "manual");
+    let mut standby = migration.run();
+    let ready = clock::wait_for("what differs", || {
+        let ready = standby.get("/readyz")?;
+        if ready.body.contains("cutover.fence") { Ok(ready) } else { Err(ready.body) }
+    });
+    assert_eq!(ready.status, 200);
+    active.sigkill();
+    standby.wait_for_tailing();
+    migration.finish(standby);
 }
 
 /// `count` orders, with a stream.

@@ -123,13 +123,17 @@ macro_rules! for_each_case {
                 of_two_migrations_started_together_one_has_the_shadow
                 a_shadow_is_no_source_before_its_switch
                 an_abort_lists_what_the_migration_made_and_nothing_else
+                a_shadow_that_is_left_behind_is_not_forgotten
+                a_stream_of_a_migration_that_never_began_is_listed
                 an_ended_migration_is_forgotten_with_its_claims
                 a_plan_is_changed_until_something_is_copied
                 most_items_refused_is_seen_before_anything_is_made
+                a_standby_that_would_cut_over_otherwise_is_ready_and_says_so
                 a_standby_that_is_configured_otherwise_is_not_ready_and_leaves_the_lease;
             output:
                 a_log_that_nobody_takes_ends_nothing
                 no_verb_panics_when_nobody_reads_it
+                a_process_under_nohup_outlives_its_terminal
                 every_line_of_a_log_in_json_is_json_and_names_the_migration;
             chaos:
                 a_hundred_sigkills_with_splits_and_throttles_lose_nothing

@@ -3,7 +3,7 @@
 use std::fs::OpenOptions;
 use std::io::{PipeReader, pipe};
 use std::net::{SocketAddr, TcpListener};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use aws_sdk_dynamodb::types::StreamViewType;
 use rustix::process::Signal;
@@ -112,6 +112,27 @@ pub(crate) fn every_line_of_a_log_in_json_is_json_and_names_the_migration(ctx: &
         assert_eq!(said["migration"], migration.id.as_str(), "{line}");
         assert!(said["fields"]["message"].is_string(), "{line}");
     }
+}
+
+pub(crate) fn a_process_under_nohup_outlives_its_terminal(ctx: &Ctx) {
+    let migration = migration(ctx);
+    let run = migration.project.prepared(&["run"]);
+    let mut command = Command::new("nohup");
+    command.arg(run.get_program()).args(run.get_args());
+    for (name, value) in run.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    if let Some(folder) = run.get_current_dir() {
+        command.current_dir(folder);
+    }
+    let mut process = Process::spawn(&mut command);
+    process.wait_for_tailing();
+    process.signal(Signal::HUP);
+    migration.source.put(&items::smallest(ID, 500));
+    migration.finish(process);
 }
 
 /// 30 orders to move.

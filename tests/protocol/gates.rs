@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use shadowtable::engine::EngineError;
 use shadowtable::engine::entities::CommandVerb;
+use shadowtable::ports::Fault;
 use shadowtable::protocol::cutover::Gate;
 use shadowtable::runtime::{Allowed, Job};
 use tokio::time::sleep;
@@ -166,5 +167,80 @@ fn a_successor_whose_switch_cannot_begin_leaves_the_decision_to_an_operator() {
         let state = world.state();
         assert_eq!((state.phase().as_str(), state.fenced), ("switching", true));
         assert!(state.violations.is_empty(), "{:?}", state.violations);
+    });
+}
+
+/// It was the second attempt: the first one moved the application.
+#[test]
+fn a_switch_that_does_not_begin_again_leaves_the_decision_to_an_operator() {
+    simulate(async {
+        let world = Kind::SameKey.world(7);
+        let mut running = start(&world, &with_command(&world));
+        running.caught_up().await;
+        world.script(|_, call| match call {
+            Call::Program("switch") => Fate::reply_lost(),
+            _ => Fate::answered(),
+        });
+        assert!(cutover(&world).await.done);
+        let troubled = |state: &crate::fakes::State| !state.entry("META").unwrap().body["cutover"]["trouble"].is_null();
+        until(&world, "an operator is asked", troubled).await;
+        assert_eq!(world.state().pointer, SHADOW);
+        world.no_more_faults();
+        world.state().missing_programs.insert("switch".into());
+        assert!(ask(&world, CommandVerb::SwitchAgain).await.done);
+        sleep(LONG).await;
+        assert!(running.is_running());
+        let state = world.state();
+        assert_eq!((state.phase().as_str(), state.fenced), ("switching", true));
+        assert!(state.violations.is_empty(), "{:?}", state.violations);
+    });
+}
+
+/// What was given up may have been done, whatever is answered later.
+#[test]
+fn a_pointer_whose_first_write_was_given_up_is_not_taken_for_unmoved() {
+    simulate(async {
+        for later in [Fate::fault(Fault::Denied), Fate::fault(Fault::Conflict)] {
+            let world = Kind::SameKey.world(8);
+            let mut running = start(&world, &with_pointer(&world));
+            running.caught_up().await;
+            let mut points = 0;
+            let there = Arc::clone(&world);
+            world.script(move |_, call| match call {
+                Call::Point => {
+                    points += 1;
+                    if points == 1 { Fate::reply_lost() } else { later }
+                }
+                // Nobody can look, or it shows a third name.
+                Call::Pointer if points > 0 && there.state().pointer == SHADOW => Fate::fault(Fault::Denied),
+                _ => Fate::answered(),
+            });
+            assert!(cutover(&world).await.done);
+            let troubled =
+                |state: &crate::fakes::State| !state.entry("META").unwrap().body["cutover"]["trouble"].is_null();
+            until(&world, "an operator is asked", troubled).await;
+            sleep(LONG).await;
+            assert!(running.is_running());
+            let state = world.state();
+            assert_eq!((state.phase().as_str(), state.fenced, state.pointer.as_str()), ("switching", true, SHADOW));
+            assert!(state.violations.is_empty(), "{:?}", state.violations);
+        }
+    });
+}
+
+/// What is not known does not hold, and is not told as if it did.
+#[test]
+fn a_gate_that_cannot_look_at_the_tables_is_closed() {
+    simulate(async {
+        let world = Kind::SameKey.world(9);
+        let mut running = start(&world, &with_pointer(&world));
+        running.caught_up().await;
+        world.script(|_, call| match call {
+            Call::Describe => Fate::throttled(),
+            _ => Fate::answered(),
+        });
+        let gates = closed(&world).await;
+        assert_eq!(names(&gates), ["one region", "indexes active"]);
+        assert!(gates.iter().all(|gate| gate.figure.contains("not known")), "{gates:?}");
     });
 }

@@ -1,22 +1,37 @@
 //! What operators' hands do between two processes: tables that somebody else made, configurations that differ, migrations
 //! that are ended while they work.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
 use shadowtable::engine::Fence;
 use shadowtable::engine::entities::CommandVerb;
+use shadowtable::model::Item;
 use shadowtable::ports::Fault;
 use shadowtable::runtime::Job;
-use shadowtable::runtime::operator::{OperatorJob, command, forget};
+use shadowtable::runtime::operator::{OperatorJob, command, forget, reseed, restless};
 use tokio::time::sleep;
 
 use crate::cutover::{LONG, ask, assert_as_before, cutover, live_writes, until_phase, with_command};
-use crate::fakes::{Call, FakePorts, Fate, World};
-use crate::harness::{Kind, fill, job, simulate, start, until, with_pointer};
+use crate::fakes::{Call, FakePorts, Fate, SHADOW, SOURCE, World, key_of};
+use crate::harness::{Kind, assert_exact, fill, job, program, simulate, start, until, with_pointer};
 
+/// Whether the migration holds the present shadow for its own making.
 fn made_shadow(world: &World) -> bool {
-    world.state().entry("META").unwrap().body["made"]["shadow"].as_bool().unwrap()
+    let state = world.state();
+    let made = state.entry("META").unwrap().body["made"].as_array().unwrap().clone();
+    let present = &state.shadow_layout.as_ref().unwrap().1;
+    made.iter().any(|made| made["what"] == "shadow" && made["table_id"] == *present)
+}
+
+/// The claims on the table that has this name.
+fn claims(world: &World, table: &str) -> Vec<Value> {
+    let state = world.state();
+    let all = state.entries.values().filter(|entry| entry.key.partition == "TABLE");
+    let of = |entry: &&shadowtable::ports::Entry| entry.body["arn"].as_str().unwrap().ends_with(&format!("/{table}"));
+    all.filter(of).map(|entry| entry.body.clone()).collect()
 }
 
 /// A refusal says that it was not made here, whatever was noted before.
@@ -31,7 +46,7 @@ fn a_table_that_somebody_made_after_our_request_was_refused_is_not_ours() {
         // The state table is there already.
         world.state().entries_layout = Some(crate::harness::layout("pk", Some("sk")));
         start(&world, &job(&world)).ended().await.unwrap_err();
-        assert!(!made_shadow(&world));
+        assert!(world.state().entry("META").unwrap().body["made"].as_array().unwrap().is_empty());
         world.no_more_faults();
         let target = world.state().setup.target.clone();
         world.state().shadow_layout = Some((target, "theirs".into()));
@@ -142,11 +157,185 @@ fn what_is_forgotten_begins_anew_and_what_runs_is_not_forgotten() {
             let left: Vec<_> = state.entries.values().filter(|entry| entry.body["schema"].is_u64()).collect();
             let claims = |entry: &&&shadowtable::ports::Entry| entry.key.partition == "TABLE";
             assert_eq!(left.iter().filter(claims).count(), left.len(), "nothing but tables is left: {left:#?}");
-            assert!(left.iter().all(|entry| entry.body["shadow_of"].is_null()), "{left:#?}");
+            let is_free = |entry: &&shadowtable::ports::Entry| {
+                entry.body["shadow_of"].is_null() && entry.body["sources_of"].as_array().unwrap().is_empty()
+            };
+            assert!(left.iter().all(is_free), "{left:#?}");
         }
         world.state().shadow_layout = None;
         world.state().shadow.clear();
         let mut running = start(&world, &with_pointer(&world));
         running.caught_up().await;
+    });
+}
+
+/// The fence that was begun may not stand, whatever this process's own would say; nor did anybody vouch for it.
+#[test]
+fn a_successor_does_not_take_another_fence_for_the_one_that_was_begun() {
+    simulate(async {
+        let by = |name: &str| Fence::Command { fence: program(name), unfence: program("unfence") };
+        for fence in [Fence::Manual, by("another fence")] {
+            let world = Kind::SameKey.world(6);
+            let mut running = start(&world, &with_pointer(&world));
+            running.caught_up().await;
+            world.script(|_, call| match call {
+                Call::Program("fence") => Fate::hangs(Duration::from_hours(1)),
+                _ => Fate::answered(),
+            });
+            assert!(cutover(&world).await.done);
+            until_phase(&world, "fencing").await;
+            sleep(Duration::from_secs(1)).await;
+            running.crash().await;
+            let mut other = with_pointer(&world);
+            other.engine.cutover.fence = Some(fence);
+            let mut running = start(&world, &other);
+            until_phase(&world, "unfencing").await;
+            // The source is open all the time.
+            for _ in 0..20 {
+                live_writes(&world, 10).await;
+                sleep(Duration::from_secs(30)).await;
+            }
+            {
+                let state = world.state();
+                assert_eq!((state.phase().as_str(), state.pointer.as_str()), ("unfencing", SOURCE));
+                assert!(state.programs.is_empty(), "{:?}", state.programs);
+            }
+            assert!(ask(&world, CommandVerb::DeclareUnfenced).await.done);
+            until_phase(&world, "tailing").await;
+            running.caught_up().await;
+            assert_as_before(&world);
+        }
+    });
+}
+
+/// What keeps the source fenced is corrected, and the process started again.
+#[test]
+fn a_corrected_unfence_is_run() {
+    simulate(async {
+        let world = Kind::SameKey.world(7);
+        let mut running = start(&world, &with_pointer(&world));
+        running.caught_up().await;
+        world.script(|_, call| match call {
+            Call::Point | Call::Program("unfence") => Fate::fault(Fault::Denied),
+            _ => Fate::answered(),
+        });
+        assert!(cutover(&world).await.done);
+        until_phase(&world, "unfencing").await;
+        sleep(LONG).await;
+        assert!(world.state().fenced);
+        running.crash().await;
+        world.no_more_faults();
+        let mut corrected = with_pointer(&world);
+        let unfence = shadowtable::ports::Program { argv: vec!["unfence".into(), "--corrected".into()] };
+        corrected.engine.cutover.fence = Some(Fence::Command { fence: program("fence"), unfence });
+        let mut running = start(&world, &corrected);
+        until_phase(&world, "tailing").await;
+        running.caught_up().await;
+        assert_as_before(&world);
+    });
+}
+
+/// A holder that died keeps the lease for a while, and nobody else; a plan that was corrected meanwhile must not wait for ever.
+#[test]
+fn a_corrected_plan_is_had_when_its_first_holder_died() {
+    simulate(async {
+        let world = Kind::SameKey.world(8);
+        fill(&world, 3, &[("place", "here")]);
+        world.script(|_, call| match call {
+            Call::Create => Fate::hangs(Duration::from_hours(1)),
+            _ => Fate::answered(),
+        });
+        world.state().entries_layout = Some(crate::harness::layout("pk", Some("sk")));
+        let running = start(&world, &job(&world));
+        until_phase(&world, "planned").await;
+        sleep(Duration::from_secs(2)).await;
+        running.crash().await;
+        world.no_more_faults();
+        let mut corrected = job(&world);
+        corrected.target.global_indexes.clear();
+        let mut running = start(&world, &corrected);
+        running.caught_up().await;
+        assert_exact(&world);
+        assert!(world.state().shadow_layout.as_ref().unwrap().0.global_indexes.is_empty());
+    });
+}
+
+/// Its old shadow is anybody's; its source is still the application's table.
+#[test]
+fn a_reseed_gives_the_old_shadow_back_and_keeps_the_source() {
+    simulate(async {
+        let world = Kind::SameKey.world(9);
+        let mut running = start(&world, &job(&world));
+        running.caught_up().await;
+        running.stop().await.unwrap();
+        assert_eq!(claims(&world, SHADOW)[0]["shadow_of"], "orders");
+        // It was replaced: what has its name now is somebody's, and empty.
+        let target = world.state().setup.target.clone();
+        world.state().shadow_layout = Some((target, "theirs".into()));
+        world.state().shadow.clear();
+        reseed(&Arc::new(FakePorts::new(&world.process())), &job(&world), false).await.unwrap();
+        assert!(claims(&world, SHADOW)[0]["shadow_of"].is_null());
+        assert_eq!(claims(&world, SOURCE)[0]["sources_of"][0], "orders");
+        let made = world.state().entry("META").unwrap().body["made"].clone();
+        assert_eq!(made.as_array().unwrap().len(), 0, "what it made is gone: {made}");
+        let mut running = start(&world, &job(&world));
+        running.caught_up().await;
+        assert!(!made_shadow(&world), "it was made by somebody else");
+        running.stop().await.unwrap();
+        let refused = reseed(&Arc::new(FakePorts::new(&world.process())), &job(&world), true).await.unwrap_err();
+        assert!(refused.to_string().contains("was there before this migration"), "{refused}");
+        assert!(world.state().shadow_layout.is_some());
+    });
+}
+
+#[test]
+fn a_table_that_is_filled_while_it_is_claimed_stays_nobodys() {
+    simulate(async {
+        let world = Kind::SameKey.world(10);
+        let target = world.state().setup.target.clone();
+        world.state().shadow_layout = Some((target, "theirs".into()));
+        let there = Arc::clone(&world);
+        world.script(move |_, call| {
+            if let Call::StatePut(entry) = call
+                && entry.key.partition == "TABLE"
+                && entry.body["shadow_of"] == "orders"
+            {
+                let mut state = there.state();
+                let key = key_of(&state, "theirs");
+                state.shadow.insert(key, Item::new(HashMap::new()));
+            }
+            Fate::answered()
+        });
+        let refused = start(&world, &job(&world)).ended().await.unwrap_err().to_string();
+        assert!(refused.contains("neither empty nor"), "{refused}");
+        assert!(claims(&world, SHADOW)[0]["shadow_of"].is_null());
+        assert_eq!(world.state().shadow.len(), 1, "nothing was written");
+    });
+}
+
+/// They lead to whoever does not respect the fence.
+#[test]
+fn a_drain_that_fails_names_the_keys_that_changed() {
+    simulate(async {
+        let world = Kind::SameKey.world(11);
+        let mut job = with_pointer(&world);
+        job.engine.cutover.fence = Some(Fence::Command { fence: program("lie"), unfence: program("unfence") });
+        let mut running = start(&world, &job);
+        world.put("quiet", &[]);
+        running.caught_up().await;
+        assert!(cutover(&world).await.done);
+        until_phase(&world, "fenced").await;
+        sleep(Duration::from_secs(2)).await;
+        for _ in 0..1_000 {
+            world.put("loud", &[]);
+            sleep(Duration::from_millis(150)).await;
+        }
+        until_phase(&world, "tailing").await;
+        let id = world.state().entry("META").unwrap().body["cutover"]["id"].as_str().unwrap().to_owned();
+        let ports = FakePorts::new(&world.process());
+        let named = restless(&ports, "orders", &id).await.unwrap();
+        assert_eq!(named.len(), 1, "{named:?}");
+        assert!(named[0].to_string().contains("loud"), "{named:?}");
+        assert!(restless(&ports, "orders", "another cutover").await.unwrap().is_empty());
     });
 }

@@ -6,9 +6,9 @@ use tokio::task::JoinSet;
 
 use super::Steps;
 use crate::engine::apply::mapping::Mapping;
-use crate::engine::retry::Retry;
+use crate::engine::retry::outlast;
 use crate::model::{Item, Key};
-use crate::ports::{Ports, Reaction, TableReader};
+use crate::ports::{Ports, TableReader};
 use crate::protocol::slots::{Effect, Place};
 
 /// Keys compared at the same time.
@@ -77,11 +77,6 @@ async fn differs<P: Ports>(ports: &P, mapping: &Mapping, source: &Key) -> Result
 }
 
 async fn get<P: Ports>(ports: &P, table: &impl TableReader, key: &Key) -> Result<Option<Item>, String> {
-    let mut retry = Retry::default();
-    loop {
-        match table.get(key).await {
-            Err(error) if error.fault.reaction() == Reaction::BackOff => retry.wait(ports.clock()).await,
-            other => return other.map_err(|error| error.to_string()),
-        }
-    }
+    let found = outlast(ports.clock(), "a key could not be compared", || table.get(key)).await;
+    found.map_err(|error| error.to_string())
 }
