@@ -50,6 +50,8 @@ use crate::ports::{Clock, Ports, TableAdmin};
 use crate::protocol::transform::Transform;
 use crate::telemetry::Meters;
 
+const NOT_GIVEN_BACK: &str = "the lease could not be given back; it runs out by itself";
+
 /// One migration to be run: everything that an operator decided.
 #[derive(Clone, Debug)]
 pub struct Job {
@@ -149,8 +151,14 @@ pub async fn run<P: Ports>(
         match outcome {
             Err(EngineError::LeaseLost) => tracing::warn!("the lease was lost; standing by"),
             Ok(Outcome { quiet }) => {
-                lease.release(quiet).await?;
-                return Ok(());
+                return match lease.release(quiet).await {
+                    // Another holder before its time is a defect. Otherwise what was to be stopped has stopped.
+                    Err(error) if !error.is_defect() => {
+                        tracing::warn!(%error, "{NOT_GIVEN_BACK}");
+                        Ok(())
+                    }
+                    released => released,
+                };
             }
             Err(error) => {
                 if let EngineError::Violation(violation) = &error {
@@ -162,9 +170,7 @@ pub async fn run<P: Ports>(
                         tracing::warn!(%error, "the lease was lost before this; standing by");
                         continue;
                     }
-                    Err(release) => {
-                        tracing::warn!(%release, "the lease could not be given back; it runs out by itself");
-                    }
+                    Err(release) => tracing::warn!(error = %release, "{NOT_GIVEN_BACK}"),
                     Ok(()) => {}
                 }
                 return Err(error);
