@@ -98,7 +98,9 @@ pub(crate) fn no_verb_panics_when_nobody_reads_it(ctx: &Ctx) {
 
 pub(crate) fn every_line_of_a_log_in_json_is_json_and_names_the_migration(ctx: &Ctx) {
     let migration = migration(ctx);
-    let mut process = migration.run();
+    // Whoever runs the tests may ignore the signal, and what is ignored stays so in a child.
+    let heeds = ["env", "--default-signal=HUP"];
+    let mut process = Process::spawn(&mut through(&heeds, &migration.project.prepared(&["run"])));
     process.wait_for_tailing();
     // The terminal was closed.
     process.signal(Signal::HUP);
@@ -116,9 +118,17 @@ pub(crate) fn every_line_of_a_log_in_json_is_json_and_names_the_migration(ctx: &
 
 pub(crate) fn a_process_under_nohup_outlives_its_terminal(ctx: &Ctx) {
     let migration = migration(ctx);
-    let run = migration.project.prepared(&["run"]);
-    let mut command = Command::new("nohup");
-    command.arg(run.get_program()).args(run.get_args());
+    let mut process = Process::spawn(&mut through(&["nohup"], &migration.project.prepared(&["run"])));
+    process.wait_for_tailing();
+    process.signal(Signal::HUP);
+    migration.source.put(&items::smallest(ID, 500));
+    migration.finish(process);
+}
+
+/// The same command, run by another one.
+fn through(by: &[&str], run: &Command) -> Command {
+    let mut command = Command::new(by[0]);
+    command.args(&by[1..]).arg(run.get_program()).args(run.get_args());
     for (name, value) in run.get_envs() {
         match value {
             Some(value) => command.env(name, value),
@@ -128,11 +138,7 @@ pub(crate) fn a_process_under_nohup_outlives_its_terminal(ctx: &Ctx) {
     if let Some(folder) = run.get_current_dir() {
         command.current_dir(folder);
     }
-    let mut process = Process::spawn(&mut command);
-    process.wait_for_tailing();
-    process.signal(Signal::HUP);
-    migration.source.put(&items::smallest(ID, 500));
-    migration.finish(process);
+    command
 }
 
 /// 30 orders to move.
