@@ -1,12 +1,10 @@
 //! Imports point downwards only. Held by reading every path in `src/`: `use` lines, and paths inside the code.
 //!
 //! Who may import whom is [`MAY_IMPORT`]; `docs/design/ARCHITECTURE.md` tells why. Doc comments may point anywhere.
+#![cfg(test)]
 
-// All of it is test code, which `clippy.toml` judges by itself.
-#[cfg(test)]
 mod rust_paths;
 
-#[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
     use std::fs;
@@ -62,6 +60,9 @@ mod tests {
     /// What `model` takes from the SDK, for everybody.
     const SDK_IN_MODEL: [&str; 2] = ["aws_sdk_dynamodb::types::AttributeValue", "aws_smithy_types::Blob"];
 
+    /// What the end-to-end tests know of the library: under which names metrics are looked for.
+    const METRIC_NAMES: &str = "shadowtable::telemetry::names";
+
     #[test]
     fn every_module_has_its_place() {
         let entries = fs::read_dir(source_folder()).unwrap();
@@ -101,7 +102,17 @@ mod tests {
         assert_eq!(foreign, [""; 0]);
     }
 
-    /// The three checks above see violations planted in the places where they must not be.
+    /// What judges the program from outside would share its mistakes.
+    #[test]
+    fn the_end_to_end_tests_use_nothing_of_the_library() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let files = ["tests/e2e", "tests/testkit/src/real"].map(|folder| sources_in(&root.join(folder))).concat();
+        assert!(files.len() > 30, "the tests were not found");
+        let found: Vec<_> = files.iter().flat_map(|(file, text)| of_the_library(file, text)).collect();
+        assert!(found.is_empty(), "the library in the tests:\n{}", found.join("\n"));
+    }
+
+    /// The checks above see violations planted in the places where they must not be.
     #[test]
     fn a_planted_violation_is_found() {
         let planted = "use crate::aws::{AwsPorts, Connection};\nfn f() { crate::runtime::run(); }";
@@ -116,6 +127,8 @@ mod tests {
         assert_eq!(sdk("engine/store.rs", "use aws_sdk_dynamodb::Client;").len(), 1);
         assert_eq!(sdk("model/item.rs", "use aws_sdk_dynamodb::types::AttributeValue;"), [""; 0]);
         assert_eq!(sdk("model/item.rs", "use aws_sdk_dynamodb::types::WriteRequest;").len(), 1);
+        assert_eq!(of_the_library("table.rs", "use shadowtable::model::Item;\nuse testkit::fakes::World;").len(), 2);
+        assert_eq!(of_the_library("table.rs", "use super::items;\nuse testkit::real::table::Table;"), [""; 0]);
     }
 
     /// Imports of `file` that its layer may not have.
@@ -146,6 +159,17 @@ mod tests {
         names.filter(|named| !allowed(&named.path)).map(|named| told(file, &(named.line, named.path))).collect()
     }
 
+    /// Names of the library in a file of the tests, and of the tools that use it.
+    fn of_the_library(file: &str, text: &str) -> Vec<String> {
+        let tools = ["fakes", "harness", "histories", "model"]
+            .map(|tool| [format!("crate::{tool}"), format!("testkit::{tool}")]);
+        let ours = |path: &str| {
+            under(path, "shadowtable") && path != METRIC_NAMES || tools.iter().flatten().any(|tool| under(path, tool))
+        };
+        let names = names_in(text, &[]).into_iter().filter(|named| ours(&named.path));
+        names.map(|named| format!("{file}:{}: {}", named.line, named.path)).collect()
+    }
+
     /// The paths inside this crate that a text names, without `crate::`.
     fn inside(text: &str, module: &[String]) -> impl Iterator<Item = (usize, String)> {
         let names = names_in(text, module).into_iter();
@@ -164,9 +188,15 @@ mod tests {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
     }
 
-    /// Every file of `src/`, by its path in there.
     fn sources() -> Vec<(String, String)> {
-        let mut folders = vec![source_folder()];
+        let sources = sources_in(&source_folder());
+        assert!(sources.len() > 50, "the sources were not found");
+        sources
+    }
+
+    /// Every file of Rust in a folder, by its path in there.
+    fn sources_in(root: &Path) -> Vec<(String, String)> {
+        let mut folders = vec![root.to_owned()];
         let mut sources = Vec::new();
         while let Some(folder) = folders.pop() {
             for entry in fs::read_dir(folder).unwrap() {
@@ -174,12 +204,11 @@ mod tests {
                 if path.is_dir() {
                     folders.push(path);
                 } else if path.extension().is_some_and(|extension| extension == "rs") {
-                    let file = path.strip_prefix(source_folder()).unwrap().to_str().unwrap().to_owned();
+                    let file = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
                     sources.push((file, fs::read_to_string(&path).unwrap()));
                 }
             }
         }
-        assert!(sources.len() > 50, "the sources were not found");
         sources.sort();
         sources
     }

@@ -1,4 +1,4 @@
-"""Tries the policies of this folder on moto with its IAM switched on: SHADOWTABLE=target/debug/shadowtable .ci/iam
+"""Tries the policies of this folder on moto with its IAM switched on: cargo xtask iam
 
 1. With its policy each role does all that it is for, and asks for no more and no less than its policy allows.
 2. With one permission taken away, what needs it fails within seconds, and the message names the action and the table.

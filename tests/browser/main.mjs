@@ -1,4 +1,4 @@
-// The status page through a whole migration, in the order in which an operator would see it. Run by .ci/browser.
+// The status page through a whole migration, in the order in which an operator would see it. Run by `cargo xtask browser`.
 import { appendFileSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname } from "node:path";

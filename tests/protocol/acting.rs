@@ -8,9 +8,9 @@ use shadowtable::engine::entities::CommandVerb;
 use shadowtable::ports::Fault;
 use tokio::time::sleep;
 
-use crate::cutover::{LONG, ask, assert_as_before, assert_switched, cutover, until_phase, with_command};
-use crate::fakes::{Call, Fate, Freeze, World};
-use crate::harness::{Kind, simulate, start, until, with_pointer};
+use testkit::fakes::{Call, Fate, Freeze, World};
+use testkit::harness::cutover::{LONG, ask, assert_as_before, assert_switched, cutover, until_phase, with_command};
+use testkit::harness::{Kind, simulate, start, until, with_pointer};
 
 /// Whether the lease was given back by somebody of whom nothing can land any more.
 fn is_quiet(world: &World) -> bool {

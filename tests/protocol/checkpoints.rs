@@ -4,22 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use shadowtable::model::Key;
 use tokio::time::sleep;
 
-use crate::fakes::{Call, Death, Event, Fate, World, key_of};
-use crate::harness::{Kind, Running, assert_exact, job, simulate, start, start_as};
-
-/// Writes of this shadow key come back, all others are done.
-pub(crate) fn never_writes(world: &World, stuck: Key) {
-    world.script(move |_, call| match call {
-        Call::Write(writes) => {
-            let bits = writes.iter().enumerate().filter(|(_, write)| write.key == stuck);
-            Fate::sparing(bits.fold(0, |bits, (index, _)| bits | 1 << index))
-        }
-        _ => Fate::answered(),
-    });
-}
+use testkit::fakes::{Death, Event, World, key_of};
+use testkit::harness::{Kind, Running, assert_exact, job, never_writes, simulate, start, start_as};
 
 #[test]
 fn a_change_that_was_offered_and_is_not_durable_is_replayed_after_a_crash() {

@@ -10,8 +10,8 @@ use shadowtable::ports::Fault;
 use shadowtable::runtime::operator::command;
 use tokio::time::{sleep, timeout};
 
-use crate::fakes::{Call, Event, FakePorts, Fate, World};
-use crate::harness::{Kind, Running, assert_exact, job, simulate, start, until, with_pointer};
+use testkit::fakes::{Call, Event, FakePorts, Fate, World};
+use testkit::harness::{Kind, Running, assert_exact, job, simulate, start, until, with_pointer};
 
 /// Longer than the abandonment bound.
 const LATE: Duration = Duration::from_secs(30);

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use crate::fakes::{Call, Fate, key_of, version_of};
-use crate::harness::{Kind, assert_exact, fill, job, simulate, start};
+use testkit::fakes::{Call, Fate, key_of, version_of};
+use testkit::harness::{Kind, assert_exact, fill, job, simulate, start};
 
 /// Pages are answered so long after they were read.
 const SLOW_PAGE: Duration = Duration::from_secs(10);

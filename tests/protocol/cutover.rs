@@ -4,72 +4,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use shadowtable::engine::entities::{Answer, CommandVerb};
-use shadowtable::engine::{Fence, Switch};
+use shadowtable::engine::Fence;
+use shadowtable::engine::entities::CommandVerb;
 use shadowtable::ports::Fault;
-use shadowtable::runtime::Job;
 use shadowtable::runtime::operator::command;
 use tokio::time::sleep;
 
-use crate::fakes::{Call, Death, FakePorts, Fate, REFUSED, SHADOW, SOURCE, World, key_of, version_of};
-use crate::harness::{Kind, assert_exact, program, simulate, start, start_as, until, with_pointer};
-
-/// Longer than any cutover takes that is not stuck.
-pub(crate) const LONG: Duration = Duration::from_mins(10);
-
-pub(crate) fn with_command(world: &World) -> Job {
-    let mut job = with_pointer(world);
-    job.engine.cutover.switch = Some(Switch::Command(program("switch")));
-    job
-}
-
-pub(crate) async fn ask(world: &Arc<World>, verb: CommandVerb) -> Answer {
-    let ports = FakePorts::new(&world.process());
-    command(&ports, "orders", "somebody", verb).await.unwrap()
-}
-
-/// Asks, and is gone after `patience`, or takes it back where nobody holds the lease.
-pub(crate) async fn leave(world: &Arc<World>, verb: CommandVerb, patience: Duration) {
-    let ports = FakePorts::new(&world.process());
-    let asking = command(&ports, "orders", "somebody", verb);
-    let _ = tokio::time::timeout(patience, asking).await;
-}
-
-pub(crate) async fn cutover(world: &Arc<World>) -> Answer {
-    ask(world, CommandVerb::Cutover { dry_run: false, by: "laptop".into(), fenced: false }).await
-}
-
-/// The application writes for a while, wherever it may.
-pub(crate) async fn live_writes(world: &World, rounds: u32) {
-    for round in 0..rounds {
-        let open = {
-            let state = world.state();
-            !state.fenced && state.pointer == SOURCE
-        };
-        if open {
-            world.put(&format!("item-{}", round % 7), &[]);
-        }
-        sleep(Duration::from_millis(150)).await;
-    }
-}
-
-pub(crate) async fn until_phase(world: &World, phase: &str) {
-    until(world, &format!("the phase is {phase}"), |state| state.phase() == phase).await;
-}
-
-/// The application uses the shadow, which holds all of the source; the source stays fenced.
-pub(crate) fn assert_switched(world: &World) {
-    assert_exact(world);
-    let state = world.state();
-    assert_eq!((state.pointer.as_str(), state.fenced), (SHADOW, true));
-}
-
-/// Nothing changed for the application.
-pub(crate) fn assert_as_before(world: &World) {
-    assert_exact(world);
-    let state = world.state();
-    assert_eq!((state.pointer.as_str(), state.fenced), (SOURCE, false));
-}
+use testkit::fakes::{Call, Death, FakePorts, Fate, REFUSED, key_of, version_of};
+use testkit::harness::cutover::{LONG, ask, assert_as_before, assert_switched, cutover, live_writes, until_phase};
+use testkit::harness::{Kind, program, simulate, start, start_as, until, with_pointer};
 
 #[test]
 fn a_cutover_under_live_writes_loses_nothing() {

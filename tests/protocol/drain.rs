@@ -6,9 +6,9 @@ use std::time::Duration;
 use shadowtable::runtime::Job;
 use tokio::time::sleep;
 
-use crate::cutover::{assert_switched, cutover, until_phase};
-use crate::fakes::World;
-use crate::harness::{Kind, simulate, start, until, with_pointer};
+use testkit::fakes::World;
+use testkit::harness::cutover::{assert_switched, cutover, until_phase};
+use testkit::harness::{Kind, simulate, start, until, with_pointer};
 
 /// A migration whose cutover does not ask for the lag, which counts what is not listed.
 fn unconcerned(world: &World) -> Job {

@@ -9,8 +9,8 @@ use shadowtable::ports::Fault;
 use shadowtable::runtime::operator::command;
 use tokio::time::sleep;
 
-use crate::fakes::{Call, Event, FakePorts, Fate, World, key_of};
-use crate::harness::{Kind, assert_exact, fill, job, simulate, start, until};
+use testkit::fakes::{Call, Event, FakePorts, Fate, World, key_of};
+use testkit::harness::{Kind, assert_exact, fill, job, simulate, start, until};
 
 /// How often the shadow was written under this id.
 fn writes(world: &World, id: &str) -> usize {

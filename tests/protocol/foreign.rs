@@ -7,8 +7,8 @@ use shadowtable::engine::EngineError;
 use shadowtable::ports::{Entry, StateKey};
 use tokio::time::sleep;
 
-use crate::fakes::World;
-use crate::harness::{Kind, assert_exact, job, simulate, start};
+use testkit::fakes::World;
+use testkit::harness::{Kind, assert_exact, job, simulate, start};
 
 /// What no version of the program wrote, or a later one.
 fn oddities() -> Vec<Value> {

@@ -10,9 +10,9 @@ use shadowtable::protocol::cutover::Gate;
 use shadowtable::runtime::{Allowed, Job};
 use tokio::time::sleep;
 
-use crate::cutover::{LONG, ask, assert_as_before, cutover, live_writes, until_phase, with_command};
-use crate::fakes::{Call, Fate, SHADOW, SOURCE, World};
-use crate::harness::{Kind, simulate, start, until, with_pointer};
+use testkit::fakes::{Call, Fate, SHADOW, SOURCE, World};
+use testkit::harness::cutover::{LONG, ask, assert_as_before, cutover, live_writes, until_phase, with_command};
+use testkit::harness::{Kind, simulate, start, until, with_pointer};
 
 /// The gates that refuse, as an operator sees them.
 async fn closed(world: &Arc<World>) -> Vec<Gate> {
@@ -182,7 +182,8 @@ fn a_switch_that_does_not_begin_again_leaves_the_decision_to_an_operator() {
             _ => Fate::answered(),
         });
         assert!(cutover(&world).await.done);
-        let troubled = |state: &crate::fakes::State| !state.entry("META").unwrap().body["cutover"]["trouble"].is_null();
+        let troubled =
+            |state: &testkit::fakes::State| !state.entry("META").unwrap().body["cutover"]["trouble"].is_null();
         until(&world, "an operator is asked", troubled).await;
         assert_eq!(world.state().pointer, SHADOW);
         world.no_more_faults();
@@ -217,7 +218,7 @@ fn a_pointer_whose_first_write_was_given_up_is_not_taken_for_unmoved() {
             });
             assert!(cutover(&world).await.done);
             let troubled =
-                |state: &crate::fakes::State| !state.entry("META").unwrap().body["cutover"]["trouble"].is_null();
+                |state: &testkit::fakes::State| !state.entry("META").unwrap().body["cutover"]["trouble"].is_null();
             until(&world, "an operator is asked", troubled).await;
             sleep(LONG).await;
             assert!(running.is_running());

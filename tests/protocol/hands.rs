@@ -14,9 +14,9 @@ use shadowtable::runtime::Job;
 use shadowtable::runtime::operator::{OperatorJob, command, forget, reseed, restless};
 use tokio::time::sleep;
 
-use crate::cutover::{LONG, ask, assert_as_before, cutover, live_writes, until_phase, with_command};
-use crate::fakes::{Call, FakePorts, Fate, SHADOW, SOURCE, World, key_of};
-use crate::harness::{Kind, assert_exact, fill, job, program, simulate, start, until, with_pointer};
+use testkit::fakes::{Call, FakePorts, Fate, SHADOW, SOURCE, World, key_of};
+use testkit::harness::cutover::{LONG, ask, assert_as_before, cutover, live_writes, until_phase, with_command};
+use testkit::harness::{Kind, assert_exact, fill, job, program, simulate, start, until, with_pointer};
 
 /// Whether the migration holds the present shadow for its own making.
 fn made_shadow(world: &World) -> bool {
@@ -44,7 +44,7 @@ fn a_table_that_somebody_made_after_our_request_was_refused_is_not_ours() {
             _ => Fate::answered(),
         });
         // The state table is there already.
-        world.state().entries_layout = Some(crate::harness::layout("pk", Some("sk")));
+        world.state().entries_layout = Some(testkit::harness::layout("pk", Some("sk")));
         start(&world, &job(&world)).ended().await.unwrap_err();
         assert!(world.state().entry("META").unwrap().body["made"].as_array().unwrap().is_empty());
         world.no_more_faults();
@@ -60,7 +60,7 @@ fn a_table_that_somebody_made_after_our_request_was_refused_is_not_ours() {
 fn a_table_whose_request_may_have_been_done_is_ours() {
     simulate(async {
         let world = Kind::SameKey.world(2);
-        world.state().entries_layout = Some(crate::harness::layout("pk", Some("sk")));
+        world.state().entries_layout = Some(testkit::harness::layout("pk", Some("sk")));
         let mut first = true;
         world.script(move |_, call| match call {
             Call::Create if std::mem::take(&mut first) => Fate::reply_lost(),
@@ -245,7 +245,7 @@ fn a_corrected_plan_is_had_when_its_first_holder_died() {
             Call::Create => Fate::hangs(Duration::from_hours(1)),
             _ => Fate::answered(),
         });
-        world.state().entries_layout = Some(crate::harness::layout("pk", Some("sk")));
+        world.state().entries_layout = Some(testkit::harness::layout("pk", Some("sk")));
         let running = start(&world, &job(&world));
         until_phase(&world, "planned").await;
         sleep(Duration::from_secs(2)).await;

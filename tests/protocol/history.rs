@@ -6,8 +6,8 @@ use shadowtable::engine::EngineError;
 use shadowtable::ports::Fault;
 use tokio::time::{advance, sleep};
 
-use crate::fakes::{Call, Fate, Freeze, World};
-use crate::harness::{Kind, Running, assert_exact, job, simulate, start};
+use testkit::fakes::{Call, Fate, Freeze, World};
+use testkit::harness::{Kind, Running, assert_exact, job, simulate, start};
 
 /// What the migration says that it has lost.
 async fn lost(world: &World, running: Running) -> String {

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::cutover::{assert_as_before, assert_switched, cutover, until_phase};
-use crate::fakes::{Call, Event, Fate, tokio_now};
-use crate::harness::{Kind, simulate, start, until, with_pointer};
+use testkit::fakes::{Call, Event, Fate, tokio_now};
+use testkit::harness::cutover::{assert_as_before, assert_switched, cutover, until_phase};
+use testkit::harness::{Kind, simulate, start, until, with_pointer};
 
 #[test]
 fn nothing_is_left_to_be_written_when_the_switch_is_intended() {

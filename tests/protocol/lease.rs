@@ -11,8 +11,8 @@ use shadowtable::runtime::Readiness;
 use shadowtable::runtime::operator::release_lease;
 use tokio::time::sleep;
 
-use crate::fakes::{Call, Event, FakePorts, Fate, Freeze, State, key_of, version_of};
-use crate::harness::{Kind, Running, assert_exact, job, simulate, start, until};
+use testkit::fakes::{Call, Event, FakePorts, Fate, Freeze, State, key_of, version_of};
+use testkit::harness::{Kind, Running, assert_exact, job, simulate, start, until};
 
 /// The defaults that these tests count with.
 const LEASE: Duration = Duration::from_secs(15);

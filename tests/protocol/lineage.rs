@@ -7,8 +7,8 @@ use serde_json::json;
 use shadowtable::ports::{Entry, StateKey};
 use tokio::time::sleep;
 
-use crate::fakes::{Call, Event, Fate, State, key_of, version_of};
-use crate::harness::{Kind, assert_exact, fill, job, simulate, start, until};
+use testkit::fakes::{Call, Event, Fate, State, key_of, version_of};
+use testkit::harness::{Kind, assert_exact, fill, job, simulate, start, until};
 
 fn is_final(entry: &Entry) -> bool {
     entry.body["stage"] == "finished"

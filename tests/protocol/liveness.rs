@@ -6,8 +6,8 @@ use std::time::Duration;
 use shadowtable::engine::EngineError;
 use tokio::time::sleep;
 
-use crate::fakes::{Call, Fate, REFUSED};
-use crate::harness::{Kind, assert_exact, fill, job, simulate, start};
+use testkit::fakes::{Call, Fate, REFUSED};
+use testkit::harness::{Kind, assert_exact, fill, job, simulate, start};
 
 #[test]
 fn a_copy_whose_last_items_are_refused_is_completed() {

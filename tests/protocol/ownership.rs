@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use crate::fakes::{Call, Fate, World, key_of, version_of};
-use crate::harness::{Kind, assert_exact, job, simulate, start, until};
+use testkit::fakes::{Call, Fate, World, key_of, version_of};
+use testkit::harness::{Kind, assert_exact, job, simulate, start, until};
 
 const TAKEN: &[(&str, &str)] = &[("email", "taken")];
 

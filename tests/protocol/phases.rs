@@ -9,8 +9,8 @@ use shadowtable::runtime::Job;
 use shadowtable::runtime::operator::reseed;
 use tokio::time::sleep;
 
-use crate::fakes::{Call, Event, FakePorts, Fate};
-use crate::harness::{Kind, assert_exact, job, simulate, start, until};
+use testkit::fakes::{Call, Event, FakePorts, Fate};
+use testkit::harness::{Kind, assert_exact, job, simulate, start, until};
 
 #[test]
 fn a_phase_is_not_written_over_a_version_that_was_not_read() {

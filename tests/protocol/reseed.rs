@@ -9,9 +9,9 @@ use shadowtable::ports::Fault;
 use shadowtable::runtime::operator::{OperatorJob, abort, reseed};
 use tokio::time::{sleep, timeout};
 
-use crate::cutover::{ask, cutover, until_phase};
-use crate::fakes::{Call, FakePorts, Fate, Freeze, SHADOW, World};
-use crate::harness::{Kind, assert_exact, job, simulate, start, with_pointer};
+use testkit::fakes::{Call, FakePorts, Fate, Freeze, SHADOW, World};
+use testkit::harness::cutover::{ask, cutover, until_phase};
+use testkit::harness::{Kind, assert_exact, job, simulate, start, with_pointer};
 
 /// Longer than the abandonment bound.
 const LATE: Duration = Duration::from_secs(30);

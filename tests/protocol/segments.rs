@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use crate::checkpoints::never_writes;
-use crate::fakes::key_of;
-use crate::harness::{Kind, assert_exact, fill, job, simulate, start};
+use testkit::fakes::key_of;
+use testkit::harness::never_writes;
+use testkit::harness::{Kind, assert_exact, fill, job, simulate, start};
 
 #[test]
 fn a_page_that_is_not_durable_is_read_again_after_a_crash_and_those_before_it_are_not() {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use crate::fakes::{Call, Fate, key_of, version_of};
-use crate::harness::{Kind, assert_exact, job, simulate, start};
+use testkit::fakes::{Call, Fate, key_of, version_of};
+use testkit::harness::{Kind, assert_exact, job, simulate, start};
 
 /// A batch is given up after a second and lands 8 s later; a newer image comes in between. Returns the versions at the
 /// source and in the shadow at the end.

@@ -7,11 +7,11 @@ use shadowtable::engine::entities::{CommandVerb, Paused};
 use shadowtable::ports::Fault;
 use tokio::time::sleep;
 
-use crate::cutover::{
+use testkit::fakes::{Call, Fate, SHADOW, World, key_of, version_of};
+use testkit::harness::cutover::{
     LONG, ask, assert_as_before, assert_switched, cutover, leave, live_writes, until_phase, with_command,
 };
-use crate::fakes::{Call, Fate, SHADOW, World, key_of, version_of};
-use crate::harness::{Kind, Running, simulate, start, until, with_pointer};
+use testkit::harness::{Kind, Running, simulate, start, until, with_pointer};
 
 /// A migration whose switch is intended, and whose program meets this fate.
 async fn switching(world: &Arc<World>, fate: Fate) -> Running {

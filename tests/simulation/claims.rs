@@ -8,9 +8,9 @@ use shadowtable::engine::EngineError;
 use shadowtable::runtime::Job;
 use tokio::time::sleep;
 
-use crate::fakes::{Event, State, World};
-use crate::faults::{self, Class};
-use crate::harness::{Kind, Running, given, job, simulate, start};
+use testkit::fakes::{Event, State, World};
+use testkit::harness::{Kind, Running, given, job, simulate, start};
+use testkit::histories::faults::{self, Class};
 
 const SEEDS: u64 = 1_000;
 /// Longer than it takes to find out, when nothing fails any more: a lease runs out, and what was given up lands.

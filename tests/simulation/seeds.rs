@@ -1,9 +1,9 @@
 //! A few hundred seeds for every test run.
 
-use crate::harness::given;
-use crate::history::History;
-use crate::run::{End, Seen};
-use crate::shrink::outcome;
+use testkit::harness::given;
+use testkit::histories::history::History;
+use testkit::histories::run::{End, Seen};
+use testkit::histories::shrink::outcome;
 
 /// How many seeds each of the tests plays; they run at the same time.
 const SEEDS: u64 = 120;
@@ -13,7 +13,9 @@ fn seeds(from: u64) -> Vec<(End, Seen)> {
     let from = given("SEED").unwrap_or(from);
     let played = (from..from + given("SEEDS").unwrap_or(SEEDS)).map(|seed| {
         outcome(&History::of(seed)).unwrap_or_else(|broken| {
-            panic!("seed {seed}: {broken}\nto shrink it: cargo run --release --example simulate -- --seed {seed}")
+            panic!(
+                "seed {seed}: {broken}\nto shrink it: cargo run --release -p testkit --bin simulate -- --seed {seed}"
+            )
         })
     });
     played.collect()

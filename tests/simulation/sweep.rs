@@ -11,9 +11,9 @@ use shadowtable::runtime::operator::command;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::end::assert_moved;
-use crate::fakes::{Death, FakePorts, Fate, Process, SHADOW, World};
-use crate::harness::{Kind, Running, simulate, start_as, with_pointer};
+use testkit::fakes::{Death, FakePorts, Fate, Process, SHADOW, World};
+use testkit::harness::{Kind, Running, simulate, start_as, with_pointer};
+use testkit::histories::end::assert_moved;
 
 /// What happens at the call of this number.
 #[derive(Clone, Copy, Debug)]

@@ -78,7 +78,7 @@ export const copying = [
       const { body, policy } = assembled(root), served = await get(`${run.url}/`);
       assert.equal(served.code, 200);
       if (disk) return "not compared";
-      assert.ok(served.body === body, "the binary was built from another page: build it again, or run `.ci/browser disk`");
+      assert.ok(served.body === body, "the binary was built from another page: build it again, or run `cargo xtask browser --disk`");
       assert.equal(served.headers["content-security-policy"], policy);
       assert.doesNotMatch(policy, /unsafe-|\*|https?:/);
     },
