@@ -13,7 +13,7 @@
 //!            └──────────────────────► engine::tail ─┘       │
 //!              stream, by shards           │                │ quarantine
 //!                                          ▼ checkpoints    ▼
-//!   operator ─── commands ──────────►  state table  ◄─── engine::lease
+//!   operator ─── commands ──────────►  state table  ◄─── engine::state
 //! ```
 //!
 //! - **Decisions are pure.** [`protocol`] says which write may be sent, which shard may be read, how far a checkpoint may

@@ -14,7 +14,7 @@ use crate::config::{CommandSettings, Settings};
 use crate::engine::ApplySettings;
 use crate::engine::EngineError;
 use crate::engine::LeaseSettings;
-use crate::engine::entities::{CommandVerb, Made, Paused, Product, QuarantineRecord};
+use crate::engine::state::entities::{CommandVerb, Made, Paused, Product, QuarantineRecord};
 use crate::model::Place;
 use crate::runtime::Allowed;
 use crate::runtime::operator::{self, Aborted, OperatorJob, Overview, command};

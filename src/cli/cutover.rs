@@ -14,7 +14,7 @@ use super::{CutoverArgs, DONE, FAILED, PARTIAL, start};
 use crate::aws::AwsPorts;
 use crate::config::CommandSettings;
 use crate::engine::EngineError;
-use crate::engine::entities::{Answer, CommandVerb, EventRecord};
+use crate::engine::state::entities::{Answer, CommandVerb, EventRecord};
 use crate::ports::{Clock, Ports};
 use crate::protocol::checklist::{Point, Verdict};
 use crate::protocol::cutover::Gate;

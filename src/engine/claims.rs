@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::entities::{ClaimRecord, LeaseRecord, Meta, TableIdentity};
 use super::error::EngineError;
-use super::lease::Lease;
 use super::retry::Retry;
-use super::store::{FAILED, LEASE, META, decode, encode, partition_of};
+use super::state::entities::{ClaimRecord, LeaseRecord, Meta, TableIdentity};
+use super::state::entry::{LEASE, META, decode, encode, partition_of};
+use super::state::lease::Lease;
+use super::state::store::FAILED;
 use crate::model::Moment;
 use crate::ports::{Clock, Entry, Fault, Guard, Ports, Reaction, StateKey, StateStore};
 use crate::protocol::claims::{Role, TableClaims, Taken, claim};

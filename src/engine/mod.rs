@@ -2,8 +2,7 @@
 //!
 //! | file | does |
 //! |---|---|
-//! | `lease` | one active process (invariant 6) |
-//! | `store`, `entities` | what is durable, and how it is written |
+//! | `state/` | what is durable, how it is written, and by whom: the lease |
 //! | `claims` | whose a table is |
 //! | `provision` | checks the source, makes the shadow, pins the stream |
 //! | `apply/` | the one applier: everything that is written to the shadow goes through it |
@@ -18,13 +17,11 @@ pub mod apply;
 pub mod claims;
 pub mod copy;
 pub mod cutover;
-pub mod entities;
 pub mod error;
-pub mod lease;
 pub mod provision;
 pub mod retry;
 mod settings;
-pub mod store;
+pub mod state;
 pub mod tail;
 pub mod watched;
 

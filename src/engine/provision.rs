@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::claims::Claims;
-use super::entities::TableIdentity;
 use super::error::EngineError;
 use super::retry::{Retry, outlast};
+use super::state::entities::TableIdentity;
 use crate::model::{IndexStatus, Place, StreamDescription, TableDescription, TableLayout, TableStatus, ViewType};
 use crate::plan::differences;
 use crate::ports::{Clock, CreateOptions, Fault, Ports, Reaction, TableAdmin};

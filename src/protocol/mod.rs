@@ -13,7 +13,7 @@
 //! | [`transform`] | what a source item is in the shadow | |
 //! | [`trial`] | whether a transform fits some items | |
 //!
-//! Invariant 6 is the lease's (`engine::lease`).
+//! Invariant 6 is the lease's (`engine::state::lease`).
 
 pub mod budget;
 pub mod checklist;

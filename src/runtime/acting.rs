@@ -6,7 +6,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::engine::lease::Lease;
+use crate::engine::state::lease::Lease;
 use crate::model::Moment;
 use crate::ports::{Clock, Ports};
 

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::acting::Acting;
 use super::agreement::{means, other_fence};
+use super::cutover::give_up;
 use super::history::Chronicle;
 use super::mirror::Mirror;
 use super::monitor::Snapshot;
@@ -17,13 +18,14 @@ use super::{Job, Monitor};
 use crate::engine::EngineError;
 use crate::engine::apply::recent::Recent;
 use crate::engine::cutover::unusable_programs;
-use crate::engine::entities::{EVENT_SECONDS, EventRecord, Live, Meta, Pin};
 use crate::engine::provision::{Source, check_source, provision_shadow, same_shadow, same_table};
-use crate::engine::store::{EVENT, LIVE, META, PIN, QUARANTINE, SEGMENT, SHARD, Store, Stored};
+use crate::engine::state::entities::{EventRecord, Live, Meta, Pin};
+use crate::engine::state::entry::{EVENT, LIVE, PIN};
+use crate::engine::state::journal::{Journal, Trail};
+use crate::engine::state::store::Store;
 use crate::engine::tail::{Pinned, pin};
 use crate::model::Moment;
 use crate::ports::{Clock, Ports, RecordsPage};
-use crate::protocol::invariant::{Invariant, Violation};
 use crate::protocol::phase::{Event, Phase, next};
 use crate::telemetry::Meters;
 
@@ -43,6 +45,7 @@ pub(super) struct Active<P> {
     pub(super) ports: Arc<P>,
     pub(super) job: Job,
     pub(super) store: Arc<Store<P>>,
+    pub(super) trail: Trail<P>,
     pub(super) meters: Arc<Meters>,
     pub(super) chronicle: Arc<Chronicle>,
     pub(super) monitor: Arc<Monitor>,
@@ -81,23 +84,23 @@ impl<P: Ports> Active<P> {
             self.acting.may_act_for(settle + self.job.engine.cutover.program_timeout);
         }
         // Until the mirror runs, stopping may interrupt anything: every step is safe to begin again.
-        let mut meta = tokio::select! {
+        let mut journal = tokio::select! {
             biased;
             () = stop.cancelled() => return Ok(Outcome { quiet: false }),
-            meta = self.take_over(settle) => meta?,
+            journal = self.take_over(settle) => journal?,
         };
         for problem in unusable_programs(&*self.ports, &self.job.engine.cutover).await {
             tracing::error!(problem, "A PROGRAM CANNOT BE STARTED HERE: no cutover begins before it can");
         }
-        self.refuse_other_fence(&mut meta).await?;
+        self.refuse_other_fence(&mut journal).await?;
         let mut first_pages = HashMap::new();
         loop {
-            self.show(&meta.value);
-            let outcome = match meta.value.phase {
+            self.show(journal.meta());
+            let outcome = match journal.meta().phase {
                 Phase::Planned | Phase::Provisioned => tokio::select! {
                     biased;
                     () = stop.cancelled() => return Ok(Outcome { quiet: false }),
-                    prepared = self.prepare(&mut meta) => prepared.map(|pinned| first_pages = pinned),
+                    prepared = self.prepare(&mut journal) => prepared.map(|pinned| first_pages = pinned),
                 },
                 Phase::Copying
                 | Phase::Tailing
@@ -105,35 +108,38 @@ impl<P: Ports> Active<P> {
                 | Phase::Fenced
                 | Phase::Drained
                 | Phase::Switching
-                | Phase::Switched => match Box::pin(self.mirror(&mut meta, std::mem::take(&mut first_pages))).await {
-                    Ok(Some(outcome)) => return Ok(outcome),
-                    Ok(None) => Ok(()),
-                    Err(error) if leaves_a_decision(meta.value.phase, &error) => tokio::select! {
-                        biased;
-                        () = stop.cancelled() => return Ok(Outcome { quiet: false }),
-                        decided = Box::pin(self.without_mirror(&mut meta, &error)) => match decided? {
-                            Some(outcome) => return Ok(outcome),
-                            None => Ok(()),
+                | Phase::Switched => {
+                    match Box::pin(self.mirror(&mut journal, std::mem::take(&mut first_pages))).await {
+                        Ok(Some(outcome)) => return Ok(outcome),
+                        Ok(None) => Ok(()),
+                        Err(error) if leaves_a_decision(journal.meta().phase, &error) => tokio::select! {
+                            biased;
+                            () = stop.cancelled() => return Ok(Outcome { quiet: false }),
+                            decided = Box::pin(self.without_mirror(&mut journal, &error)) => match decided? {
+                                Some(outcome) => return Ok(outcome),
+                                None => Ok(()),
+                            },
                         },
-                    },
-                    Err(error) => Err(error),
-                },
+                        Err(error) => Err(error),
+                    }
+                }
                 Phase::Unfencing => tokio::select! {
                     biased;
                     () = stop.cancelled() => {
                         tracing::error!("STOPPED WHILE THE SOURCE MAY BE FENCED: the next run undoes the fence");
                         return Ok(Outcome { quiet: false });
                     }
-                    undone = self.undo_fence(&mut meta) => undone,
+                    undone = self.undo_fence(&mut journal) => undone,
                 },
                 phase @ (Phase::NeedsReseed | Phase::Finished | Phase::Aborted) => {
-                    let because = meta.value.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-                    let problem = format!("migration {} is {phase}{because}", meta.value.migration);
+                    let because =
+                        journal.meta().reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+                    let problem = format!("migration {} is {phase}{because}", journal.meta().migration);
                     return Err(EngineError::refused(problem, phase.advice()));
                 }
             };
             if let Err(error) = outcome {
-                self.stopped_by(&mut meta, &error).await?;
+                self.stopped_by(&mut journal, &error).await?;
                 return Err(error);
             }
         }
@@ -141,9 +147,9 @@ impl<P: Ports> Active<P> {
 
     /// A fence that a predecessor was putting up in another way does not stand because this process's own does, nor because
     /// the operator vouched for another one.
-    async fn refuse_other_fence(&self, meta: &mut Stored<Meta>) -> Result<(), EngineError> {
-        match other_fence(&meta.value.means, &means(&self.job.engine.cutover)) {
-            Some(other) if meta.value.phase == Phase::Fencing => self.give_up(meta, &other).await,
+    async fn refuse_other_fence(&self, journal: &mut Journal<P>) -> Result<(), EngineError> {
+        match other_fence(&journal.meta().means, &means(&self.job.engine.cutover)) {
+            Some(other) if journal.meta().phase == Phase::Fencing => give_up(journal, &other).await,
             _ => Ok(()),
         }
     }
@@ -163,21 +169,21 @@ impl<P: Ports> Active<P> {
     }
 
     /// Something ends the process. Before the switch's intent the source must not stay fenced for it.
-    async fn stopped_by(&self, meta: &mut Stored<Meta>, error: &EngineError) -> Result<(), EngineError> {
-        let phase = meta.value.phase;
+    async fn stopped_by(&self, journal: &mut Journal<P>, error: &EngineError) -> Result<(), EngineError> {
+        let phase = journal.meta().phase;
         if phase.may_be_fenced() && !matches!(error, EngineError::LeaseLost) {
             tracing::error!(%phase, %error, "STOPPED BY AN ERROR WHILE THE SOURCE MAY BE FENCED");
             if next(phase, Event::CutoverGivenUp).is_ok() && phase != Phase::Switching {
-                self.give_up(meta, &error.to_string()).await?;
-                self.undo_fence(meta).await?;
+                give_up(journal, &error.to_string()).await?;
+                self.undo_fence(journal).await?;
             }
         }
         if let EngineError::Lost(reason) = error
-            && next(meta.value.phase, Event::HistoryLost).is_ok()
+            && next(journal.meta().phase, Event::HistoryLost).is_ok()
         {
-            self.transition(meta, Event::HistoryLost, Some(reason)).await?;
+            journal.transition(Event::HistoryLost, Some(reason)).await?;
         }
-        self.show(&meta.value);
+        self.show(journal.meta());
         Ok(())
     }
 
@@ -191,19 +197,16 @@ impl<P: Ports> Active<P> {
     }
 
     /// Waits for what a predecessor may still do, claims everything durable, and reads the migration's entry.
-    async fn take_over(&mut self, settle: Duration) -> Result<Stored<Meta>, EngineError> {
+    async fn take_over(&mut self, settle: Duration) -> Result<Journal<P>, EngineError> {
         if !settle.is_zero() {
             let seconds = settle.as_secs_f64();
             tracing::info!(seconds, "waiting until requests of the previous holder can land no more");
             self.ports.clock().sleep(settle).await;
         }
-        for prefix in [META, PIN, SHARD, SEGMENT, QUARANTINE] {
-            self.store.claim(prefix).await?;
-        }
-        let mut meta = self.meta().await?;
-        self.vouch(&mut meta).await?;
+        let mut journal = self.journal().await?;
+        self.vouch(&mut journal).await?;
         self.remember().await;
-        Ok(meta)
+        Ok(journal)
     }
 
     /// The last lines of the audit trail, for showing them: nothing depends on them.
@@ -220,12 +223,12 @@ impl<P: Ports> Active<P> {
     }
 
     /// One step before the mirror: provision, or pin. The pin's first pages live in this process only.
-    async fn prepare(&self, meta: &mut Stored<Meta>) -> Result<HashMap<String, RecordsPage>, EngineError> {
-        if meta.value.phase == Phase::Planned {
-            self.provision(meta).await?;
+    async fn prepare(&self, journal: &mut Journal<P>) -> Result<HashMap<String, RecordsPage>, EngineError> {
+        if journal.meta().phase == Phase::Planned {
+            self.provision(journal).await?;
             return Ok(HashMap::new());
         }
-        self.pin(meta).await
+        self.pin(journal).await
     }
 
     /// Lets status and metrics see the migration before it is mirrored.
@@ -249,34 +252,34 @@ impl<P: Ports> Active<P> {
         });
     }
 
-    async fn pin(&self, meta: &mut Stored<Meta>) -> Result<HashMap<String, RecordsPage>, EngineError> {
-        let source = self.unchanged_source(&meta.value).await?;
+    async fn pin(&self, journal: &mut Journal<P>) -> Result<HashMap<String, RecordsPage>, EngineError> {
+        let source = self.unchanged_source(journal.meta()).await?;
         let Pinned { live, .. } = pin(&*self.ports, &self.store, &source.table.table_id, &source.stream.arn).await?;
-        self.transition(meta, Event::Pinned, None).await?;
+        journal.transition(Event::Pinned, None).await?;
         Ok(live)
     }
 
     async fn mirror(
         &self,
-        meta: &mut Stored<Meta>,
+        journal: &mut Journal<P>,
         live: HashMap<String, RecordsPage>,
     ) -> Result<Option<Outcome>, EngineError> {
-        let phase = meta.value.phase;
+        let phase = journal.meta().phase;
         let looked = tokio::select! {
             biased;
             () = self.stop.cancelled() => return Ok(Some(Outcome { quiet: false })),
-            looked = self.look(&meta.value) => looked?,
+            looked = self.look(journal.meta()) => looked?,
             () = self.ports.clock().sleep(LOOK), if phase.may_be_fenced() => {
                 let problem = format!("the tables could not be looked at within {} s", LOOK.as_secs());
                 if matches!(phase, Phase::Switching | Phase::Switched) {
                     return Err(EngineError::Unanswered(problem));
                 }
-                self.give_up(meta, &problem).await?;
+                give_up(journal, &problem).await?;
                 return Ok(None);
             }
         };
         self.outlast_landing().await;
-        Mirror::start(self, meta, looked.pin, live, (looked.items, looked.outside)).await?.run().await
+        Mirror::start(self, journal, looked.pin, live, (looked.items, looked.outside)).await?.run().await
     }
 
     /// Whether stream and tables are still those that were recorded. Waits for tables that do not answer, and for indexes
@@ -312,48 +315,8 @@ impl<P: Ports> Active<P> {
         Ok(source)
     }
 
-    /// Invariant 7: the one way in which a phase changes, conditionally on the version read.
-    pub(super) async fn transition(
-        &self,
-        meta: &mut Stored<Meta>,
-        event: Event,
-        reason: Option<&str>,
-    ) -> Result<(), EngineError> {
-        self.transition_with(meta, event, reason, |_| {}).await
-    }
-
-    /// A transition, and what else changes with it in the same write.
-    pub(super) async fn transition_with(
-        &self,
-        meta: &mut Stored<Meta>,
-        event: Event,
-        reason: Option<&str>,
-        edit: impl FnOnce(&mut Meta),
-    ) -> Result<(), EngineError> {
-        let phase =
-            next(meta.value.phase, event).map_err(|refused| Violation::new(Invariant::PhaseTransitions, refused))?;
-        let mut value = Meta {
-            phase,
-            phase_since: Some(self.ports.clock().service()),
-            reason: reason.map(str::to_owned),
-            ..meta.value.clone()
-        };
-        edit(&mut value);
-        self.store.update(meta, value).await?;
-        tracing::info!(%phase, reason, "the phase changed");
-        let because = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
-        self.audit(&format!("the phase is {phase}{because}")).await
-    }
-
     /// Adds a line to the audit trail.
     pub(super) async fn audit(&self, what: &str) -> Result<(), EngineError> {
-        let clock = self.ports.clock();
-        let at = clock.service();
-        let event = EventRecord { at, owner: self.store.lease().owner().to_owned(), what: what.to_owned() };
-        let expires = at.millis() / 1000 + EVENT_SECONDS;
-        self.store.append(&format!("{EVENT}{}", super::unique_name(clock)), &event, expires).await?;
-        self.meters.audited();
-        self.chronicle.tell([EventLine { at, what: what.to_owned() }]);
-        Ok(())
+        self.trail.add(what).await
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Job;
-use crate::engine::entities::Meta;
+use crate::engine::state::entities::Meta;
 use crate::engine::{CutoverSettings, Fence, Switch};
 use crate::model::Place;
 use crate::plan::differences;

@@ -6,8 +6,10 @@ use super::active::Active;
 use crate::engine::EngineError;
 use crate::engine::apply::Applier;
 use crate::engine::cutover::compare_surroundings;
-use crate::engine::entities::{Answer, CommandRecord, CommandVerb, Meta, Paused, QuarantineRecord};
-use crate::engine::store::{COMMAND, QUARANTINE, Stored};
+use crate::engine::state::entities::{Answer, CommandRecord, CommandVerb, Meta, Paused, QuarantineRecord};
+use crate::engine::state::entry::{COMMAND, QUARANTINE};
+use crate::engine::state::journal::{Journal, Named};
+use crate::engine::state::store::Stored;
 use crate::model::{counted, tenths};
 use crate::ports::{Clock, Ports};
 use crate::protocol::checklist::{Point, Verdict};
@@ -35,23 +37,13 @@ const ANSWER_LIFE: Duration = Duration::from_hours(1);
 /// A command that is being done.
 pub(super) struct Doing {
     command: Stored<CommandRecord>,
-    /// The migration's version before, and the command that had written it.
-    before: (u64, Option<String>),
+    named: Named,
 }
 
 impl Doing {
     /// What is asked.
     pub(super) fn command(&self) -> &CommandRecord {
         &self.command.value
-    }
-
-    /// It is over. If it wrote nothing, what is written next has nothing to do with it.
-    fn settle(self, meta: &mut Stored<Meta>) -> Stored<CommandRecord> {
-        let (version, last_command) = self.before;
-        if meta.version == version {
-            meta.value.last_command = last_command;
-        }
-        self.command
     }
 }
 
@@ -60,7 +52,7 @@ impl<P: Ports> Active<P> {
     /// is done. `None`: it was taken back.
     pub(super) async fn begin(
         &self,
-        meta: &mut Stored<Meta>,
+        journal: &mut Journal<P>,
         mut command: Stored<CommandRecord>,
     ) -> Result<Option<Doing>, EngineError> {
         let begun = CommandRecord { begun: true, ..command.value.clone() };
@@ -70,19 +62,20 @@ impl<P: Ports> Active<P> {
         if let Some(change) = command.value.verb.change() {
             self.audit(&format!("`{change}` was asked for by {}", command.value.by)).await?;
         }
-        let before = (meta.version, meta.value.last_command.replace(command.sort.clone()));
-        Ok(Some(Doing { command, before }))
+        let named = journal.name_command(&command.sort);
+        Ok(Some(Doing { command, named }))
     }
 
     /// Answers a command that was done, or refused. One whose doing failed is left to a successor, which knows what was
     /// stored.
     pub(super) async fn answer(
         &self,
-        meta: &mut Stored<Meta>,
+        journal: &mut Journal<P>,
         doing: Doing,
         done: Result<Answer, EngineError>,
     ) -> Result<(), EngineError> {
-        let mut command = doing.settle(meta);
+        let Doing { mut command, named } = doing;
+        journal.settle(named);
         self.reply(&mut command, done?).await
     }
 
@@ -133,15 +126,14 @@ pub(super) async fn pending<P: Ports>(
 /// Does one command.
 pub(super) async fn execute<P: Ports>(
     active: &Active<P>,
-    meta: &mut Stored<Meta>,
+    journal: &mut Journal<P>,
     applier: &Applier<P>,
     command: &CommandRecord,
 ) -> Result<(Done, Answer), EngineError> {
     let answer = |message: String| Answer::new(true, message);
     match &command.verb {
         CommandVerb::Pause { paused } => {
-            let value = Meta { paused: *paused, ..meta.value.clone() };
-            active.store.update(meta, value).await?;
+            journal.edit(|meta| meta.paused = *paused).await?;
             active.audit(&format!("paused: {}", paused.as_str())).await?;
             let headroom = active.monitor.status().and_then(|status| status.headroom_seconds);
             let message = match paused {
@@ -157,7 +149,7 @@ pub(super) async fn execute<P: Ports>(
             Ok((Done::GoesOn, answer(message)))
         }
         CommandVerb::Abort => {
-            active.transition(meta, Event::Abort, None).await?;
+            journal.transition(Event::Abort, None).await?;
             Ok((Done::Ended, answer("the migration is aborted".to_owned())))
         }
         CommandVerb::Retry { ids } => {
@@ -212,34 +204,4 @@ async fn compare<P: Ports>(ports: &P) -> Answer {
         }
     };
     Answer { checklist, ..Answer::new(true, message) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::Timestamp;
-
-    fn stored<T>(value: T, version: u64) -> Stored<T> {
-        Stored { value, sort: "COMMAND#2".into(), version }
-    }
-
-    fn settled(written: bool) -> Option<String> {
-        let meta = Meta { last_command: Some("COMMAND#2".into()), ..Meta::example() };
-        let mut meta = stored(meta, if written { 8 } else { 7 });
-        let command = CommandRecord {
-            verb: CommandVerb::Abort,
-            by: "somebody".into(),
-            at: Timestamp::EPOCH,
-            begun: true,
-            answer: None,
-        };
-        Doing { command: stored(command, 2), before: (7, Some("COMMAND#1".into())) }.settle(&mut meta);
-        meta.value.last_command
-    }
-
-    #[test]
-    fn a_command_that_wrote_nothing_is_not_named_by_what_is_written_next() {
-        assert_eq!(settled(false).as_deref(), Some("COMMAND#1"));
-        assert_eq!(settled(true).as_deref(), Some("COMMAND#2"));
-    }
 }

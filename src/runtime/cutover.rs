@@ -12,13 +12,13 @@ use super::active::Active;
 use super::commands::Done;
 use super::mirror::Mirror;
 use super::status::MirrorStatus;
-use super::unique_name;
 use super::watch::Outside;
 use crate::engine::EngineError;
 use crate::engine::apply::core::Intake;
 use crate::engine::cutover::{Occasion, StepFailure, Steps, Subject, run_hook, unfence};
-use crate::engine::entities::{Answer, CommandVerb, CutoverRecord, Meta, Paused, RestlessRecord};
-use crate::engine::store::{RESTLESS, Stored};
+use crate::engine::state::entities::{Answer, CommandVerb, CutoverRecord, Meta, Paused, RestlessRecord};
+use crate::engine::state::entry::{RESTLESS, unique_name};
+use crate::engine::state::journal::Journal;
 use crate::engine::{CutoverSettings, Fence, Switch};
 use crate::ports::{Clock, Ports, ProgramFailure, TableAdmin};
 use crate::protocol::cutover::{Figures, Gate, Step, gates};
@@ -39,10 +39,34 @@ pub(super) fn subject(meta: &Meta) -> Subject {
     }
 }
 
-fn clear_trouble(meta: &mut Meta) {
+fn set_trouble(meta: &mut Meta, trouble: Option<String>) {
     if let Some(cutover) = &mut meta.cutover {
-        cutover.trouble = None;
+        cutover.trouble = trouble;
     }
+}
+
+/// Gives a cutover up whose fence may stand. The next phase undoes it.
+pub(super) async fn give_up<P: Ports>(journal: &mut Journal<P>, reason: &str) -> Result<(), EngineError> {
+    journal.transition_with(Event::CutoverGivenUp, None, |meta| set_trouble(meta, Some(reason.to_owned()))).await
+}
+
+/// After the intent nothing is undone by itself: an operator decides.
+pub(super) async fn note_trouble<P: Ports>(journal: &mut Journal<P>, trouble: String) -> Result<(), EngineError> {
+    tracing::error!(
+        trouble,
+        "THE SWITCH FAILED and the source stays fenced. Look where the application writes, then: `shadowtable cutover \
+         --again`, or `--declare-switched`, or, if nothing writes to the shadow, `shadowtable unfence --vouch`"
+    );
+    journal.edit(|meta| set_trouble(meta, Some(trouble))).await
+}
+
+/// Forgets what kept the cutover from going on. Returns whether there was something.
+pub(super) async fn clear_trouble<P: Ports>(journal: &mut Journal<P>) -> Result<bool, EngineError> {
+    let troubled = journal.meta().cutover.as_ref().is_some_and(|cutover| cutover.trouble.is_some());
+    if troubled {
+        journal.edit(|meta| set_trouble(meta, None)).await?;
+    }
+    Ok(troubled)
 }
 
 /// Which gates keep a cutover from beginning, and what to do about each.
@@ -83,53 +107,18 @@ impl MirrorStatus {
 }
 
 impl<P: Ports> Active<P> {
-    /// Gives a cutover up whose fence may stand. The next phase undoes it.
-    pub(super) async fn give_up(&self, meta: &mut Stored<Meta>, reason: &str) -> Result<(), EngineError> {
-        self.transition_with(meta, Event::CutoverGivenUp, None, |meta| {
-            if let Some(cutover) = &mut meta.cutover {
-                cutover.trouble = Some(reason.to_owned());
-            }
-        })
-        .await
-    }
-
-    /// After the intent nothing is undone by itself: an operator decides.
-    pub(super) async fn note_trouble(&self, meta: &mut Stored<Meta>, trouble: String) -> Result<(), EngineError> {
-        tracing::error!(
-            trouble,
-            "THE SWITCH FAILED and the source stays fenced. Look where the application writes, then: `shadowtable cutover \
-             --again`, or `--declare-switched`, or, if nothing writes to the shadow, `shadowtable unfence --vouch`"
-        );
-        let mut value = meta.value.clone();
-        if let Some(cutover) = &mut value.cutover {
-            cutover.trouble = Some(trouble);
-        }
-        self.store.update(meta, value).await
-    }
-
     /// Runs the hook on-failure.
-    pub(super) async fn tell_failure(&self, meta: &Stored<Meta>) -> Result<(), EngineError> {
-        let (subject, hooks) = (subject(&meta.value), &self.job.engine.cutover.hooks);
+    pub(super) async fn tell_failure(&self, journal: &Journal<P>) -> Result<(), EngineError> {
+        let (subject, hooks) = (subject(journal.meta()), &self.job.engine.cutover.hooks);
         self.tell(&subject, Occasion::OnFailure, hooks.on_failure.as_ref()).await
     }
 
-    /// Forgets what kept the cutover from going on. Returns whether there was something.
-    pub(super) async fn clear_trouble(&self, meta: &mut Stored<Meta>) -> Result<bool, EngineError> {
-        let troubled = meta.value.cutover.as_ref().is_some_and(|cutover| cutover.trouble.is_some());
-        if troubled {
-            let mut value = meta.value.clone();
-            clear_trouble(&mut value);
-            self.store.update(meta, value).await?;
-        }
-        Ok(troubled)
-    }
-
     /// The application uses the shadow. `stored` is done once that is durable, and before the hook.
-    pub(super) async fn switched(&self, meta: &mut Stored<Meta>, stored: impl FnOnce()) -> Result<(), EngineError> {
-        let reason = meta.value.reason.clone();
-        self.transition_with(meta, Event::Switched, reason.as_deref(), clear_trouble).await?;
+    pub(super) async fn switched(&self, journal: &mut Journal<P>, stored: impl FnOnce()) -> Result<(), EngineError> {
+        let reason = journal.meta().reason.clone();
+        journal.transition_with(Event::Switched, reason.as_deref(), |meta| set_trouble(meta, None)).await?;
         stored();
-        let (subject, hooks) = (subject(&meta.value), &self.job.engine.cutover.hooks);
+        let (subject, hooks) = (subject(journal.meta()), &self.job.engine.cutover.hooks);
         self.tell(&subject, Occasion::AfterSwitch, hooks.after_switch.as_ref()).await
     }
 
@@ -160,9 +149,9 @@ impl<P: Ports> Active<P> {
 impl<P: Ports> Mirror<'_, P> {
     /// Starts the step of the present phase, if it has one and it is not under way.
     pub(super) async fn start_step(&mut self, steps: &mut JoinSet<StepEnd>) -> Result<(), EngineError> {
-        let Some(step) = Step::of(self.meta.value.phase).filter(|_| steps.is_empty()) else { return Ok(()) };
+        let Some(step) = Step::of(self.journal.meta().phase).filter(|_| steps.is_empty()) else { return Ok(()) };
         // What kept it from going on before is to be tried again: nobody shall take it for this attempt's end.
-        if self.active.clear_trouble(self.meta).await? {
+        if clear_trouble(self.journal).await? {
             self.show();
         }
         let work = self.steps();
@@ -179,7 +168,7 @@ impl<P: Ports> Mirror<'_, P> {
     }
 
     fn steps(&self) -> Steps<P> {
-        let (settings, cutover) = (&self.active.job.engine.cutover, self.meta.value.cutover.as_ref());
+        let (settings, cutover) = (&self.active.job.engine.cutover, self.journal.meta().cutover.as_ref());
         let now = self.active.ports.clock().service();
         let begun = cutover.map_or(now, |cutover| cutover.begun);
         Steps {
@@ -187,7 +176,7 @@ impl<P: Ports> Mirror<'_, P> {
             applier: self.parts.applier.clone(),
             tail: self.parts.tail.clone(),
             settings: settings.clone(),
-            subject: subject(&self.meta.value),
+            subject: subject(self.journal.meta()),
             fenced: cutover.and_then(|cutover| cutover.fenced),
             left: settings.fenced_limit.saturating_sub(now.since(begun)),
             abandon: self.active.job.engine.apply.abandon,
@@ -197,12 +186,12 @@ impl<P: Ports> Mirror<'_, P> {
 
     /// A restart in the middle of a cutover: what was drained must be drained again.
     pub(super) async fn resume_cutover(&mut self) -> Result<(), EngineError> {
-        let phase = self.meta.value.phase;
+        let phase = self.journal.meta().phase;
         if phase.may_be_fenced() && phase != Phase::Switched {
             tracing::warn!(%phase, "a cutover was under way: the source may be fenced; it goes on");
         }
         if phase == Phase::Drained {
-            self.active.transition(self.meta, Event::Stirred, Some("the process was restarted")).await?;
+            self.journal.transition(Event::Stirred, Some("the process was restarted")).await?;
         }
         Ok(())
     }
@@ -223,17 +212,17 @@ impl<P: Ports> Mirror<'_, P> {
                                 cutover.fenced = Some(fenced);
                             }
                         };
-                        active.transition_with(self.meta, step.done(), None, note).await?;
+                        self.journal.transition_with(step.done(), None, note).await?;
                     }
                     Step::Recheck => {
                         if let Some(stirred) = self.intend().await? {
-                            active.give_up(self.meta, &stirred).await?;
+                            give_up(self.journal, &stirred).await?;
                             self.show();
                             return Ok(true);
                         }
                     }
                     Step::Switch => self.switched().await?,
-                    Step::Drain | Step::Unfence => active.transition(self.meta, step.done(), None).await?,
+                    Step::Drain | Step::Unfence => self.journal.transition(step.done(), None).await?,
                 }
                 self.show();
                 Ok(false)
@@ -243,18 +232,18 @@ impl<P: Ports> Mirror<'_, P> {
                 active.audit(&format!("cutover: the {step} failed: {reason}")).await?;
                 if !keys.is_empty() {
                     let keys = keys.iter().map(|key| active.job.source_key.to_json(key)).collect();
-                    let cutover = subject(&self.meta.value).cutover;
+                    let cutover = subject(self.journal.meta()).cutover;
                     active.store.replace(RESTLESS, &RestlessRecord { cutover, keys }).await?;
                 }
                 // Whoever stored the intent and never began the switch knows that the application is where it was.
                 if step.failed().is_some() || (not_begun && fresh) {
-                    active.give_up(self.meta, &format!("the {step} failed: {reason}")).await?;
+                    give_up(self.journal, &format!("the {step} failed: {reason}")).await?;
                     self.show();
                     return Ok(true);
                 }
-                active.note_trouble(self.meta, format!("the switch failed: {reason}")).await?;
+                note_trouble(self.journal, format!("the switch failed: {reason}")).await?;
                 self.show();
-                active.tell_failure(self.meta).await?;
+                active.tell_failure(self.journal).await?;
                 Ok(false)
             }
         }
@@ -263,11 +252,11 @@ impl<P: Ports> Mirror<'_, P> {
     /// Holds the intake, and stores the switch's intent if nothing stirred since the drain. If something did while the
     /// intake was held, that is returned: such a change is only applied by a mirror that begins anew.
     async fn intend(&mut self) -> Result<Option<String>, EngineError> {
-        let (active, steps) = (self.active, self.steps());
+        let steps = self.steps();
         // What is durable is saved first: a restart must not take it for late.
         self.parts.tail.save().await?;
         if let Err(reason) = steps.is_undisturbed() {
-            active.transition(self.meta, Event::Stirred, Some(&reason)).await?;
+            self.journal.transition(Event::Stirred, Some(&reason)).await?;
             return Ok(None);
         }
         // What another thread offers between the looks is seen by the second one; on one thread, it is given the chance.
@@ -275,7 +264,7 @@ impl<P: Ports> Mirror<'_, P> {
         self.parts.applier.inspect(|core| core.set_intake(Intake::Held));
         match steps.is_undisturbed() {
             Ok(()) => {
-                active.transition(self.meta, Event::SwitchIntended, None).await?;
+                self.journal.transition(Event::SwitchIntended, None).await?;
                 self.intent_is_fresh = true;
                 Ok(None)
             }
@@ -286,7 +275,7 @@ impl<P: Ports> Mirror<'_, P> {
     async fn switched(&mut self) -> Result<(), EngineError> {
         // Until the phase is stored, no checkpoint may pass a late change: the switch may still be given up.
         let applier = Arc::clone(&self.parts.applier);
-        self.active.switched(self.meta, || applier.inspect(|core| core.set_intake(Intake::Closed))).await
+        self.active.switched(self.journal, || applier.inspect(|core| core.set_intake(Intake::Closed))).await
     }
 
     /// Runs the hook on-ready when all gates hold for the first time.
@@ -296,12 +285,12 @@ impl<P: Ports> Mirror<'_, P> {
             let gates = self.active.monitor.status().map(|status| status.gates).unwrap_or_default();
             !gates.is_empty() && gates.iter().all(|gate| gate.holds)
         };
-        if hook.is_none() || self.meta.value.told_ready || !told.is_empty() || !ready() {
+        if hook.is_none() || self.journal.meta().told_ready || !told.is_empty() || !ready() {
             return;
         }
         tracing::info!("all gates of a cutover hold");
         let (ports, settings) = (self.active.ports.clone(), self.active.job.engine.cutover.clone());
-        let subject = subject(&self.meta.value);
+        let subject = subject(self.journal.meta());
         told.spawn(async move {
             let hook = settings.hooks.on_ready.as_ref();
             run_hook(&*ports, &settings, &subject, Occasion::OnReady, hook).await.unwrap_or_else(|| Ok(String::new()))
@@ -310,14 +299,13 @@ impl<P: Ports> Mirror<'_, P> {
 
     /// The hook on-ready ended. It is not run again for this shadow.
     pub(super) async fn told_ready(&mut self, ended: Result<String, ProgramFailure>) -> Result<(), EngineError> {
-        let value = Meta { told_ready: true, ..self.meta.value.clone() };
-        self.active.store.update(self.meta, value).await?;
+        self.journal.edit(|meta| meta.told_ready = true).await?;
         self.active.hook_ended(Occasion::OnReady, ended).await
     }
 
     /// The gates, as of now.
     async fn gates(&self) -> Result<Vec<Gate>, EngineError> {
-        let (active, meta) = (self.active, &self.meta.value);
+        let (active, meta) = (self.active, &self.journal.meta());
         let settings = &active.job.engine.cutover;
         let status = self.parts.status(meta.phase, &*active.ports);
         let (source, shadow) = (active.ports.source_admin(), active.ports.shadow_admin());
@@ -338,7 +326,7 @@ impl<P: Ports> Mirror<'_, P> {
         verb: &CommandVerb,
         steps: &mut JoinSet<StepEnd>,
     ) -> Result<Option<(Done, Answer)>, EngineError> {
-        let (phase, busy) = (self.meta.value.phase, !steps.is_empty());
+        let (phase, busy) = (self.journal.meta().phase, !steps.is_empty());
         let refused = |what: &str| Answer::new(false, format!("the migration is {phase}: {what}"));
         let answer = match verb {
             CommandVerb::Cutover { dry_run, by, fenced } => self.begin_cutover(*dry_run, by, *fenced).await?,
@@ -363,7 +351,7 @@ impl<P: Ports> Mirror<'_, P> {
                     refused("the application may be writing to the shadow; vouch that nothing does: --vouch")
                 }
                 Phase::Fencing | Phase::Fenced | Phase::Drained | Phase::Switching => {
-                    self.active.give_up(self.meta, "the operator gave it up").await?;
+                    give_up(self.journal, "the operator gave it up").await?;
                     return Ok(Some((
                         Done::Unfences,
                         Answer::new(true, "the cutover is given up; the fence is undone"),
@@ -375,14 +363,13 @@ impl<P: Ports> Mirror<'_, P> {
                 _ => refused("no cutover is under way, so nothing is fenced"),
             },
             CommandVerb::Postpone { postponed } => {
-                let value = Meta { postponed: *postponed, ..self.meta.value.clone() };
-                self.active.store.update(self.meta, value).await?;
+                self.journal.edit(|meta| meta.postponed = *postponed).await?;
                 let what = if *postponed { "cutovers are put off" } else { "cutovers are allowed again" };
                 self.active.audit(what).await?;
                 Answer::new(true, what)
             }
             CommandVerb::Finish if phase == Phase::Switched => {
-                self.active.transition(self.meta, Event::Finish, None).await?;
+                self.journal.transition(Event::Finish, None).await?;
                 return Ok(Some((Done::Ended, Answer::new(true, "the migration is finished"))));
             }
             CommandVerb::Finish => refused("it is finished only after its switch"),
@@ -399,7 +386,7 @@ impl<P: Ports> Mirror<'_, P> {
     }
 
     async fn begin_cutover(&mut self, dry_run: bool, by: &str, fenced: bool) -> Result<Answer, EngineError> {
-        if self.meta.value.phase == Phase::Switched {
+        if self.journal.meta().phase == Phase::Switched {
             let what = "the application uses the shadow already; `shadowtable finish` ends the migration";
             return Ok(Answer::new(false, format!("the migration is switched: {what}")));
         }
@@ -426,16 +413,14 @@ impl<P: Ports> Mirror<'_, P> {
             };
             let id = cutover.id.clone();
             self.active.audit(&format!("cutover {id}: asked for from {by}; all gates hold")).await?;
-            self.active
-                .transition_with(self.meta, Event::CutoverBegun, None, |meta| meta.cutover = Some(cutover))
-                .await?;
+            self.journal.transition_with(Event::CutoverBegun, None, |meta| meta.cutover = Some(cutover)).await?;
             (true, format!("cutover {id} begins"))
         };
         Ok(Answer { gates, ..Answer::new(done, message) })
     }
 
     async fn unfence_by_hand(&self) -> Result<Answer, EngineError> {
-        let subject = subject(&self.meta.value);
+        let subject = subject(self.journal.meta());
         let engine = &self.active.job.engine;
         let undone = unfence(&*self.active.ports, &engine.cutover, &subject, engine.apply.abandon);
         let (done, message) = match self.active.acting.drive(undone).await {

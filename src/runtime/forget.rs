@@ -6,8 +6,8 @@ use super::operator::{OperatorJob, alone, lease_of, list, overview, unknown};
 use super::patient::patiently;
 use crate::engine::EngineError;
 use crate::engine::claims::Claims;
-use crate::engine::entities::{LeaseRecord, Meta};
-use crate::engine::store::{DIRECTORY, LEASE, META, decode, partition_of};
+use crate::engine::state::entities::{LeaseRecord, Meta};
+use crate::engine::state::entry::{DIRECTORY, LEASE, META, decode, partition_of};
 use crate::ports::{Fault, Guard, Ports, StateKey, StateStore};
 
 /// Forgets a migration. One that has not ended is refused; one whose entries are gone in part is forgotten whole.
@@ -16,8 +16,9 @@ pub async fn forget<P: Ports>(ports: &Arc<P>, migration: &str, job: &OperatorJob
     let delete = async |key: &StateKey, guard| patiently(ports.clock(), || ports.state().delete(key, guard)).await;
     if let Some(found) = overview(&**ports, migration).await? {
         has_ended(&found.meta)?;
-        alone(ports, migration, job, async |store, meta| {
-            has_ended(&meta.value)?;
+        alone(ports, migration, job, async |journal| {
+            has_ended(journal.meta())?;
+            let store = journal.store();
             Claims::new(Arc::clone(ports), Arc::clone(store.lease()), migration).give_back_all(None).await?;
             // The migration itself goes last: until then this can be done again.
             let entries = list(&**ports, migration, "").await?;

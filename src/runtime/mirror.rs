@@ -19,8 +19,8 @@ use crate::engine::apply::mapping::Mapping;
 use crate::engine::apply::recent::Recent;
 use crate::engine::apply::{Applier, Quarantine};
 use crate::engine::copy::{Copier, CopyParts};
-use crate::engine::entities::{Answer, CommandRecord, Meta, Paused, Pin};
-use crate::engine::store::Stored;
+use crate::engine::state::entities::{Answer, CommandRecord, Meta, Paused, Pin};
+use crate::engine::state::journal::Journal;
 use crate::engine::tail::{Tail, TailParts};
 use crate::engine::watched::Watched;
 use crate::ports::{Clock, Ports, RecordsPage};
@@ -39,7 +39,7 @@ const WATCH: Duration = Duration::from_secs(30);
 /// A running migration.
 pub(super) struct Mirror<'a, P> {
     pub(super) active: &'a Active<P>,
-    pub(super) meta: &'a mut Stored<Meta>,
+    pub(super) journal: &'a mut Journal<P>,
     /// What status and metrics see of `meta`.
     shown: Arc<Mutex<Meta>>,
     pin: Pin,
@@ -83,7 +83,7 @@ impl<'a, P: Ports> Mirror<'a, P> {
     /// Resumes applier, copy and tail from what is durable.
     pub(super) async fn start(
         active: &'a Active<P>,
-        meta: &'a mut Stored<Meta>,
+        journal: &'a mut Journal<P>,
         pin: Pin,
         live: HashMap<String, RecordsPage>,
         (items_expected, outside): (u64, Outside),
@@ -94,7 +94,7 @@ impl<'a, P: Ports> Mirror<'a, P> {
         let quarantined = quarantine.load(store).await?;
         let recent = active.recent.lock().unwrap_or_else(PoisonError::into_inner).take();
         let recent = recent.unwrap_or_else(|| Recent::new(job.engine.apply.recent_keys));
-        let paused = Arc::new(Watched::new(meta.value.paused));
+        let paused = Arc::new(Watched::new(journal.meta().paused));
         let applier = Arc::new(Applier::new(
             Arc::clone(ports),
             Arc::clone(store),
@@ -110,10 +110,10 @@ impl<'a, P: Ports> Mirror<'a, P> {
             settings: job.engine.tail.clone(),
             lease: job.engine.lease.clone(),
             paused: Arc::clone(&paused),
-            closed: meta.value.phase.is_closed(),
+            closed: journal.meta().phase.is_closed(),
         };
         applier.inspect(|core| {
-            core.set_intake(match meta.value.phase {
+            core.set_intake(match journal.meta().phase {
                 Phase::Switching => Intake::Held,
                 phase if phase.is_closed() => Intake::Closed,
                 _ => Intake::Open,
@@ -122,7 +122,7 @@ impl<'a, P: Ports> Mirror<'a, P> {
         let tail = Tail::resume(Arc::clone(ports), Arc::clone(&applier), Arc::clone(store), Arc::clone(meters), tail);
         let tail = Arc::new(tail.await?);
         let copy = CopyParts {
-            segments: meta.value.segments,
+            segments: journal.meta().segments,
             source: job.source_key.clone(),
             settings: job.engine.copy.clone(),
             lease: job.engine.lease.clone(),
@@ -131,10 +131,10 @@ impl<'a, P: Ports> Mirror<'a, P> {
         let copier =
             Copier::resume(Arc::clone(ports), Arc::clone(&applier), Arc::clone(store), Arc::clone(meters), copy);
         let copier = Arc::new(copier.await?);
-        let shown = Arc::new(Mutex::new(meta.value.clone()));
+        let shown = Arc::new(Mutex::new(journal.meta().clone()));
         Ok(Self {
             active,
-            meta,
+            journal,
             shown,
             pin,
             parts: Parts { applier, copier, tail, items_expected, outside: Arc::new(Mutex::new(outside)) },
@@ -148,10 +148,9 @@ impl<'a, P: Ports> Mirror<'a, P> {
     /// `None`: the phase is another one, in which nothing is mirrored.
     pub(super) async fn run(mut self) -> Result<Option<Outcome>, EngineError> {
         self.resume_cutover().await?;
-        if self.meta.value.reason.is_some() {
+        if self.journal.meta().reason.is_some() {
             // It was about not being mirrored.
-            let value = Meta { reason: None, ..self.meta.value.clone() };
-            self.active.store.update(self.meta, value).await?;
+            self.journal.edit(|meta| meta.reason = None).await?;
         }
         self.show();
         if let Some(status) = self.active.monitor.status() {
@@ -211,13 +210,13 @@ impl<'a, P: Ports> Mirror<'a, P> {
         tasks.spawn(async move { run.await.map(|()| Ended::Stopped) });
         let run = tail.run(readers.clone());
         tasks.spawn(async move { run.await.map(|()| Ended::Stopped) });
-        if self.meta.value.phase == Phase::Copying {
+        if self.journal.meta().phase == Phase::Copying {
             let run = copier.run(readers.clone());
             tasks.spawn(async move {
                 run.await.map(|complete| if complete { Ended::CopyComplete } else { Ended::Stopped })
             });
         }
-        let (ports, meta, pin) = (Arc::clone(&self.active.ports), self.meta.value.clone(), self.pin.clone());
+        let (ports, meta, pin) = (Arc::clone(&self.active.ports), self.journal.meta().clone(), self.pin.clone());
         let (interval, stop) = (WATCH.min(self.active.job.engine.tail.discover), readers.clone());
         let (outside, settings) = (Arc::clone(&self.parts.outside), self.active.job.engine.cutover.clone());
         tasks.spawn(async move {
@@ -249,8 +248,8 @@ impl<'a, P: Ports> Mirror<'a, P> {
                 biased;
                 () = lost.cancelled() => return Err(EngineError::LeaseLost),
                 () = stop.cancelled() => {
-                    if Step::of(self.meta.value.phase).is_some() {
-                        let phase = self.meta.value.phase;
+                    if Step::of(self.journal.meta().phase).is_some() {
+                        let phase = self.journal.meta().phase;
                         tracing::error!(%phase, "STOPPED WHILE THE SOURCE MAY BE FENCED: the next run carries on or undoes it");
                     }
                     return Ok(Done::GoesOn);
@@ -258,7 +257,7 @@ impl<'a, P: Ports> Mirror<'a, P> {
                 Some(ended) = tasks.join_next(), if !tasks.is_empty() => {
                     match ended.map_err(|error| EngineError::Task(error.to_string()))?? {
                         Ended::CopyComplete => {
-                            self.active.transition(self.meta, Event::CopyComplete, None).await?;
+                            self.journal.transition(Event::CopyComplete, None).await?;
                             self.show();
                         }
                         Ended::Stopped => {}
@@ -308,13 +307,13 @@ impl<'a, P: Ports> Mirror<'a, P> {
     /// Does what operators asked.
     async fn obey(&mut self, steps: &mut JoinSet<StepEnd>) -> Result<Done, EngineError> {
         // One at a time: what it changed may change what the next one may do, and how old that is by then.
-        while let Some(command) = pending(self.active, &self.meta.value).await?.into_iter().next() {
-            let Some(doing) = self.active.begin(self.meta, command).await? else { continue };
+        while let Some(command) = pending(self.active, self.journal.meta()).await?.into_iter().next() {
+            let Some(doing) = self.active.begin(self.journal, command).await? else { continue };
             let end = self.carry_out(doing.command(), steps).await;
-            self.paused.set(self.meta.value.paused);
+            self.paused.set(self.journal.meta().paused);
             self.show();
             let done = end.as_ref().map_or(Done::GoesOn, |(done, _)| *done);
-            self.active.answer(self.meta, doing, end.map(|(_, answer)| answer)).await?;
+            self.active.answer(self.journal, doing, end.map(|(_, answer)| answer)).await?;
             if done != Done::GoesOn {
                 return Ok(done);
             }
@@ -330,14 +329,14 @@ impl<'a, P: Ports> Mirror<'a, P> {
     ) -> Result<(Done, Answer), EngineError> {
         match self.cutover_command(&command.verb, steps).await? {
             Some(done) => Ok(done),
-            None => execute(self.active, self.meta, &self.parts.applier, command).await,
+            None => execute(self.active, self.journal, &self.parts.applier, command).await,
         }
     }
 
     /// Starts what the present phase asks for, unless a failed switch waits for the operator's word.
     async fn go_on(&mut self, steps: &mut JoinSet<StepEnd>) -> Result<(), EngineError> {
-        let asks = self.meta.value.cutover.as_ref().is_some_and(|cutover| cutover.trouble.is_some());
-        if self.meta.value.phase == Phase::Switching && asks { Ok(()) } else { self.start_step(steps).await }
+        let asks = self.journal.meta().cutover.as_ref().is_some_and(|cutover| cutover.trouble.is_some());
+        if self.journal.meta().phase == Phase::Switching && asks { Ok(()) } else { self.start_step(steps).await }
     }
 
     /// Readers first, then the writer, so that what was offered may still finish; then checkpoints.
@@ -365,7 +364,7 @@ impl<'a, P: Ports> Mirror<'a, P> {
 
     /// Lets status and metrics see the present state.
     pub(super) fn show(&self) {
-        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = self.meta.value.clone();
+        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = self.journal.meta().clone();
         let (working, shown, ports) = (self.parts.clone(), Arc::clone(&self.shown), Arc::clone(&self.active.ports));
         let settings = self.active.job.engine.cutover.clone();
         self.active.show_by(move || {

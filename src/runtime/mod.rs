@@ -42,8 +42,10 @@ pub use self::state_table::prepare_state_table;
 pub use self::status::{
     ApplyStatus, CopyStatus, CredentialStatus, EventLine, LeaseStatus, MirrorStatus, STATUS_SCHEMA, Status, TailStatus,
 };
-use crate::engine::lease::{Acquired, Claimant, Lease};
-use crate::engine::store::{Store, partition_of};
+use crate::engine::state::entry::{partition_of, unique_name};
+use crate::engine::state::journal::{Listener, Trail};
+use crate::engine::state::lease::{Acquired, Claimant, Lease};
+use crate::engine::state::store::Store;
 use crate::engine::{EngineError, EngineSettings};
 use crate::model::{KeySchema, TableLayout};
 use crate::ports::{Clock, Ports, TableAdmin};
@@ -98,17 +100,6 @@ impl Job {
     }
 }
 
-/// A name that no other process has: sorted by time, and random.
-pub fn unique_name(clock: &impl Clock) -> String {
-    let millis = u64::try_from(clock.wall().millis()).unwrap_or(0);
-    // 80 random bits, from five draws of 16.
-    let random = (0..5).fold(0_u128, |bits, _| {
-        let draw = Duration::try_from_secs_f64(clock.random() * 65.536).unwrap_or_default().as_millis();
-        (bits << 16) | (draw & 0xffff)
-    });
-    ulid::Ulid::from_parts(millis, random).to_string()
-}
-
 /// Runs a migration until it is stopped, aborted, or cannot go on. Stands by while another process holds the lease, and
 /// again when the lease is lost.
 pub async fn run<P: Ports>(
@@ -130,12 +121,15 @@ pub async fn run<P: Ports>(
         };
         tracing::info!(owner = lease.owner(), epoch = lease.epoch(), "the lease is held");
         let store = Store::new(Arc::clone(&ports), Arc::clone(&lease), partition.clone(), job.engine.apply.abandon);
+        let store = Arc::new(store);
+        let chronicle = Arc::new(Chronicle::new(Arc::clone(&meters), job.engine.copy.read_units_per_second));
         let active = Active {
             ports: Arc::clone(&ports),
             job: job.clone(),
-            store: Arc::new(store),
+            trail: Trail::new(Arc::clone(&store), listener(&meters, &chronicle)),
+            store,
             meters: Arc::clone(&meters),
-            chronicle: Arc::new(Chronicle::new(Arc::clone(&meters), job.engine.copy.read_units_per_second)),
+            chronicle,
             monitor: Arc::clone(&monitor),
             stop: stop.clone(),
             recent: Mutex::default(),
@@ -177,6 +171,15 @@ pub async fn run<P: Ports>(
             }
         }
     }
+}
+
+/// Counts the lines of the audit trail, and shows the last of them.
+fn listener(meters: &Arc<Meters>, chronicle: &Arc<Chronicle>) -> Listener {
+    let (meters, chronicle) = (Arc::clone(meters), Arc::clone(chronicle));
+    Arc::new(move |line| {
+        meters.audited();
+        chronicle.tell([EventLine { at: line.at, what: line.what.clone() }]);
+    })
 }
 
 /// Works under the lease until there is nothing more to do, the lease is lost, or a stop takes too long.

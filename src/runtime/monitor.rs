@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use metrics::gauge;
 
 use super::status::Status;
-use crate::engine::lease::Standby;
+use crate::engine::state::lease::Standby;
 use crate::ports::{CredentialExpiry, Expiry};
 use crate::protocol::phase::Phase;
 use crate::telemetry::{Meters, names};

@@ -5,26 +5,27 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::Job;
 pub use super::asking::command;
 pub use super::forget::forget;
 use super::patient::{patiently, put_new};
 pub use super::reseed::reseed;
 use super::status::Status;
-use super::{Job, unique_name};
 use crate::engine::EngineError;
-use crate::engine::entities::{
+use crate::engine::retry::Retry;
+use crate::engine::state::entities::{
     CommandVerb, DirectoryRecord, EVENT_SECONDS, EventRecord, LeaseRecord, Live, Meta, Pin, QuarantineRecord,
     RestlessRecord,
 };
-use crate::engine::lease::{Acquired, acquire};
-use crate::engine::retry::Retry;
-use crate::engine::store::{
-    DIRECTORY, EVENT, LEASE, LIVE, META, PIN, QUARANTINE, RESTLESS, SEGMENT, SHARD, Store, Stored, decode, encode,
-    partition_of,
+use crate::engine::state::entry::{
+    DIRECTORY, EVENT, LEASE, LIVE, META, PIN, QUARANTINE, RESTLESS, decode, encode, partition_of, unique_name,
 };
+use crate::engine::state::journal::{Journal, Trail};
+use crate::engine::state::lease::{Acquired, acquire};
+use crate::engine::state::store::Store;
 use crate::model::{Moment, Timestamp};
 use crate::ports::{Clock, Entry, Fault, Guard, Ports, Reaction, StateKey, StateStore};
-use crate::protocol::phase::{Event, next};
+use crate::protocol::phase::Event;
 
 /// How often something is looked at that is waited for.
 pub(super) const POLL: Duration = Duration::from_millis(200);
@@ -130,8 +131,7 @@ pub async fn abort<P: Ports>(ports: &Arc<P>, migration: &str, job: &OperatorJob)
             return Ok(Aborted::Refused(answer.message));
         }
     } else {
-        alone(ports, migration, job, async |store, meta| change(store, meta, &job.who, Event::Abort, |_| {}).await)
-            .await?;
+        alone(ports, migration, job, async |journal| journal.transition(Event::Abort, None).await).await?;
     }
     Ok(Aborted::Done(Box::new(require(&**ports, migration).await?)))
 }
@@ -217,10 +217,10 @@ pub(super) async fn alone<P: Ports>(
     ports: &Arc<P>,
     migration: &str,
     job: &OperatorJob,
-    act: impl AsyncFnOnce(&Store<P>, Stored<Meta>) -> Result<(), EngineError>,
+    act: impl AsyncFnOnce(&mut Journal<P>) -> Result<(), EngineError>,
 ) -> Result<(), EngineError> {
     let clock = ports.clock();
-    let claimant = crate::engine::lease::Claimant {
+    let claimant = crate::engine::state::lease::Claimant {
         owner: unique_name(clock),
         host: job.host.clone(),
         duration: job.lease,
@@ -231,11 +231,9 @@ pub(super) async fn alone<P: Ports>(
     let store = Store::new(Arc::clone(ports), Arc::clone(&lease), partition, job.abandon);
     let work = async {
         clock.sleep(settle).await;
-        for prefix in [META, PIN, SHARD, SEGMENT, QUARANTINE] {
-            store.claim(prefix).await?;
-        }
-        let meta = store.load::<Meta>(META).await?.ok_or_else(|| unknown(migration))?;
-        act(&store, meta).await
+        let trail = Trail::new(Arc::new(store), Arc::new(|_| {}));
+        let mut journal = Journal::open(trail, Some(job.who.clone())).await?.ok_or_else(|| unknown(migration))?;
+        act(&mut journal).await
     };
     let done = tokio::select! {
         biased;
@@ -244,28 +242,6 @@ pub(super) async fn alone<P: Ports>(
     };
     lease.release(done.is_ok()).await?;
     done
-}
-
-pub(super) async fn change<P: Ports>(
-    store: &Store<P>,
-    mut meta: Stored<Meta>,
-    who: &str,
-    event: Event,
-    edit: impl FnOnce(&mut Meta),
-) -> Result<(), EngineError> {
-    let phase_since = Some(store.clock().service());
-    let mut value = Meta { phase: next(meta.value.phase, event)?, phase_since, reason: None, ..meta.value.clone() };
-    edit(&mut value);
-    let phase = value.phase;
-    store.update(&mut meta, value).await?;
-    let at = store.clock().service();
-    let line = EventRecord {
-        at,
-        owner: store.lease().owner().to_owned(),
-        what: format!("{event:?}, by {who}: the phase is {phase}"),
-    };
-    let sort = format!("{EVENT}{}", unique_name(store.clock()));
-    store.append(&sort, &line, at.millis() / 1000 + EVENT_SECONDS).await
 }
 
 /// Times the lease's counter, like a standby.

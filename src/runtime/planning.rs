@@ -9,13 +9,13 @@ use super::agreement::{disagreements, means};
 use super::standby::begun_otherwise;
 use crate::engine::EngineError;
 use crate::engine::claims::Claims;
-use crate::engine::entities::{Made, Meta, Paused, Product, TableIdentity};
 use crate::engine::provision::{
     Making, Source, check_replicas, check_source, create_shadow, describe, enable_stream, find_source,
     provision_shadow, same_table,
 };
 use crate::engine::retry::outlast;
-use crate::engine::store::{META, Stored};
+use crate::engine::state::entities::{Made, Meta, Paused, Product, TableIdentity};
+use crate::engine::state::journal::Journal;
 use crate::plan::{CopyEstimate, CopyVolume};
 use crate::ports::{Clock, Ports, ScanRequest, TableAdmin, TableReader};
 use crate::protocol::claims::Role;
@@ -34,75 +34,68 @@ impl<P: Ports> Active<P> {
     /// The migration's entry, made on its first run. Another target or transform than the recorded one is refused once
     /// anything may have been copied. Where no target was configured, the recorded one holds: the source's layout may change
     /// while it is copied.
-    pub(super) async fn meta(&mut self) -> Result<Stored<Meta>, EngineError> {
-        let Some(mut meta) = self.store.load::<Meta>(META).await? else {
+    pub(super) async fn journal(&mut self) -> Result<Journal<P>, EngineError> {
+        let Some(mut journal) = Journal::open(self.trail.clone(), None).await? else {
             super::operator::enter_directory(&*self.ports, &self.job.migration).await?;
-            let meta = self.store.create(META, &planned(&*self.ports, &self.job)).await?;
-            self.audit("the migration was planned").await?;
-            return Ok(meta);
+            return Journal::begin(self.trail.clone(), &planned(&*self.ports, &self.job)).await;
         };
-        if meta.value.phase.is_final() {
-            return Ok(meta);
+        if journal.meta().phase.is_final() {
+            return Ok(journal);
         }
-        if self.job.like_source && meta.value.like_source {
-            self.job.target.clone_from(&meta.value.target);
+        if self.job.like_source && journal.meta().like_source {
+            self.job.target.clone_from(&journal.meta().target);
         }
         let (source, shadow) = (self.ports.source_admin().place(), self.ports.shadow_admin().place());
-        let changed = disagreements(&meta.value, &self.job, source, shadow);
+        let changed = disagreements(journal.meta(), &self.job, source, shadow);
         if !changed.is_empty() {
-            if !matches!(meta.value.phase, Phase::Planned | Phase::Provisioned) {
+            if !matches!(journal.meta().phase, Phase::Planned | Phase::Provisioned) {
                 return Err(begun_otherwise(&self.job.migration, &changed));
             }
-            self.plan_anew(&mut meta, &changed).await?;
+            self.plan_anew(&mut journal, &changed).await?;
         }
         let means = means(&self.job.engine.cutover);
         // How the source was fenced is not forgotten while it may be.
-        if meta.value.means != means && !meta.value.phase.may_be_fenced() {
-            let value = Meta { means, ..meta.value.clone() };
-            self.store.update(&mut meta, value).await?;
+        if journal.meta().means != means && !journal.meta().phase.may_be_fenced() {
+            journal.edit(|meta| meta.means = means).await?;
         }
-        Ok(meta)
+        Ok(journal)
     }
 
     /// Nothing was copied yet: another configuration is another plan. A shadow that was made for the old one is looked at
     /// anew.
-    async fn plan_anew(&self, meta: &mut Stored<Meta>, changed: &[String]) -> Result<(), EngineError> {
+    async fn plan_anew(&self, journal: &mut Journal<P>, changed: &[String]) -> Result<(), EngineError> {
         tracing::info!(changed = changed.join("; "), "nothing was copied yet: the migration is planned anew");
-        let value = replanned(&meta.value, planned(&*self.ports, &self.job));
-        if meta.value.phase == Phase::Planned {
-            self.store.update(meta, value).await?;
+        let value = replanned(journal.meta(), planned(&*self.ports, &self.job));
+        if journal.meta().phase == Phase::Planned {
+            journal.edit(|meta| *meta = value).await?;
         } else {
-            self.transition_with(meta, Event::Reseed, None, |meta| {
-                *meta = Meta { phase: meta.phase, phase_since: meta.phase_since, ..value };
-            })
-            .await?;
+            journal.transition_with(Event::Reseed, None, |meta| replace(meta, value)).await?;
         }
         // Only now: what it no longer has anything to do with may be another's from here on.
         self.claims().give_back_all(Some(self.ports.source_admin().name())).await
     }
 
     /// Claims both tables, and makes the shadow.
-    pub(super) async fn provision(&self, meta: &mut Stored<Meta>) -> Result<(), EngineError> {
+    pub(super) async fn provision(&self, journal: &mut Journal<P>) -> Result<(), EngineError> {
         let claims = self.claims();
-        let identity = self.claim_source(meta, &claims).await?;
+        let identity = self.claim_source(journal, &claims).await?;
         self.try_transform().await?;
-        let source = self.source_with_stream(meta).await?;
+        let source = self.source_with_stream(journal).await?;
         self.announce(&source);
-        let shadow = self.shadow(meta, &claims).await?;
-        let made = identified(&meta.value.made, &shadow);
-        let recorded = Meta { source: Some(identity), shadow: Some(shadow), made, ..meta.value.clone() };
-        self.store.update(meta, recorded).await?;
-        self.transition(meta, Event::ShadowReady, None).await
+        let shadow = self.shadow(journal, &claims).await?;
+        let made = identified(&journal.meta().made, &shadow);
+        journal.edit(|meta| (meta.source, meta.shadow, meta.made) = (Some(identity), Some(shadow), made)).await?;
+        journal.transition(Event::ShadowReady, None).await
     }
 
     /// Before anything about the source is changed.
-    async fn claim_source(&self, meta: &Stored<Meta>, claims: &Claims<P>) -> Result<TableIdentity, EngineError> {
+    async fn claim_source(&self, journal: &Journal<P>, claims: &Claims<P>) -> Result<TableIdentity, EngineError> {
         let (admin, clock) = (self.ports.source_admin(), self.ports.clock());
         let found = find_source(clock, admin).await?;
-        if let Some(recorded) = &meta.value.source {
+        if let Some(recorded) = &journal.meta().source {
             same_table("source", recorded, &found)?;
         }
-        check_replicas(&found, admin.place(), meta.value.single_writer_region)?;
+        check_replicas(&found, admin.place(), journal.meta().single_writer_region)?;
         let identity = TableIdentity::of(&found, admin.place());
         if describe(clock, self.ports.state_admin()).await?.is_some_and(|state| identity.is(&state)) {
             return Err(EngineError::refused(
@@ -118,10 +111,9 @@ impl<P: Ports> Active<P> {
     }
 
     /// An operator's word that no other region writes is durable, and in the audit trail.
-    pub(super) async fn vouch(&self, meta: &mut Stored<Meta>) -> Result<(), EngineError> {
-        if self.job.allowed.single_writer_region && !meta.value.single_writer_region {
-            let value = Meta { single_writer_region: true, ..meta.value.clone() };
-            self.store.update(meta, value).await?;
+    pub(super) async fn vouch(&self, journal: &mut Journal<P>) -> Result<(), EngineError> {
+        if self.job.allowed.single_writer_region && !journal.meta().single_writer_region {
+            journal.edit(|meta| meta.single_writer_region = true).await?;
             let who = &self.job.who;
             self.audit(&format!("{who} vouches that nothing writes to the source's replicas in other regions")).await?;
         }
@@ -129,25 +121,25 @@ impl<P: Ports> Active<P> {
     }
 
     /// The source, with a stream that carries what is needed. One is enabled where that was asked for.
-    async fn source_with_stream(&self, meta: &mut Stored<Meta>) -> Result<Source, EngineError> {
+    async fn source_with_stream(&self, journal: &mut Journal<P>) -> Result<Source, EngineError> {
         let admin = self.ports.source_admin();
         let found = find_source(self.ports.clock(), admin).await?;
         if found.stream.is_none() && self.job.allowed.enable_stream {
             let id = Some(found.table_id);
             let stream = Made { what: Product::Stream, place: admin.place().clone(), table_id: id };
             tracing::info!(table = admin.name(), "enabling the source's stream with new and old images");
-            self.make(meta, stream, enable_stream(&*self.ports)).await?;
+            self.make(journal, stream, enable_stream(&*self.ports)).await?;
         }
         check_source(&*self.ports, self.job.transform.properties().needs_old_images).await
     }
 
     /// The shadow, claimed; made if it is not there.
-    async fn shadow(&self, meta: &mut Stored<Meta>, claims: &Claims<P>) -> Result<TableIdentity, EngineError> {
-        let (ports, recorded) = (&*self.ports, meta.value.shadow.clone());
+    async fn shadow(&self, journal: &mut Journal<P>, claims: &Claims<P>) -> Result<TableIdentity, EngineError> {
+        let (ports, recorded) = (&*self.ports, journal.meta().shadow.clone());
         let admin = ports.shadow_admin();
         if recorded.is_none() && describe(ports.clock(), admin).await?.is_none() {
             let table = Made { what: Product::Shadow, place: admin.place().clone(), table_id: None };
-            self.make(meta, table, create_shadow(ports, &self.job.target)).await?;
+            self.make(journal, table, create_shadow(ports, &self.job.target)).await?;
         }
         let table = provision_shadow(ports, claims, &self.job.target, recorded.as_ref()).await?;
         Ok(TableIdentity::of(&table, admin.place()))
@@ -156,32 +148,31 @@ impl<P: Ports> Active<P> {
     /// Makes something, noted before. The note is taken back where it was for certain not this migration's doing.
     async fn make(
         &self,
-        meta: &mut Stored<Meta>,
+        journal: &mut Journal<P>,
         made: Made,
         making: impl Future<Output = Making>,
     ) -> Result<(), EngineError> {
-        let before = meta.value.made.clone();
+        let before = journal.meta().made.clone();
         let mut noted = before.clone();
         noted.retain(|other| other.what != made.what || !other.place.is_same(&made.place));
         noted.push(made);
-        self.note_made(meta, noted).await?;
+        Self::note_made(journal, noted).await?;
         match making.await {
             Making::Ours => Ok(()),
             Making::Unknown(error) => Err(error),
-            Making::Others => self.note_made(meta, before).await,
+            Making::Others => Self::note_made(journal, before).await,
             Making::Refused(error) => {
-                self.note_made(meta, before).await?;
+                Self::note_made(journal, before).await?;
                 Err(error)
             }
         }
     }
 
-    async fn note_made(&self, meta: &mut Stored<Meta>, made: Vec<Made>) -> Result<(), EngineError> {
-        if made == meta.value.made {
+    async fn note_made(journal: &mut Journal<P>, made: Vec<Made>) -> Result<(), EngineError> {
+        if made == journal.meta().made {
             return Ok(());
         }
-        let value = Meta { made, ..meta.value.clone() };
-        self.store.update(meta, value).await
+        journal.edit(|meta| meta.made = made).await
     }
 
     /// Tries the transform on a few pages of the source, before anything is written.
@@ -259,6 +250,11 @@ pub(super) fn replanned(old: &Meta, new: Meta) -> Meta {
         created: old.created,
         ..new
     }
+}
+
+/// Another plan, in the phase that was entered with it.
+pub(super) fn replace(meta: &mut Meta, plan: Meta) {
+    *meta = Meta { phase: meta.phase, phase_since: meta.phase_since, ..plan };
 }
 
 /// A migration that was never run.

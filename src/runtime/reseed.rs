@@ -7,14 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Job;
-use super::operator::{OperatorJob, POLL, alone, change, is_held, list, require};
+use super::operator::{OperatorJob, POLL, alone, is_held, require};
 use super::patient::{Outage, patiently};
-use super::planning::{planned, replanned};
+use super::planning::{planned, replace, replanned};
 use crate::engine::EngineError;
 use crate::engine::claims::Claims;
 use crate::engine::cutover::pointer;
-use crate::engine::entities::{Meta, TableIdentity};
-use crate::engine::store::{PIN, QUARANTINE, SEGMENT, SHARD, Store};
+use crate::engine::state::entities::{Meta, TableIdentity};
+use crate::engine::state::store::Store;
 use crate::model::TableStatus;
 use crate::ports::{Clock, Fault, Ports, TableAdmin};
 use crate::protocol::cutover::Pointer;
@@ -30,28 +30,22 @@ pub async fn reseed<P: Ports>(ports: &Arc<P>, job: &Job, delete_shadow: bool) ->
             "stop it first: its writes would land in the new shadow",
         ));
     }
-    alone(ports, &job.migration, &OperatorJob::of(job), async |store, meta| {
+    alone(ports, &job.migration, &OperatorJob::of(job), async |journal| {
         // Before anything is deleted.
-        may_begin_anew(&meta.value)?;
+        let (store, meta) = (Arc::clone(journal.store()), journal.meta());
+        may_begin_anew(meta)?;
         if delete_shadow {
-            is_its_own(&**ports, &meta.value)?;
-            is_dispensable(&**ports, job, &meta.value).await?;
+            is_its_own(&**ports, meta)?;
+            is_dispensable(&**ports, job, meta).await?;
         }
-        clear_shadow(&**ports, store, meta.value.shadow.as_ref(), delete_shadow, job.engine.apply.abandon).await?;
-        for prefix in [SHARD, SEGMENT, QUARANTINE, PIN] {
-            for entry in list(&**ports, &job.migration, prefix).await? {
-                store.delete(&entry.key.sort).await?;
-            }
-        }
-        let mut new = replanned(&meta.value, planned(&**ports, job));
+        clear_shadow(&**ports, &store, meta.shadow.as_ref(), delete_shadow, job.engine.apply.abandon).await?;
+        store.delete_generation().await?;
+        let mut new = replanned(meta, planned(&**ports, job));
         // What had the configured name is gone, whoever deleted it. One that may have been made is not known yet.
         let place = ports.shadow_admin().place();
         new.made.retain(|made| made.table_id.is_none() || !made.is_shadow_at(place));
-        change(store, meta, &job.who, Event::Reseed, |meta| {
-            *meta = Meta { phase: meta.phase, phase_since: meta.phase_since, ..new };
-            meta.generation += 1;
-        })
-        .await?;
+        new.generation += 1;
+        journal.transition_with(Event::Reseed, None, |meta| replace(meta, new)).await?;
         // Only now: what it no longer has anything to do with may be another's from here on.
         let claims = Claims::new(Arc::clone(ports), Arc::clone(store.lease()), &job.migration);
         claims.give_back_all(Some(ports.source_admin().name())).await

@@ -11,10 +11,10 @@ use super::agreement::{disagreements, means, other_means};
 use super::operator::Holder;
 use super::{Differs, Job, Monitor};
 use crate::engine::EngineError;
-use crate::engine::entities::{LeaseRecord, Meta};
-use crate::engine::lease::{Acquired, Claimant, Standby, acquire};
 use crate::engine::retry::outlast;
-use crate::engine::store::{LEASE, META, decode, partition_of};
+use crate::engine::state::entities::{LeaseRecord, Meta};
+use crate::engine::state::entry::{LEASE, META, decode, partition_of};
+use crate::engine::state::lease::{Acquired, Claimant, Standby, acquire};
 use crate::ports::{Clock, Entry, Ports, StateKey, StateStore, TableAdmin};
 use crate::protocol::phase::Phase;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::engine::EngineError;
 use crate::engine::provision::describe;
 use crate::engine::retry::{Retry, outlast};
-use crate::engine::store::DIRECTORY;
+use crate::engine::state::entry::DIRECTORY;
 use crate::model::{Billing, KeyType, TableLayout, TableStatus};
 use crate::ports::{Clock, CreateOptions, Fault, Ports, Reaction, StateStore, TableAdmin};
 

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::history::{LagHistory, Pace, Rates};
-use crate::engine::entities::{CutoverRecord, Meta, Paused};
-use crate::engine::lease::Lease;
+use crate::engine::state::entities::{CutoverRecord, Meta, Paused};
+use crate::engine::state::lease::Lease;
 use crate::model::Timestamp;
 use crate::ports::{Clock, CredentialExpiry, Expiry, Ports};
 use crate::protocol::cutover::Gate;

@@ -9,8 +9,8 @@ use super::commands::{Doing, pending};
 use super::cutover::subject;
 use crate::engine::EngineError;
 use crate::engine::cutover::{Occasion, Subject, unfence};
-use crate::engine::entities::{Answer, CommandVerb, Meta};
-use crate::engine::store::Stored;
+use crate::engine::state::entities::{Answer, CommandVerb};
+use crate::engine::state::journal::Journal;
 use crate::model::Moment;
 use crate::ports::{Clock, Ports};
 use crate::protocol::phase::Event;
@@ -32,13 +32,13 @@ struct Attempt {
 
 impl<P: Ports> Active<P> {
     /// Undoes the fence, again and again until it is undone or an operator vouches that it is.
-    pub(super) async fn undo_fence(&self, meta: &mut Stored<Meta>) -> Result<(), EngineError> {
-        let (settings, subject) = (&self.job.engine.cutover, subject(&meta.value));
+    pub(super) async fn undo_fence(&self, journal: &mut Journal<P>) -> Result<(), EngineError> {
+        let (settings, subject) = (&self.job.engine.cutover, subject(journal.meta()));
         self.audit("cutover: the unfence begins").await?;
         self.acting.outlast().await;
         // What another program put up is not undone by this process's own: its success would prove nothing.
         let own = means(settings);
-        let foreign = other_fence(&meta.value.means, &own);
+        let foreign = other_fence(&journal.meta().means, &own);
         let attempt = Attempt { began: self.ports.clock().now(), failed: AtomicBool::new(false), foreign };
         let vouched = loop {
             // A vouch is heard at any time: the program may hang.
@@ -49,18 +49,18 @@ impl<P: Ports> Active<P> {
                         break None;
                     }
                 }
-                doing = self.operator_unfenced(meta, &attempt) => {
+                doing = self.operator_unfenced(journal, &attempt) => {
                     let doing = doing?;
                     self.audit("cutover: the operator vouches that writes to the source are allowed again").await?;
                     break Some(doing);
                 }
             }
         };
-        let unfenced = self.transition_with(meta, Event::Unfenced, None, |meta| meta.means = own).await;
+        let unfenced = journal.transition_with(Event::Unfenced, None, |meta| meta.means = own).await;
         match vouched {
             Some(doing) => {
                 let answer = Answer::new(true, "the migration goes on tailing");
-                self.answer(meta, doing, unfenced.map(|()| answer)).await?;
+                self.answer(journal, doing, unfenced.map(|()| answer)).await?;
             }
             None => unfenced?,
         }
@@ -98,10 +98,10 @@ impl<P: Ports> Active<P> {
 
     /// Waits for an operator who did by hand what the program cannot, and vouches for it. That nobody can be heard is no
     /// reason to stop undoing the fence.
-    async fn operator_unfenced(&self, meta: &mut Stored<Meta>, attempt: &Attempt) -> Result<Doing, EngineError> {
+    async fn operator_unfenced(&self, journal: &mut Journal<P>, attempt: &Attempt) -> Result<Doing, EngineError> {
         let clock = self.ports.clock();
         loop {
-            match self.hear_vouch(meta, attempt).await {
+            match self.hear_vouch(journal, attempt).await {
                 Ok(Some(doing)) => return Ok(doing),
                 Ok(None) => clock.sleep(COMMAND_POLL).await,
                 Err(error) if matches!(error, EngineError::LeaseLost) || error.is_defect() => return Err(error),
@@ -115,14 +115,14 @@ impl<P: Ports> Active<P> {
 
     /// A vouch is one only once the program failed, or had time: one for the failed switch must not be taken for it when it is
     /// repeated.
-    async fn hear_vouch(&self, meta: &mut Stored<Meta>, attempt: &Attempt) -> Result<Option<Doing>, EngineError> {
-        for mut command in pending(self, &meta.value).await? {
+    async fn hear_vouch(&self, journal: &mut Journal<P>, attempt: &Attempt) -> Result<Option<Doing>, EngineError> {
+        for mut command in pending(self, journal.meta()).await? {
             let passed = self.ports.clock().now().since(attempt.began);
             let due = attempt.failed.load(Ordering::Relaxed) || passed >= UNFENCE_AGAIN;
             if command.value.verb != CommandVerb::DeclareUnfenced || !due {
                 let why = "the fence is being undone: see `shadowtable audit`";
                 self.reply(&mut command, Answer::new(false, why)).await?;
-            } else if let Some(doing) = self.begin(meta, command).await? {
+            } else if let Some(doing) = self.begin(journal, command).await? {
                 return Ok(Some(doing));
             }
         }

@@ -10,12 +10,12 @@ use tokio::task::JoinSet;
 
 use super::active::{Active, Outcome};
 use super::commands::pending;
-use super::cutover::subject;
+use super::cutover::{clear_trouble, give_up, note_trouble, subject};
 use super::status::MirrorStatus;
 use crate::engine::EngineError;
 use crate::engine::cutover::{StepFailure, switch};
-use crate::engine::entities::{Answer, CommandVerb, Meta};
-use crate::engine::store::Stored;
+use crate::engine::state::entities::{Answer, CommandVerb};
+use crate::engine::state::journal::Journal;
 use crate::ports::{Clock, Ports};
 use crate::protocol::phase::{Event, Phase};
 
@@ -33,20 +33,20 @@ impl<P: Ports> Active<P> {
     /// Serves operators. `None`: the mirror, or undoing the fence, is next.
     pub(super) async fn without_mirror(
         &self,
-        meta: &mut Stored<Meta>,
+        journal: &mut Journal<P>,
         error: &EngineError,
     ) -> Result<Option<Outcome>, EngineError> {
         let clock = self.ports.clock();
-        let phase = meta.value.phase;
+        let phase = journal.meta().phase;
         tracing::error!(%phase, %error, "NOTHING IS MIRRORED: changes at the source are not noticed");
-        self.say_unmirrored(meta, error).await?;
+        self.say_unmirrored(journal, error).await?;
         // What is lost stays lost; what is refused may be granted, or answered, later.
         let may_pass = !matches!(error, EngineError::Lost(_));
         let (began, mut due) = (clock.now(), clock.now());
         let mut switching = JoinSet::new();
         loop {
             if clock.now() >= due {
-                let shown = meta.value.clone();
+                let shown = journal.meta().clone();
                 self.show_by(move || (shown.clone(), MirrorStatus::default()));
                 self.refresh_live().await?;
                 due = clock.now().plus(REFRESH);
@@ -55,19 +55,19 @@ impl<P: Ports> Active<P> {
                 biased;
                 Some(ended) = switching.join_next(), if !switching.is_empty() => {
                     let ended = ended.map_err(|error| EngineError::Task(error.to_string()))?;
-                    self.switch_ended(meta, ended).await?;
+                    self.switch_ended(journal, ended).await?;
                 }
                 () = clock.sleep(POLL) => {
                     // One at a time: what it changed may change what the next one may do.
-                    if let Some(command) = pending(self, &meta.value).await?.into_iter().next()
-                        && let Some(doing) = self.begin(meta, command).await?
+                    if let Some(command) = pending(self, journal.meta()).await?.into_iter().next()
+                        && let Some(doing) = self.begin(journal, command).await?
                     {
-                        let answer = self.decide(meta, &doing.command().verb, &mut switching).await;
-                        self.answer(meta, doing, answer).await?;
+                        let answer = self.decide(journal, &doing.command().verb, &mut switching).await;
+                        self.answer(journal, doing, answer).await?;
                     }
                 }
             }
-            match meta.value.phase {
+            match journal.meta().phase {
                 Phase::Finished => return Ok(Some(Outcome { quiet: true })),
                 Phase::Unfencing => return Ok(None),
                 Phase::Switched if phase != Phase::Switched => return Ok(None),
@@ -79,22 +79,21 @@ impl<P: Ports> Active<P> {
 
     /// Stores why nothing is mirrored, once for each reason. A switch that was interrupted is to be decided about: what it
     /// had sent may land until the bound is over.
-    async fn say_unmirrored(&self, meta: &mut Stored<Meta>, error: &EngineError) -> Result<(), EngineError> {
+    async fn say_unmirrored(&self, journal: &mut Journal<P>, error: &EngineError) -> Result<(), EngineError> {
         let reason = format!("nothing is mirrored, late changes are not noticed: {error}");
-        if meta.value.reason.as_ref() != Some(&reason) {
-            let value = Meta { reason: Some(reason.clone()), ..meta.value.clone() };
-            self.store.update(meta, value).await?;
+        if journal.meta().reason.as_ref() != Some(&reason) {
+            journal.edit(|meta| meta.reason = Some(reason.clone())).await?;
             self.audit(&reason).await?;
         }
-        let undecided = meta.value.cutover.as_ref().is_none_or(|cutover| cutover.trouble.is_none());
-        if meta.value.phase == Phase::Switching && undecided {
+        let undecided = journal.meta().cutover.as_ref().is_none_or(|cutover| cutover.trouble.is_none());
+        if journal.meta().phase == Phase::Switching && undecided {
             self.acting.outlast().await;
             if matches!(error, EngineError::Unanswered(_)) {
                 // It passes, and the switch goes on by itself, unless an operator decides before.
                 return Ok(());
             }
-            self.note_trouble(meta, format!("the switch was interrupted: {error}")).await?;
-            self.tell_failure(meta).await?;
+            note_trouble(journal, format!("the switch was interrupted: {error}")).await?;
+            self.tell_failure(journal).await?;
         }
         Ok(())
     }
@@ -102,54 +101,54 @@ impl<P: Ports> Active<P> {
     /// Does what an operator decided.
     async fn decide(
         &self,
-        meta: &mut Stored<Meta>,
+        journal: &mut Journal<P>,
         verb: &CommandVerb,
         switching: &mut JoinSet<SwitchEnd>,
     ) -> Result<Answer, EngineError> {
-        let phase = meta.value.phase;
+        let phase = journal.meta().phase;
         let refused = |what: &str| Answer::new(false, format!("the migration is {phase}: {what}"));
         Ok(match (verb, phase) {
             _ if !switching.is_empty() => refused("the switch is under way; wait until it ends"),
             (CommandVerb::SwitchAgain, Phase::Switching) => {
-                self.clear_trouble(meta).await?;
+                clear_trouble(journal).await?;
                 self.audit("cutover: the switch begins").await?;
                 let (ports, settings) = (self.ports.clone(), self.job.engine.cutover.clone());
-                let (subject, abandon) = (subject(&meta.value), self.job.engine.apply.abandon);
+                let (subject, abandon) = (subject(journal.meta()), self.job.engine.apply.abandon);
                 let work = self.acting.drive(async move { switch(&*ports, &settings, &subject, abandon).await });
                 switching.spawn(work);
                 Answer::new(true, "the switch is tried again")
             }
             (CommandVerb::DeclareSwitched, Phase::Switching) => {
                 self.audit("cutover: the operator vouches that the application uses the shadow").await?;
-                self.switched(meta, || {}).await?;
+                self.switched(journal, || {}).await?;
                 Answer::new(true, "the migration is switched")
             }
             (CommandVerb::GiveUp { vouched: true }, Phase::Switching) => {
-                self.give_up(meta, "the operator gave it up").await?;
+                give_up(journal, "the operator gave it up").await?;
                 Answer::new(true, "the cutover is given up; the fence is undone")
             }
             (CommandVerb::GiveUp { vouched: false }, Phase::Switching) => {
                 refused("the application may be writing to the shadow; vouch that nothing does: --vouch")
             }
             (CommandVerb::Finish, Phase::Switched) => {
-                self.transition(meta, Event::Finish, None).await?;
+                journal.transition(Event::Finish, None).await?;
                 Answer::new(true, "the migration is finished")
             }
             _ => refused("nothing can be mirrored; see `shadowtable status`"),
         })
     }
 
-    async fn switch_ended(&self, meta: &mut Stored<Meta>, ended: SwitchEnd) -> Result<(), EngineError> {
+    async fn switch_ended(&self, journal: &mut Journal<P>, ended: SwitchEnd) -> Result<(), EngineError> {
         match ended {
             Ok(seen) => {
                 self.audit(&format!("cutover: the switch ended: {seen}")).await?;
-                self.switched(meta, || {}).await
+                self.switched(journal, || {}).await
             }
             // The intent is not this attempt's own: an earlier one may have done something.
             Err(StepFailure { reason, .. }) => {
                 self.audit(&format!("cutover: the switch failed: {reason}")).await?;
-                self.note_trouble(meta, format!("the switch failed: {reason}")).await?;
-                self.tell_failure(meta).await
+                note_trouble(journal, format!("the switch failed: {reason}")).await?;
+                self.tell_failure(journal).await
             }
         }
     }

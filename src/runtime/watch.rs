@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::engine::cutover::{movable_pointer, unusable_programs};
-use crate::engine::entities::{Meta, Pin};
+use crate::engine::state::entities::{Meta, Pin};
 use crate::engine::{CutoverSettings, EngineError};
 use crate::model::{IndexStatus, TableDescription, TableStatus};
 use crate::ports::{Clock, Ports, Reaction, TableAdmin};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use shadowtable::engine::entities::CommandVerb;
+use shadowtable::engine::state::entities::CommandVerb;
 use shadowtable::ports::Fault;
 use tokio::time::sleep;
 

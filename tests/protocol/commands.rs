@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shadowtable::engine::EngineError;
-use shadowtable::engine::entities::{Answer, CommandVerb, Paused};
+use shadowtable::engine::state::entities::{Answer, CommandVerb, Paused};
 use shadowtable::ports::Fault;
 use shadowtable::runtime::operator::command;
 use tokio::time::{sleep, timeout};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shadowtable::engine::Fence;
-use shadowtable::engine::entities::CommandVerb;
+use shadowtable::engine::state::entities::CommandVerb;
 use shadowtable::ports::Fault;
 use shadowtable::runtime::operator::command;
 use tokio::time::sleep;

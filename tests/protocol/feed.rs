@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use shadowtable::engine::entities::{CommandVerb, Paused};
+use shadowtable::engine::state::entities::{CommandVerb, Paused};
 use shadowtable::model::ViewType;
 use shadowtable::ports::Fault;
 use shadowtable::runtime::operator::command;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shadowtable::engine::EngineError;
-use shadowtable::engine::entities::CommandVerb;
+use shadowtable::engine::state::entities::CommandVerb;
 use shadowtable::ports::Fault;
 use shadowtable::protocol::cutover::Gate;
 use shadowtable::runtime::{Allowed, Job};

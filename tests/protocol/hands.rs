@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use shadowtable::engine::Fence;
-use shadowtable::engine::entities::CommandVerb;
+use shadowtable::engine::state::entities::CommandVerb;
 use shadowtable::model::Item;
 use shadowtable::ports::Fault;
 use shadowtable::runtime::Job;

@@ -4,8 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use serde_json::json;
 use shadowtable::engine::EngineError;
+use shadowtable::engine::state::entities::{ENTITIES, Written};
+use shadowtable::engine::state::entry::partition_of;
+use shadowtable::engine::state::journal::{Journal, Trail};
+use shadowtable::engine::state::lease::{Acquired, acquire};
+use shadowtable::engine::state::store::Store;
 use shadowtable::model::Timestamp;
+use shadowtable::ports::{Entry, Guard, Ports as _, StateKey, StateStore as _};
 use shadowtable::protocol::invariant::Invariant;
 use shadowtable::runtime::Readiness;
 use shadowtable::runtime::operator::release_lease;
@@ -394,5 +401,31 @@ fn a_lease_that_is_found_given_back_by_a_request_whose_reply_was_lost_is_not_giv
         holder.stop().await.unwrap();
         standby.caught_up().await;
         assert_eq!(world.state().entry("LEASE").unwrap().epoch, 2);
+    });
+}
+
+/// Each kind in the list of entities, so one that is added is asked for too.
+#[test]
+fn a_new_holder_claims_all_that_holders_write_before_it_reads_any() {
+    simulate(async {
+        let world = Kind::SameKey.world(13);
+        let (ports, job) = (FakePorts::new(&world.process()), job(&world));
+        let written = ENTITIES.iter().filter(|kind| kind.written == Written::ByHolder);
+        for kind in written.clone() {
+            let key = StateKey { partition: partition_of("orders"), sort: kind.sort.to_owned() };
+            let entry = Entry { key, version: 5, epoch: 0, expires: None, body: json!({ "schema": kind.form }) };
+            ports.state().put(&entry, Guard::Absent).await.unwrap();
+        }
+        let ports = Arc::new(ports);
+        let claimant = job.claimant(ports.clock());
+        let Acquired { lease, .. } = acquire(&ports, &partition_of("orders"), &claimant, |_| {}).await.unwrap();
+        let store = Arc::new(Store::new(Arc::clone(&ports), lease, partition_of("orders"), BOUND));
+        // What lies there is no migration, which is noticed only when all is claimed.
+        let opened = Journal::open(Trail::new(store, Arc::new(|_| {})), None).await;
+        assert!(matches!(opened, Err(EngineError::State { .. })));
+        let state = world.state();
+        for kind in written {
+            assert_eq!(state.entry(kind.sort).unwrap().epoch, 1, "{} is not claimed", kind.name);
+        }
     });
 }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use shadowtable::engine::entities::{CommandVerb, Paused};
+use shadowtable::engine::state::entities::{CommandVerb, Paused};
 use shadowtable::ports::Fault;
 use tokio::time::sleep;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shadowtable::engine::EngineError;
-use shadowtable::engine::entities::CommandVerb;
+use shadowtable::engine::state::entities::CommandVerb;
 use shadowtable::runtime::Job;
 use shadowtable::runtime::operator::command;
 use tokio::task::JoinSet;

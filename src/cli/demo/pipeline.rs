@@ -13,7 +13,7 @@ use super::figures::Figures;
 use crate::aws::AwsPorts;
 use crate::cli::connect::host;
 use crate::config::{AdminSettings, DemoSettings};
-use crate::engine::entities::{Answer, CommandVerb};
+use crate::engine::state::entities::{Answer, CommandVerb};
 use crate::engine::{EngineError, Fence, Switch};
 use crate::protocol::transform::Transform;
 use crate::runtime::Allowed;

@@ -26,7 +26,7 @@ use crate::cli::connect::{host, seed};
 use crate::cli::signals::obey_signals;
 use crate::config::DemoSettings;
 use crate::engine::EngineError;
-use crate::engine::entities::CommandVerb;
+use crate::engine::state::entities::CommandVerb;
 use crate::model::{Moment, TableStatus, ViewType};
 use crate::ports::{Clock, CreateOptions, Ports, ScanRequest, TableAdmin, TableReader};
 use crate::protocol::phase::Phase;

@@ -22,7 +22,7 @@ pub use self::quarantine::Quarantine;
 use self::recent::Recent;
 use super::error::EngineError;
 use super::settings::ApplySettings;
-use super::store::Store;
+use super::state::store::Store;
 use crate::model::{Change, ChangeKind, Item, Key, Moment};
 use crate::ports::{Clock, Ports};
 use crate::protocol::overtaken::{Overtaken, PageRead};

@@ -2,9 +2,10 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::engine::entities::QuarantineRecord;
 use crate::engine::error::EngineError;
-use crate::engine::store::{QUARANTINE, Store};
+use crate::engine::state::entities::QuarantineRecord;
+use crate::engine::state::entry::QUARANTINE;
+use crate::engine::state::store::Store;
 use crate::model::{Key, KeySchema, Timestamp};
 use crate::ports::Ports;
 use crate::protocol::slots::{Mark, Pair, Place, Quarantined, Recording};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::TailFigures;
 use crate::engine::apply::core::{Mark, Progress, Reader};
-use crate::engine::store::Stored;
+use crate::engine::state::store::Stored;
 use crate::model::{ListedShard, Timestamp};
 use crate::protocol::invariant::{Invariant, Violation};
 use crate::protocol::lag::{View, Watch, lag};

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use super::{Asked, Tail};
 use crate::engine::error::EngineError;
 use crate::engine::retry::Retry;
-use crate::engine::store::SHARD;
+use crate::engine::state::entry::SHARD;
 use crate::model::{ListedShard, Timestamp};
 use crate::ports::{ChangeFeed, Clock, Fault, Ports, Reaction};
 

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::engine::entities::Pin;
 use crate::engine::error::EngineError;
 use crate::engine::retry::Retry;
-use crate::engine::store::{PIN, SHARD, Store};
+use crate::engine::state::entities::Pin;
+use crate::engine::state::entry::{PIN, SHARD};
+use crate::engine::state::store::Store;
 use crate::model::StartAt;
 use crate::ports::{ChangeFeed, Clock, Fault, PortError, Ports, Reaction, RecordsPage};
 use crate::protocol::lineage::{ShardRecord, ShardStage};

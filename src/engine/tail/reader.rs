@@ -7,9 +7,9 @@ use tokio::task::JoinSet;
 
 use super::{Asked, Tail};
 use crate::engine::apply::core::Reader;
-use crate::engine::entities::Paused;
 use crate::engine::error::EngineError;
 use crate::engine::retry::Retry;
+use crate::engine::state::entities::Paused;
 use crate::model::{Change, ChangeKind, Image, Item, Key, StartAt, Timestamp};
 use crate::ports::{ChangeFeed, Clock, Fault, PortError, Ports, Reaction, RecordsPage, ShardIterator, TableReader};
 use crate::protocol::lineage::{Lost, Start};

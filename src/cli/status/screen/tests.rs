@@ -6,7 +6,7 @@ use ratatui::backend::TestBackend;
 use super::super::seen::{Holding, Seen};
 use super::super::text::{lines, one_line};
 use super::*;
-use crate::engine::entities::{CutoverRecord, LeaseRecord, Meta, Paused};
+use crate::engine::state::entities::{CutoverRecord, LeaseRecord, Meta, Paused};
 use crate::model::Timestamp;
 use crate::runtime::operator::Overview;
 use crate::runtime::{

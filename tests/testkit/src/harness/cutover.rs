@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shadowtable::engine::Switch;
-use shadowtable::engine::entities::{Answer, CommandVerb};
+use shadowtable::engine::state::entities::{Answer, CommandVerb};
 use shadowtable::runtime::Job;
 use shadowtable::runtime::operator::command;
 use tokio::time::sleep;

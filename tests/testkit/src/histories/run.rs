@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shadowtable::engine::EngineError;
-use shadowtable::engine::entities::{CommandVerb, Paused};
+use shadowtable::engine::state::entities::{CommandVerb, Paused};
 use shadowtable::runtime::operator::command;
 use shadowtable::runtime::{Job, Readiness};
 use tokio::task::JoinSet;

@@ -7,7 +7,7 @@
 //!
 //! - The copy, lineage and quarantine: `replication`. One shard and one key show what a wrong checkpoint does.
 //! - Clocks. A lease runs out for its holder (`in_time`) and for everybody else at one instant: that a standby waits longer
-//!   than the holder believes is arithmetic of `engine::lease`. What the holder has in flight then is given up: requests end
+//!   than the holder believes is arithmetic of `engine::state::lease`. What the holder has in flight then is given up: requests end
 //!   before the lease does.
 //! - A holder looks at its deadline and sends in one step ([`Rule::SentWhenChecked`]). A process that is stopped between the
 //!   two for longer than its lease and the bound sends too late in reality. No lease can prevent that.

@@ -9,47 +9,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
-
-use super::entities::Entity;
-use super::error::EngineError;
+use super::entities::{ENTITIES, Entity, Written};
+use super::entry::{decode, encode};
 use super::lease::Lease;
-use super::retry::Retry;
+use crate::engine::EngineError;
+use crate::engine::retry::Retry;
 use crate::ports::{Clock, Entry, Fault, Guard, Ports, Reaction, StateKey, StateStore};
 
-/// Sort key of the migration itself.
-pub const META: &str = "META";
-/// Sort key of the lease.
-pub const LEASE: &str = "LEASE";
-/// Sort key of the pin.
-pub const PIN: &str = "PIN";
-/// Sort key of the figures for `status`.
-pub const LIVE: &str = "LIVE";
-/// Prefix of the shards' checkpoints: forward direction.
-pub const SHARD: &str = "SHARD#forward#";
-/// Prefix of the segments' cursors.
-pub const SEGMENT: &str = "SEGMENT#";
-/// Prefix of quarantine entries.
-pub const QUARANTINE: &str = "QUARANTINE#";
-/// Sort key of what changed when the last drain failed.
-pub const RESTLESS: &str = "RESTLESS";
-/// Prefix of operators' commands.
-pub const COMMAND: &str = "COMMAND#";
-/// Prefix of the audit trail.
-pub const EVENT: &str = "EVENT#";
-pub(super) const FAILED: &str = "a request to the state table failed";
-/// Partition of the directory of migrations.
-pub const DIRECTORY: &str = "DIRECTORY";
-
-/// The partition of a migration.
-pub fn partition_of(migration: &str) -> String {
-    format!("MIGRATION#{migration}")
-}
-
-/// The sort key of a segment: padded, so that a listing is in order.
-pub fn segment_sort(segment: u32) -> String {
-    format!("{SEGMENT}{segment:07}")
-}
+/// What is said while the state table does not take a request.
+pub(in crate::engine) const FAILED: &str = "a request to the state table failed";
 
 /// An entity and the version under which it lies.
 #[derive(Clone, Debug, PartialEq)]
@@ -108,9 +76,26 @@ impl<P: Ports> Store<P> {
         Ok(self.list(prefix).await?.iter().map(read).collect())
     }
 
-    /// Rewrites every entry under `prefix` with this holder's epoch, so that what an earlier holder wrote late fails.
-    /// To be done before any of them is read.
-    pub async fn claim(&self, prefix: &str) -> Result<(), EngineError> {
+    /// Rewrites all that holders write with this one's epoch, so that what an earlier one wrote late fails. To be done before
+    /// any of it is read.
+    pub async fn claim_all(&self) -> Result<(), EngineError> {
+        for kind in ENTITIES.iter().filter(|kind| kind.written == Written::ByHolder) {
+            self.claim(kind.sort).await?;
+        }
+        Ok(())
+    }
+
+    /// Deletes all that belongs to a generation; where the tail began goes last.
+    pub async fn delete_generation(&self) -> Result<(), EngineError> {
+        for kind in ENTITIES.iter().rev().filter(|kind| kind.of_generation) {
+            for entry in self.list(kind.sort).await? {
+                self.delete(&entry.key.sort).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn claim(&self, prefix: &str) -> Result<(), EngineError> {
         for mut entry in self.list(prefix).await? {
             while entry.epoch < self.lease.epoch() {
                 let guard = self.unchanged(entry.version);
@@ -130,6 +115,7 @@ impl<P: Ports> Store<P> {
 
     /// Creates an entity, or takes over what an earlier holder left there: that is returned instead.
     pub async fn create<T: Entity>(&self, sort: &str, value: &T) -> Result<Stored<T>, EngineError> {
+        const { assert!(matches!(T::KIND.written, Written::ByHolder), "a successor must claim it") };
         let version = self.first_version();
         let entry = encode(&self.key(sort), version, self.lease.epoch(), value)?;
         match self.send(&entry, Guard::Absent).await {
@@ -144,6 +130,24 @@ impl<P: Ports> Store<P> {
 
     /// Writes a new value over the one that was read.
     pub async fn update<T: Entity>(&self, stored: &mut Stored<T>, value: T) -> Result<(), EngineError> {
+        const { assert!(matches!(T::KIND.written, Written::ByHolder), "a successor must claim it") };
+        self.overwrite(stored, value).await
+    }
+
+    /// Writes a new value over one that was not claimed: somebody without a lease may have deleted it meanwhile, or an
+    /// earlier holder may have written it. Returns whether it was as it was read.
+    pub async fn rewrite<T: Entity>(&self, stored: &mut Stored<T>, value: T) -> Result<bool, EngineError> {
+        const { assert!(matches!(T::KIND.written, Written::ByAnybody)) };
+        match self.overwrite(stored, value).await {
+            Err(EngineError::LeaseLost) => match self.fetch(&stored.sort).await? {
+                Some(found) if found.epoch > self.lease.epoch() => Err(EngineError::LeaseLost),
+                _ => Ok(false),
+            },
+            other => other.map(|()| true),
+        }
+    }
+
+    async fn overwrite<T: Entity>(&self, stored: &mut Stored<T>, value: T) -> Result<(), EngineError> {
         let version = stored.version + 1;
         let entry = encode(&self.key(&stored.sort), version, self.lease.epoch(), &value)?;
         // Only a later holder writes over what this one has read.
@@ -156,20 +160,9 @@ impl<P: Ports> Store<P> {
         Ok(())
     }
 
-    /// Writes a new value over one that was not claimed: somebody without a lease may have deleted it meanwhile, or an
-    /// earlier holder may have written it. Returns whether it was as it was read.
-    pub async fn rewrite<T: Entity>(&self, stored: &mut Stored<T>, value: T) -> Result<bool, EngineError> {
-        match self.update(stored, value).await {
-            Err(EngineError::LeaseLost) => match self.fetch(&stored.sort).await? {
-                Some(found) if found.epoch > self.lease.epoch() => Err(EngineError::LeaseLost),
-                _ => Ok(false),
-            },
-            other => other.map(|()| true),
-        }
-    }
-
     /// Writes a value whatever lies there, unless a later holder wrote it.
     pub async fn replace<T: Entity>(&self, sort: &str, value: &T) -> Result<(), EngineError> {
+        const { assert!(matches!(T::KIND.written, Written::ByHolder), "a successor must claim it") };
         let version = self.fetch(sort).await?.map_or_else(|| self.first_version(), |entry| entry.version + 1);
         let entry = encode(&self.key(sort), version, self.lease.epoch(), value)?;
         self.send(&entry, Guard::Epoch(self.lease.epoch())).await
@@ -177,6 +170,7 @@ impl<P: Ports> Store<P> {
 
     /// Writes an entry that expires at `expires`, in seconds since the epoch.
     pub async fn append<T: Entity>(&self, sort: &str, value: &T, expires: i64) -> Result<(), EngineError> {
+        const { assert!(matches!(T::KIND.written, Written::Once)) };
         let entry = Entry { expires: Some(expires), ..encode(&self.key(sort), 1, self.lease.epoch(), value)? };
         self.send(&entry, Guard::Absent).await
     }
@@ -260,29 +254,4 @@ impl<P: Ports> Store<P> {
 
 fn stored<T: Entity>(entry: &Entry) -> Result<Stored<T>, EngineError> {
     Ok(Stored { value: decode(entry)?, sort: entry.key.sort.clone(), version: entry.version })
-}
-
-/// An entity as an entry.
-pub fn encode<T: Entity>(key: &StateKey, version: u64, epoch: u64, value: &T) -> Result<Entry, EngineError> {
-    let broken = |problem: String| EngineError::State { entry: key.sort.clone(), problem };
-    let mut body = serde_json::to_value(value).map_err(|error| broken(format!("cannot be written: {error}")))?;
-    match body.as_object_mut() {
-        Some(object) => object.insert("schema".into(), json!(T::SCHEMA)),
-        None => return Err(broken("is not a map".into())),
-    };
-    Ok(Entry { key: key.clone(), version, epoch, expires: None, body })
-}
-
-/// An entry as an entity. What a newer binary wrote is refused.
-pub fn decode<T: Entity>(entry: &Entry) -> Result<T, EngineError> {
-    let broken = |problem: String| EngineError::State { entry: entry.key.sort.clone(), problem };
-    match entry.body.get("schema").and_then(Value::as_u64) {
-        Some(schema) if schema > T::SCHEMA => Err(broken(format!(
-            "was written by a newer version of shadowtable (form {schema} of {}, this binary knows {})",
-            T::NAME,
-            T::SCHEMA
-        ))),
-        Some(_) => T::deserialize(&entry.body).map_err(|error| broken(format!("is not a valid {}: {error}", T::NAME))),
-        None => Err(broken(format!("is not a {} of shadowtable", T::NAME))),
-    }
 }

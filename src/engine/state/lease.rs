@@ -15,9 +15,9 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::entities::LeaseRecord;
-use super::error::EngineError;
-use super::retry::{Retry, outlast};
-use super::store::{LEASE, decode, encode};
+use super::entry::{LEASE, decode, encode};
+use crate::engine::EngineError;
+use crate::engine::retry::{Retry, outlast};
 use crate::model::{Moment, Timestamp};
 use crate::ports::{Clock, Fault, Guard, PortError, Ports, Reaction, StateKey, StateStore};
 use crate::protocol::invariant::{Invariant, Violation};

@@ -1,0 +1,104 @@
+//! What is durable about a migration: the entities of the state table.
+//!
+//! [`ENTITIES`] is the one list of them; `docs/adr/0002-state-table.md` tells the access patterns. Each has the version of its form
+//! in its body, so that a binary knows what a newer one wrote and refuses it.
+
+mod command;
+mod meta;
+mod records;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub use self::command::{Answer, CommandRecord, CommandVerb};
+pub use self::meta::{CutoverRecord, Made, Meta, Paused, Product, TableIdentity};
+pub use self::records::{
+    ClaimRecord, DirectoryRecord, EVENT_SECONDS, EventRecord, LeaseRecord, Live, Pin, QuarantineRecord, RestlessRecord,
+    SegmentRecord,
+};
+use super::entry::{COMMAND, EVENT, LEASE, LIVE, META, PIN, QUARANTINE, RESTLESS, SEGMENT, SHARD};
+use crate::protocol::lineage::ShardRecord;
+
+/// Something stored as one entry.
+pub trait Entity: Serialize + DeserializeOwned + Clone + PartialEq + Send + Sync + 'static {
+    /// What is to be known of all such entries.
+    const KIND: Kind;
+}
+
+/// A kind of entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kind {
+    /// What it is called in messages.
+    pub name: &'static str,
+    /// The version of its form. A change that an older binary would misread raises it.
+    pub form: u64,
+    /// Its sort key, or what its sort keys begin with, in the partition of the migration.
+    pub sort: &'static str,
+    /// Who writes it.
+    pub written: Written,
+    /// It belongs to a generation: a reseed deletes it.
+    pub of_generation: bool,
+}
+
+/// Who writes a kind of entry, and so what a new lease holder does about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// The lease holder alone. A new one claims it before it is read: what an earlier one wrote late then fails.
+    ByHolder,
+    /// Processes without the lease too. The version that was read keeps them apart.
+    ByAnybody,
+    /// Once, by whoever made it.
+    Once,
+}
+
+macro_rules! entities {
+    ($($type:ty: $kind:expr,)+) => {
+        $(
+            impl Entity for $type {
+                const KIND: Kind = $kind;
+            }
+        )+
+
+        /// All kinds of entries, in the order in which a new lease holder claims them.
+        pub const ENTITIES: &[Kind] = &[$($kind),+];
+    };
+}
+
+entities! {
+    Meta: Kind { name: "META", form: 4, sort: META, written: Written::ByHolder, of_generation: false },
+    Pin: Kind { name: "PIN", form: 1, sort: PIN, written: Written::ByHolder, of_generation: true },
+    ShardRecord: Kind { name: "SHARD", form: 1, sort: SHARD, written: Written::ByHolder, of_generation: true },
+    SegmentRecord: Kind { name: "SEGMENT", form: 1, sort: SEGMENT, written: Written::ByHolder, of_generation: true },
+    QuarantineRecord: Kind { name: "QUARANTINE", form: 1, sort: QUARANTINE, written: Written::ByHolder, of_generation: true },
+    Live: Kind { name: "LIVE", form: 1, sort: LIVE, written: Written::ByHolder, of_generation: false },
+    RestlessRecord: Kind { name: "RESTLESS", form: 1, sort: RESTLESS, written: Written::ByHolder, of_generation: false },
+    LeaseRecord: Kind { name: "LEASE", form: 1, sort: LEASE, written: Written::ByAnybody, of_generation: false },
+    CommandRecord: Kind { name: "COMMAND", form: 2, sort: COMMAND, written: Written::ByAnybody, of_generation: false },
+    EventRecord: Kind { name: "EVENT", form: 1, sort: EVENT, written: Written::Once, of_generation: false },
+    // In partitions of their own.
+    DirectoryRecord: Kind { name: "DIRECTORY", form: 1, sort: "", written: Written::Once, of_generation: false },
+    ClaimRecord: Kind { name: "TABLE", form: 1, sort: "", written: Written::ByAnybody, of_generation: false },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A listing by one kind's sort key finds no other kind.
+    #[test]
+    fn no_kind_is_taken_for_another() {
+        let own: Vec<&Kind> = ENTITIES.iter().filter(|kind| !kind.sort.is_empty()).collect();
+        for kind in &own {
+            let found: Vec<&str> =
+                own.iter().filter(|other| other.sort.starts_with(kind.sort)).map(|kind| kind.name).collect();
+            assert_eq!(found, [kind.name]);
+        }
+    }
+
+    /// What a reseed deletes, holders write: otherwise a late write would bring it back.
+    #[test]
+    fn what_belongs_to_a_generation_is_claimed() {
+        let kept = ENTITIES.iter().filter(|kind| kind.of_generation);
+        assert!(kept.clone().count() > 0 && kept.clone().all(|kind| kind.written == Written::ByHolder));
+    }
+}

@@ -1,0 +1,80 @@
+//! How an entity lies in the state table: under which key, in which form.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::entities::Entity;
+use crate::engine::EngineError;
+use crate::ports::{Clock, Entry, StateKey};
+
+/// Sort key of the migration itself.
+pub const META: &str = "META";
+/// Sort key of the lease.
+pub const LEASE: &str = "LEASE";
+/// Sort key of the pin.
+pub const PIN: &str = "PIN";
+/// Sort key of the figures for `status`.
+pub const LIVE: &str = "LIVE";
+/// Prefix of the shards' checkpoints: forward direction.
+pub const SHARD: &str = "SHARD#forward#";
+/// Prefix of the segments' cursors.
+pub const SEGMENT: &str = "SEGMENT#";
+/// Prefix of quarantine entries.
+pub const QUARANTINE: &str = "QUARANTINE#";
+/// Sort key of what changed when the last drain failed.
+pub const RESTLESS: &str = "RESTLESS";
+/// Prefix of operators' commands.
+pub const COMMAND: &str = "COMMAND#";
+/// Prefix of the audit trail.
+pub const EVENT: &str = "EVENT#";
+/// Partition of the directory of migrations.
+pub const DIRECTORY: &str = "DIRECTORY";
+
+/// The partition of a migration.
+pub fn partition_of(migration: &str) -> String {
+    format!("MIGRATION#{migration}")
+}
+
+/// The sort key of a segment: padded, so that a listing is in order.
+pub fn segment_sort(segment: u32) -> String {
+    format!("{SEGMENT}{segment:07}")
+}
+
+/// A name that nothing else has: sorted by time, and random.
+pub fn unique_name(clock: &impl Clock) -> String {
+    let millis = u64::try_from(clock.wall().millis()).unwrap_or(0);
+    // 80 random bits, from five draws of 16.
+    let random = (0..5).fold(0_u128, |bits, _| {
+        let draw = Duration::try_from_secs_f64(clock.random() * 65.536).unwrap_or_default().as_millis();
+        (bits << 16) | (draw & 0xffff)
+    });
+    ulid::Ulid::from_parts(millis, random).to_string()
+}
+
+/// An entity as an entry.
+pub fn encode<T: Entity>(key: &StateKey, version: u64, epoch: u64, value: &T) -> Result<Entry, EngineError> {
+    let broken = |problem: String| EngineError::State { entry: key.sort.clone(), problem };
+    let mut body = serde_json::to_value(value).map_err(|error| broken(format!("cannot be written: {error}")))?;
+    match body.as_object_mut() {
+        Some(object) => object.insert("schema".into(), json!(T::KIND.form)),
+        None => return Err(broken("is not a map".into())),
+    };
+    Ok(Entry { key: key.clone(), version, epoch, expires: None, body })
+}
+
+/// An entry as an entity. What a newer binary wrote is refused.
+pub fn decode<T: Entity>(entry: &Entry) -> Result<T, EngineError> {
+    let broken = |problem: String| EngineError::State { entry: entry.key.sort.clone(), problem };
+    match entry.body.get("schema").and_then(Value::as_u64) {
+        Some(schema) if schema > T::KIND.form => Err(broken(format!(
+            "was written by a newer version of shadowtable (form {schema} of {}, this binary knows {})",
+            T::KIND.name,
+            T::KIND.form
+        ))),
+        Some(_) => {
+            T::deserialize(&entry.body).map_err(|error| broken(format!("is not a valid {}: {error}", T::KIND.name)))
+        }
+        None => Err(broken(format!("is not a {} of shadowtable", T::KIND.name))),
+    }
+}

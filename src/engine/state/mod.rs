@@ -1,0 +1,18 @@
+//! What is durable, and how it is written: the state table.
+//!
+//! | file | does |
+//! |---|---|
+//! | `entry` | under which key an entity lies, and in which form |
+//! | `entities` | what there is, in one list |
+//! | `lease` | one active process (invariant 6) |
+//! | `store` | typed, conditional writes with a definite outcome |
+//! | `journal` | the migration's own entry: its phase, and its audit trail (invariant 7) |
+//!
+//! An entity that only the lease holder writes is claimed by the next one before it is read: what the list calls so, and
+//! nothing else, may be written by [`store::Store::create`], `update` and `replace`.
+
+pub mod entities;
+pub mod entry;
+pub mod journal;
+pub mod lease;
+pub mod store;
