@@ -14,8 +14,9 @@ use crate::config::{CommandSettings, Settings};
 use crate::engine::ApplySettings;
 use crate::engine::EngineError;
 use crate::engine::LeaseSettings;
-use crate::engine::state::entities::{CommandVerb, Made, Paused, Product, QuarantineRecord};
+use crate::engine::state::entities::{Made, Product, QuarantineRecord};
 use crate::model::Place;
+use crate::protocol::command::{Paused, Verb};
 use crate::runtime::Allowed;
 use crate::runtime::operator::{self, Aborted, OperatorJob, Overview, command};
 
@@ -26,7 +27,7 @@ pub(super) fn pause(settings: &CommandSettings, what: Option<PauseTarget>, as_js
         Some(PauseTarget::Copy) => Paused::Copy,
         Some(PauseTarget::All) => Paused::All,
     };
-    ask_as(settings, CommandVerb::Pause { paused }, as_json)
+    ask_as(settings, Verb::Pause { paused }, as_json)
 }
 
 /// `abort`.
@@ -169,7 +170,7 @@ pub(super) fn lease(settings: &CommandSettings, verb: LeaseVerb) -> ExitCode {
 pub(super) fn quarantine(settings: &CommandSettings, verb: &QuarantineVerb) -> ExitCode {
     match verb {
         QuarantineVerb::Retry(args) => {
-            ask(settings, CommandVerb::Retry { ids: if args.all { Vec::new() } else { args.ids.clone() } })
+            ask(settings, Verb::Retry { ids: if args.all { Vec::new() } else { args.ids.clone() } })
         }
         QuarantineVerb::List { json } => show(settings, *json, None, rows),
         QuarantineVerb::Show { id, json } => {
@@ -250,11 +251,11 @@ fn detail(record: &QuarantineRecord) -> String {
 }
 
 /// Asks the active process.
-pub(super) fn ask(settings: &CommandSettings, verb: CommandVerb) -> ExitCode {
+pub(super) fn ask(settings: &CommandSettings, verb: Verb) -> ExitCode {
     ask_as(settings, verb, false)
 }
 
-fn ask_as(settings: &CommandSettings, verb: CommandVerb, as_json: bool) -> ExitCode {
+fn ask_as(settings: &CommandSettings, verb: Verb, as_json: bool) -> ExitCode {
     start(&settings.log, async {
         let answer = on_state(&settings.state, async |state| {
             command(&*state.ports, settings.migration.as_str(), &state.who, verb).await

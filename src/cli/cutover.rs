@@ -14,9 +14,10 @@ use super::{CutoverArgs, DONE, FAILED, PARTIAL, start};
 use crate::aws::AwsPorts;
 use crate::config::CommandSettings;
 use crate::engine::EngineError;
-use crate::engine::state::entities::{Answer, CommandVerb, EventRecord};
+use crate::engine::state::entities::{Answer, EventRecord};
 use crate::ports::{Clock, Ports};
 use crate::protocol::checklist::{Point, Verdict};
+use crate::protocol::command::Verb;
 use crate::protocol::cutover::Gate;
 use crate::protocol::phase::Phase;
 use crate::runtime::operator::{self, Overview, command};
@@ -34,7 +35,7 @@ pub(super) fn cutover(settings: &CommandSettings, args: &CutoverArgs) -> ExitCod
         if !args.yes && !confirmed(question) {
             return ExitCode::from(FAILED);
         }
-        return ask(settings, CommandVerb::DeclareSwitched);
+        return ask(settings, Verb::DeclareSwitched);
     }
     start(&settings.log, async {
         let ended = on_state(&settings.state, async |state| {
@@ -47,11 +48,11 @@ pub(super) fn cutover(settings: &CommandSettings, args: &CutoverArgs) -> ExitCod
 async fn drive(ports: &AwsPorts, id: &str, who: &str, args: &CutoverArgs) -> Result<ExitCode, EngineError> {
     let seen = operator::audit(ports, id).await?.len();
     if args.again {
-        let answer = command(ports, id, who, CommandVerb::SwitchAgain).await?;
+        let answer = command(ports, id, who, Verb::SwitchAgain).await?;
         talk(&answer.message);
         return if answer.done { follow(ports, id, seen).await } else { Ok(ExitCode::from(PARTIAL)) };
     }
-    let begin = |dry_run, fenced| CommandVerb::Cutover { dry_run, by: who.to_owned(), fenced };
+    let begin = |dry_run, fenced| Verb::Cutover { dry_run, by: who.to_owned(), fenced };
     let answer = loop {
         let answer = command(ports, id, who, begin(true, false)).await?;
         if answer.done || !args.wait {
@@ -61,7 +62,7 @@ async fn drive(ports: &AwsPorts, id: &str, who: &str, args: &CutoverArgs) -> Res
         ports.clock().sleep(WAIT_POLL).await;
     };
     if args.json {
-        let look = command(ports, id, who, CommandVerb::Checklist).await?;
+        let look = command(ports, id, who, Verb::Checklist).await?;
         let document = json!({
             "holds": answer.done,
             "message": answer.message,
@@ -72,7 +73,7 @@ async fn drive(ports: &AwsPorts, id: &str, who: &str, args: &CutoverArgs) -> Res
         return Ok(ExitCode::from(if answer.done { DONE } else { PARTIAL }));
     }
     show_gates(&answer);
-    let look = command(ports, id, who, CommandVerb::Checklist).await?;
+    let look = command(ports, id, who, Verb::Checklist).await?;
     show_checklist(&look);
     // What decides comes last.
     talk(&answer.message);
@@ -208,8 +209,8 @@ pub(super) fn unfence(settings: &CommandSettings, vouch: bool, yes: bool) -> Exi
             let (ports, id) = (&*state.ports, settings.migration.as_str());
             let phase = operator::overview(ports, id).await?.map(|found| found.meta.phase);
             let verb = match phase {
-                Some(Phase::Unfencing) if vouch => CommandVerb::DeclareUnfenced,
-                _ => CommandVerb::GiveUp { vouched: vouch },
+                Some(Phase::Unfencing) if vouch => Verb::DeclareUnfenced,
+                _ => Verb::GiveUp { vouched: vouch },
             };
             command(ports, id, &state.who, verb).await
         });
@@ -225,7 +226,7 @@ pub(super) fn unfence(settings: &CommandSettings, vouch: bool, yes: bool) -> Exi
 
 /// `postpone`.
 pub(super) fn postpone(settings: &CommandSettings, off: bool) -> ExitCode {
-    ask(settings, CommandVerb::Postpone { postponed: !off })
+    ask(settings, Verb::Postpone { postponed: !off })
 }
 
 /// `finish`.
@@ -234,7 +235,7 @@ pub(super) fn finish(settings: &CommandSettings, yes: bool) -> ExitCode {
     if !yes && !confirmed(question) {
         return ExitCode::from(FAILED);
     }
-    ask(settings, CommandVerb::Finish)
+    ask(settings, Verb::Finish)
 }
 
 /// `audit`.

@@ -7,6 +7,7 @@
 //! | [`ledger`] | how far a checkpoint or a cursor may move | 3, 5 |
 //! | [`lineage`] | which shards may be read, and from where | 4, 8 |
 //! | [`phase`] | which phase follows | 7 |
+//! | [`command`] | what is done of what operators ask | |
 //! | [`lag`] | how far behind the shadow is | |
 //! | [`budget`], [`window`] | how much may be read and written now | |
 //! | [`claims`] | whose a table is | |
@@ -18,6 +19,7 @@
 pub mod budget;
 pub mod checklist;
 pub mod claims;
+pub mod command;
 pub mod cutover;
 pub mod invariant;
 pub mod lag;

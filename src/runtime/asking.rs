@@ -9,11 +9,12 @@ use std::time::Duration;
 use super::commands::DONE_UNANSWERED;
 use super::operator::{Holder, POLL, lease_of, overview, require};
 use super::patient::{patiently, put_new};
-use crate::engine::state::entities::{Answer, CommandRecord, CommandVerb};
+use crate::engine::state::entities::{Answer, CommandRecord};
 use crate::engine::state::entry::{COMMAND, decode, encode, partition_of, unique_name};
 use crate::engine::{ApplySettings, EngineError};
 use crate::model::Moment;
 use crate::ports::{Clock, Fault, Guard, PortError, Ports, StateKey, StateStore};
+use crate::protocol::command::Verb;
 use crate::protocol::phase::Phase;
 
 /// How long an active process may take to begin, beyond its lease.
@@ -31,7 +32,7 @@ struct Asking<'a, P> {
 }
 
 /// Asks the active process, as `by`, and waits for its answer. Fails when nobody holds the lease.
-pub async fn command<P: Ports>(ports: &P, migration: &str, by: &str, verb: CommandVerb) -> Result<Answer, EngineError> {
+pub async fn command<P: Ports>(ports: &P, migration: &str, by: &str, verb: Verb) -> Result<Answer, EngineError> {
     let phase = require(ports, migration).await?.meta.phase;
     if phase.is_final() {
         return Err(EngineError::refused(format!("migration {migration} is {phase}"), phase.advice()));

@@ -6,18 +6,18 @@ use super::active::Active;
 use crate::engine::EngineError;
 use crate::engine::apply::Applier;
 use crate::engine::cutover::compare_surroundings;
-use crate::engine::state::entities::{Answer, CommandRecord, CommandVerb, Meta, Paused, QuarantineRecord};
+use crate::engine::state::entities::{Answer, CommandRecord, Meta, QuarantineRecord};
 use crate::engine::state::entry::{COMMAND, QUARANTINE};
 use crate::engine::state::journal::{Journal, Named};
 use crate::engine::state::store::Stored;
 use crate::model::{counted, tenths};
 use crate::ports::{Clock, Ports};
 use crate::protocol::checklist::{Point, Verdict};
-use crate::protocol::phase::Event;
+use crate::protocol::command::Paused;
 
 /// Whether the process goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Done {
+pub(super) enum LoopControl {
     /// It goes on.
     GoesOn,
     /// The migration was ended.
@@ -35,12 +35,12 @@ pub(super) const DONE_UNANSWERED: &str = "it was done; the process that did it e
 const ANSWER_LIFE: Duration = Duration::from_hours(1);
 
 /// A command that is being done.
-pub(super) struct Doing {
+pub(super) struct CommandInProgress {
     command: Stored<CommandRecord>,
     named: Named,
 }
 
-impl Doing {
+impl CommandInProgress {
     /// What is asked.
     pub(super) fn command(&self) -> &CommandRecord {
         &self.command.value
@@ -54,7 +54,7 @@ impl<P: Ports> Active<P> {
         &self,
         journal: &mut Journal<P>,
         mut command: Stored<CommandRecord>,
-    ) -> Result<Option<Doing>, EngineError> {
+    ) -> Result<Option<CommandInProgress>, EngineError> {
         let begun = CommandRecord { begun: true, ..command.value.clone() };
         if !self.store.rewrite(&mut command, begun).await? {
             return Ok(None);
@@ -63,7 +63,7 @@ impl<P: Ports> Active<P> {
             self.audit(&format!("`{change}` was asked for by {}", command.value.by)).await?;
         }
         let named = journal.name_command(&command.sort);
-        Ok(Some(Doing { command, named }))
+        Ok(Some(CommandInProgress { command, named }))
     }
 
     /// Answers a command that was done, or refused. One whose doing failed is left to a successor, which knows what was
@@ -71,10 +71,10 @@ impl<P: Ports> Active<P> {
     pub(super) async fn answer(
         &self,
         journal: &mut Journal<P>,
-        doing: Doing,
+        doing: CommandInProgress,
         done: Result<Answer, EngineError>,
     ) -> Result<(), EngineError> {
-        let Doing { mut command, named } = doing;
+        let CommandInProgress { mut command, named } = doing;
         journal.settle(named);
         self.reply(&mut command, done?).await
     }
@@ -123,72 +123,50 @@ pub(super) async fn pending<P: Ports>(
     Ok(commands)
 }
 
-/// Does one command.
-pub(super) async fn execute<P: Ports>(
+/// Stores what is paused. Returns what to tell.
+pub(super) async fn pause<P: Ports>(
     active: &Active<P>,
     journal: &mut Journal<P>,
+    paused: Paused,
+) -> Result<String, EngineError> {
+    journal.edit(|meta| meta.paused = paused).await?;
+    journal.audit(&format!("paused: {}", paused.as_str())).await?;
+    let headroom = active.monitor.status().and_then(|status| status.headroom_seconds);
+    Ok(match paused {
+        Paused::None => "resumed".to_owned(),
+        Paused::Copy => "the copy is paused; the tail goes on".to_owned(),
+        Paused::All => {
+            let left = headroom.map_or_else(|| "less than 24".to_owned(), |left| tenths(left / 3600.0));
+            format!("copy and tail are paused; unread history is trimmed after about {left} h: resume before then")
+        }
+    })
+}
+
+/// Reads quarantined items again.
+pub(super) async fn retry<P: Ports>(
+    active: &Active<P>,
     applier: &Applier<P>,
-    command: &CommandRecord,
-) -> Result<(Done, Answer), EngineError> {
-    let answer = |message: String| Answer::new(true, message);
-    match &command.verb {
-        CommandVerb::Pause { paused } => {
-            journal.edit(|meta| meta.paused = *paused).await?;
-            active.audit(&format!("paused: {}", paused.as_str())).await?;
-            let headroom = active.monitor.status().and_then(|status| status.headroom_seconds);
-            let message = match paused {
-                Paused::None => "resumed".to_owned(),
-                Paused::Copy => "the copy is paused; the tail goes on".to_owned(),
-                Paused::All => {
-                    let left = headroom.map_or_else(|| "less than 24".to_owned(), |left| tenths(left / 3600.0));
-                    format!(
-                        "copy and tail are paused; unread history is trimmed after about {left} h: resume before then"
-                    )
-                }
-            };
-            Ok((Done::GoesOn, answer(message)))
+    ids: &[String],
+) -> Result<Answer, EngineError> {
+    let mut wanted = 0_u64;
+    for stored in active.store.load_all::<QuarantineRecord>(QUARANTINE).await? {
+        if !ids.is_empty() && !ids.contains(&stored.value.id) {
+            continue;
         }
-        CommandVerb::Abort => {
-            journal.transition(Event::Abort, None).await?;
-            Ok((Done::Ended, answer("the migration is aborted".to_owned())))
-        }
-        CommandVerb::Retry { ids } => {
-            let mut wanted = 0_u64;
-            for stored in active.store.load_all::<QuarantineRecord>(QUARANTINE).await? {
-                if !ids.is_empty() && !ids.contains(&stored.value.id) {
-                    continue;
-                }
-                match active.job.source_key.from_json(&stored.value.source_key) {
-                    Ok(source) => {
-                        applier.want(source);
-                        wanted += 1;
-                    }
-                    Err(error) => tracing::warn!(%error, id = stored.value.id, "a quarantine entry cannot be read"),
-                }
+        match active.job.source_key.from_json(&stored.value.source_key) {
+            Ok(source) => {
+                applier.want(source);
+                wanted += 1;
             }
-            let done = wanted > 0 || ids.is_empty();
-            Ok((
-                Done::GoesOn,
-                Answer::new(done, format!("to be read again from the source: {}", counted(wanted, "item"))),
-            ))
+            Err(error) => tracing::warn!(%error, id = stored.value.id, "a quarantine entry cannot be read"),
         }
-        CommandVerb::Checklist => Ok((Done::GoesOn, compare(&*active.ports).await)),
-        CommandVerb::Unknown => {
-            let message = "the active process is of a version that does not know this command; update it";
-            Ok((Done::GoesOn, Answer::new(false, message)))
-        }
-        CommandVerb::Cutover { .. }
-        | CommandVerb::SwitchAgain
-        | CommandVerb::DeclareSwitched
-        | CommandVerb::GiveUp { .. }
-        | CommandVerb::DeclareUnfenced
-        | CommandVerb::Postpone { .. }
-        | CommandVerb::Finish => Ok((Done::GoesOn, Answer::new(false, "not while nothing is mirrored"))),
     }
+    let done = wanted > 0 || ids.is_empty();
+    Ok(Answer::new(done, format!("to be read again from the source: {}", counted(wanted, "item"))))
 }
 
 /// The checklist. That it cannot be made is no reason to end.
-async fn compare<P: Ports>(ports: &P) -> Answer {
+pub(super) async fn compare<P: Ports>(ports: &P) -> Answer {
     let checklist = match compare_surroundings(ports).await {
         Ok(checklist) => checklist,
         Err(error) => return Answer::new(false, format!("the checklist cannot be made: {error}")),

@@ -9,20 +9,24 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use super::active::Active;
-use super::commands::Done;
+use super::commands::{LoopControl, compare, pause, retry};
 use super::mirror::Mirror;
 use super::status::MirrorStatus;
 use super::watch::Outside;
 use crate::engine::EngineError;
 use crate::engine::apply::core::Intake;
 use crate::engine::cutover::{Occasion, StepFailure, Steps, Subject, run_hook, unfence};
-use crate::engine::state::entities::{Answer, CommandVerb, CutoverRecord, Meta, Paused, RestlessRecord};
+use crate::engine::state::entities::{Answer, CutoverRecord, Meta, RestlessRecord};
 use crate::engine::state::entry::{RESTLESS, unique_name};
 use crate::engine::state::journal::Journal;
 use crate::engine::{CutoverSettings, Fence, Switch};
 use crate::ports::{Clock, Ports, ProgramFailure, TableAdmin};
+use crate::protocol::command::{Act, Activity, Paused, Refusal, Verb, decide};
 use crate::protocol::cutover::{Figures, Gate, Step, gates};
 use crate::protocol::phase::{Event, Phase};
+
+pub(super) const VOUCHED_SWITCH: &str = "cutover: the operator vouches that the application uses the shadow";
+pub(super) const GIVEN_UP: &str = "the cutover is given up; the fence is undone";
 
 /// How a step ended.
 pub(super) type StepEnd = (Step, Result<String, StepFailure>);
@@ -320,69 +324,53 @@ impl<P: Ports> Mirror<'_, P> {
         Ok(status.gates(meta, settings, outside))
     }
 
-    /// Does what an operator asks about a cutover; `None` for any other verb.
-    pub(super) async fn cutover_command(
+    /// Does what an operator asks, if it may be done.
+    pub(super) async fn obey_verb(
         &mut self,
-        verb: &CommandVerb,
+        verb: &Verb,
         steps: &mut JoinSet<StepEnd>,
-    ) -> Result<Option<(Done, Answer)>, EngineError> {
-        let (phase, busy) = (self.journal.meta().phase, !steps.is_empty());
-        let refused = |what: &str| Answer::new(false, format!("the migration is {phase}: {what}"));
-        let answer = match verb {
-            CommandVerb::Cutover { dry_run, by, fenced } => self.begin_cutover(*dry_run, by, *fenced).await?,
-            CommandVerb::SwitchAgain | CommandVerb::DeclareSwitched | CommandVerb::GiveUp { .. }
-                if busy && phase == Phase::Switching =>
-            {
-                refused("the switch is under way; wait until it ends")
+    ) -> Result<(LoopControl, Answer), EngineError> {
+        let activity = Activity::Mirroring { step: !steps.is_empty(), leftover: !self.active.acting.is_over() };
+        let phase = self.journal.meta().phase;
+        let done = |message: &str| Answer::new(true, message);
+        let answer = match decide(activity, phase, verb) {
+            Err(refusal) => Answer::new(false, refusal.told(phase)),
+            Ok(Act::Pause(paused)) => Answer::new(true, pause(self.active, self.journal, paused).await?),
+            Ok(Act::Abort) => {
+                self.journal.transition(Event::Abort, None).await?;
+                return Ok((LoopControl::Ended, done("the migration is aborted")));
             }
-            CommandVerb::SwitchAgain if phase == Phase::Switching => {
+            Ok(Act::Cutover { dry_run, by, fenced }) => self.begin_cutover(dry_run, by, fenced).await?,
+            Ok(Act::Compare) => compare(&*self.active.ports).await,
+            Ok(Act::TrySwitch) => {
                 self.start_step(steps).await?;
-                Answer::new(true, "the switch is tried again")
+                done("the switch is tried again")
             }
-            CommandVerb::DeclareSwitched if phase == Phase::Switching => {
-                self.active.audit("cutover: the operator vouches that the application uses the shadow").await?;
+            Ok(Act::Switched) => {
+                self.active.audit(VOUCHED_SWITCH).await?;
                 self.switched().await?;
-                Answer::new(true, "the migration is switched")
+                done("the migration is switched")
             }
-            CommandVerb::SwitchAgain | CommandVerb::DeclareSwitched => refused("there is no switch to decide about"),
-            CommandVerb::DeclareUnfenced => refused("no fence is being undone"),
-            CommandVerb::GiveUp { vouched } => match phase {
-                Phase::Switching if !vouched => {
-                    refused("the application may be writing to the shadow; vouch that nothing does: --vouch")
-                }
-                Phase::Fencing | Phase::Fenced | Phase::Drained | Phase::Switching => {
-                    give_up(self.journal, "the operator gave it up").await?;
-                    return Ok(Some((
-                        Done::Unfences,
-                        Answer::new(true, "the cutover is given up; the fence is undone"),
-                    )));
-                }
-                Phase::Switched => refused("the application uses the shadow; there is no way back yet"),
-                // What was cut short may still fence.
-                _ if !self.active.acting.is_over() => self.unfence_by_hand().await?,
-                _ => refused("no cutover is under way, so nothing is fenced"),
-            },
-            CommandVerb::Postpone { postponed } => {
-                self.journal.edit(|meta| meta.postponed = *postponed).await?;
-                let what = if *postponed { "cutovers are put off" } else { "cutovers are allowed again" };
+            Ok(Act::GiveUp) => {
+                give_up(self.journal, "the operator gave it up").await?;
+                return Ok((LoopControl::Unfences, done(GIVEN_UP)));
+            }
+            Ok(Act::Unfence) => self.unfence_by_hand().await?,
+            Ok(Act::Postpone(postponed)) => {
+                self.journal.edit(|meta| meta.postponed = postponed).await?;
+                let what = if postponed { "cutovers are put off" } else { "cutovers are allowed again" };
                 self.active.audit(what).await?;
-                Answer::new(true, what)
+                done(what)
             }
-            CommandVerb::Finish if phase == Phase::Switched => {
+            Ok(Act::Finish) => {
                 self.journal.transition(Event::Finish, None).await?;
-                return Ok(Some((Done::Ended, Answer::new(true, "the migration is finished"))));
+                return Ok((LoopControl::Ended, done("the migration is finished")));
             }
-            CommandVerb::Finish => refused("it is finished only after its switch"),
-            CommandVerb::Pause { .. } | CommandVerb::Abort if phase.may_be_fenced() => {
-                refused("not while the source may be fenced; `shadowtable unfence` gives the cutover up")
-            }
-            CommandVerb::Pause { .. }
-            | CommandVerb::Abort
-            | CommandVerb::Checklist
-            | CommandVerb::Retry { .. }
-            | CommandVerb::Unknown => return Ok(None),
+            Ok(Act::Retry(ids)) => retry(self.active, &self.parts.applier, ids).await?,
+            // Nobody who mirrors undoes a fence.
+            Ok(Act::Unfenced) => Answer::new(false, Refusal::NotUnfencing.told(phase)),
         };
-        Ok(Some((Done::GoesOn, answer)))
+        Ok((LoopControl::GoesOn, answer))
     }
 
     async fn begin_cutover(&mut self, dry_run: bool, by: &str, fenced: bool) -> Result<Answer, EngineError> {

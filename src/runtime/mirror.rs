@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::active::{Active, Outcome};
-use super::commands::{Done, execute, pending};
+use super::commands::{LoopControl, pending};
 use super::cutover::StepEnd;
 use super::progress;
 use super::status::{ApplyStatus, CopyStatus, MirrorStatus, TailStatus};
@@ -19,11 +19,12 @@ use crate::engine::apply::mapping::Mapping;
 use crate::engine::apply::recent::Recent;
 use crate::engine::apply::{Applier, Quarantine};
 use crate::engine::copy::{Copier, CopyParts};
-use crate::engine::state::entities::{Answer, CommandRecord, Meta, Paused, Pin};
+use crate::engine::state::entities::{Meta, Pin};
 use crate::engine::state::journal::Journal;
 use crate::engine::tail::{Tail, TailParts};
 use crate::engine::watched::Watched;
 use crate::ports::{Clock, Ports, RecordsPage};
+use crate::protocol::command::Paused;
 use crate::protocol::cutover::Step;
 use crate::protocol::phase::{Event, Phase};
 
@@ -176,7 +177,7 @@ impl<'a, P: Ports> Mirror<'a, P> {
         let ended = ended?;
         let in_time = match wound_down {
             // Opening the source comes before everything else.
-            Err(error) if ended == Done::Unfences => {
+            Err(error) if ended == LoopControl::Unfences => {
                 tracing::error!(%error, "winding down failed; the fence is undone nevertheless");
                 false
             }
@@ -186,7 +187,7 @@ impl<'a, P: Ports> Mirror<'a, P> {
             tracing::warn!("writes did not finish within the grace; what is not durable is read again by the next run");
         }
         let landed = in_time && self.parts.applier.inspect(|core| core.nothing_can_land(clock.now()));
-        if ended == Done::Unfences {
+        if ended == LoopControl::Unfences {
             if !landed {
                 self.active.may_land_until(clock.now().plus(self.active.job.engine.apply.abandon));
             }
@@ -235,7 +236,7 @@ impl<'a, P: Ports> Mirror<'a, P> {
         &mut self,
         tasks: &mut JoinSet<Result<Ended, EngineError>>,
         steps: &mut JoinSet<StepEnd>,
-    ) -> Result<Done, EngineError> {
+    ) -> Result<LoopControl, EngineError> {
         let clock = self.active.ports.clock();
         let (stop, lost) = (self.active.stop.clone(), self.active.store.lease().lost().clone());
         let mut live_due = clock.now();
@@ -252,7 +253,7 @@ impl<'a, P: Ports> Mirror<'a, P> {
                         let phase = self.journal.meta().phase;
                         tracing::error!(%phase, "STOPPED WHILE THE SOURCE MAY BE FENCED: the next run carries on or undoes it");
                     }
-                    return Ok(Done::GoesOn);
+                    return Ok(LoopControl::GoesOn);
                 }
                 Some(ended) = tasks.join_next(), if !tasks.is_empty() => {
                     match ended.map_err(|error| EngineError::Task(error.to_string()))?? {
@@ -266,7 +267,7 @@ impl<'a, P: Ports> Mirror<'a, P> {
                 Some(ended) = steps.join_next(), if !steps.is_empty() => {
                     let ended = ended.map_err(|error| EngineError::Task(error.to_string()))?;
                     if self.step_ended(ended).await? {
-                        return Ok(Done::Unfences);
+                        return Ok(LoopControl::Unfences);
                     }
                     self.go_on(steps).await?;
                 }
@@ -282,7 +283,7 @@ impl<'a, P: Ports> Mirror<'a, P> {
                         () = stop.cancelled() => continue,
                         done = self.attend(live, steps) => done?,
                     };
-                    if done != Done::GoesOn {
+                    if done != LoopControl::GoesOn {
                         return Ok(done);
                     }
                     if live {
@@ -295,42 +296,31 @@ impl<'a, P: Ports> Mirror<'a, P> {
     }
 
     /// Looks after the state table.
-    async fn attend(&mut self, live: bool, steps: &mut JoinSet<StepEnd>) -> Result<Done, EngineError> {
+    async fn attend(&mut self, live: bool, steps: &mut JoinSet<StepEnd>) -> Result<LoopControl, EngineError> {
         self.look_for_late();
         let done = self.obey(steps).await?;
-        if live && done == Done::GoesOn {
+        if live && done == LoopControl::GoesOn {
             self.active.refresh_live().await?;
         }
         Ok(done)
     }
 
     /// Does what operators asked.
-    async fn obey(&mut self, steps: &mut JoinSet<StepEnd>) -> Result<Done, EngineError> {
+    async fn obey(&mut self, steps: &mut JoinSet<StepEnd>) -> Result<LoopControl, EngineError> {
         // One at a time: what it changed may change what the next one may do, and how old that is by then.
         while let Some(command) = pending(self.active, self.journal.meta()).await?.into_iter().next() {
             let Some(doing) = self.active.begin(self.journal, command).await? else { continue };
-            let end = self.carry_out(doing.command(), steps).await;
+            let end = self.obey_verb(&doing.command().verb, steps).await;
             self.paused.set(self.journal.meta().paused);
             self.show();
-            let done = end.as_ref().map_or(Done::GoesOn, |(done, _)| *done);
+            let done = end.as_ref().map_or(LoopControl::GoesOn, |(done, _)| *done);
             self.active.answer(self.journal, doing, end.map(|(_, answer)| answer)).await?;
-            if done != Done::GoesOn {
+            if done != LoopControl::GoesOn {
                 return Ok(done);
             }
             self.go_on(steps).await?;
         }
-        Ok(Done::GoesOn)
-    }
-
-    async fn carry_out(
-        &mut self,
-        command: &CommandRecord,
-        steps: &mut JoinSet<StepEnd>,
-    ) -> Result<(Done, Answer), EngineError> {
-        match self.cutover_command(&command.verb, steps).await? {
-            Some(done) => Ok(done),
-            None => execute(self.active, self.journal, &self.parts.applier, command).await,
-        }
+        Ok(LoopControl::GoesOn)
     }
 
     /// Starts what the present phase asks for, unless a failed switch waits for the operator's word.

@@ -14,8 +14,7 @@ use super::status::Status;
 use crate::engine::EngineError;
 use crate::engine::retry::Retry;
 use crate::engine::state::entities::{
-    CommandVerb, DirectoryRecord, EVENT_SECONDS, EventRecord, LeaseRecord, Live, Meta, Pin, QuarantineRecord,
-    RestlessRecord,
+    DirectoryRecord, EVENT_SECONDS, EventRecord, LeaseRecord, Live, Meta, Pin, QuarantineRecord, RestlessRecord,
 };
 use crate::engine::state::entry::{
     DIRECTORY, EVENT, LEASE, LIVE, META, PIN, QUARANTINE, RESTLESS, decode, encode, partition_of, unique_name,
@@ -25,6 +24,7 @@ use crate::engine::state::lease::{Acquired, acquire};
 use crate::engine::state::store::Store;
 use crate::model::{Moment, Timestamp};
 use crate::ports::{Clock, Entry, Fault, Guard, Ports, Reaction, StateKey, StateStore};
+use crate::protocol::command::Verb;
 use crate::protocol::phase::Event;
 
 /// How often something is looked at that is waited for.
@@ -126,7 +126,7 @@ pub enum Aborted {
 pub async fn abort<P: Ports>(ports: &Arc<P>, migration: &str, job: &OperatorJob) -> Result<Aborted, EngineError> {
     require(&**ports, migration).await?;
     if is_held(&**ports, migration).await? {
-        let answer = command(&**ports, migration, &job.who, CommandVerb::Abort).await?;
+        let answer = command(&**ports, migration, &job.who, Verb::Abort).await?;
         if !answer.done {
             return Ok(Aborted::Refused(answer.message));
         }

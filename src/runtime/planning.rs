@@ -14,11 +14,12 @@ use crate::engine::provision::{
     provision_shadow, same_table,
 };
 use crate::engine::retry::outlast;
-use crate::engine::state::entities::{Made, Meta, Paused, Product, TableIdentity};
+use crate::engine::state::entities::{Made, Meta, Product, TableIdentity};
 use crate::engine::state::journal::Journal;
 use crate::plan::{CopyEstimate, CopyVolume};
 use crate::ports::{Clock, Ports, ScanRequest, TableAdmin, TableReader};
 use crate::protocol::claims::Role;
+use crate::protocol::command::Paused;
 use crate::protocol::phase::{Event, Phase};
 use crate::protocol::trial::{Outcome, Trial};
 

@@ -57,7 +57,7 @@ pub(super) fn line(status: &Status) -> String {
         status.headroom_seconds.map_or_else(|| "not known".to_owned(), |left| format!("{} h", tenths(left / 3600.0)));
     let phase = status.phase.map_or_else(|| "no phase".to_owned(), |phase| phase.to_string());
     let copy = copying(status).unwrap_or_default();
-    let paused = if status.paused == crate::engine::state::entities::Paused::None { "" } else { ", PAUSED" };
+    let paused = if status.paused == crate::protocol::command::Paused::None { "" } else { ", PAUSED" };
     format!(
         "{phase}{copy}, lag {}, headroom {hours}, {} changes a second, {} in quarantine{paused}",
         span(status.lag_seconds),

@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::history::{LagHistory, Pace, Rates};
-use crate::engine::state::entities::{CutoverRecord, Meta, Paused};
+use crate::engine::state::entities::{CutoverRecord, Meta};
 use crate::engine::state::lease::Lease;
 use crate::model::Timestamp;
 use crate::ports::{Clock, CredentialExpiry, Expiry, Ports};
+use crate::protocol::command::Paused;
 use crate::protocol::cutover::Gate;
 use crate::protocol::phase::Phase;
 use crate::telemetry::Totals;

@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use super::active::Active;
 use super::agreement::{means, other_fence};
-use super::commands::{Doing, pending};
+use super::commands::{CommandInProgress, pending};
 use super::cutover::subject;
 use crate::engine::EngineError;
 use crate::engine::cutover::{Occasion, Subject, unfence};
-use crate::engine::state::entities::{Answer, CommandVerb};
+use crate::engine::state::entities::Answer;
 use crate::engine::state::journal::Journal;
 use crate::model::Moment;
 use crate::ports::{Clock, Ports};
+use crate::protocol::command::{Activity, decide};
 use crate::protocol::phase::Event;
 
 /// How long to wait until a fence that could not be undone is tried again.
@@ -98,7 +99,11 @@ impl<P: Ports> Active<P> {
 
     /// Waits for an operator who did by hand what the program cannot, and vouches for it. That nobody can be heard is no
     /// reason to stop undoing the fence.
-    async fn operator_unfenced(&self, journal: &mut Journal<P>, attempt: &Attempt) -> Result<Doing, EngineError> {
+    async fn operator_unfenced(
+        &self,
+        journal: &mut Journal<P>,
+        attempt: &Attempt,
+    ) -> Result<CommandInProgress, EngineError> {
         let clock = self.ports.clock();
         loop {
             match self.hear_vouch(journal, attempt).await {
@@ -115,13 +120,17 @@ impl<P: Ports> Active<P> {
 
     /// A vouch is one only once the program failed, or had time: one for the failed switch must not be taken for it when it is
     /// repeated.
-    async fn hear_vouch(&self, journal: &mut Journal<P>, attempt: &Attempt) -> Result<Option<Doing>, EngineError> {
+    async fn hear_vouch(
+        &self,
+        journal: &mut Journal<P>,
+        attempt: &Attempt,
+    ) -> Result<Option<CommandInProgress>, EngineError> {
         for mut command in pending(self, journal.meta()).await? {
             let passed = self.ports.clock().now().since(attempt.began);
-            let due = attempt.failed.load(Ordering::Relaxed) || passed >= UNFENCE_AGAIN;
-            if command.value.verb != CommandVerb::DeclareUnfenced || !due {
-                let why = "the fence is being undone: see `shadowtable audit`";
-                self.reply(&mut command, Answer::new(false, why)).await?;
+            let tried = attempt.failed.load(Ordering::Relaxed) || passed >= UNFENCE_AGAIN;
+            let phase = journal.meta().phase;
+            if let Err(refusal) = decide(Activity::Unfencing { tried }, phase, &command.value.verb) {
+                self.reply(&mut command, Answer::new(false, refusal.told(phase))).await?;
             } else if let Some(doing) = self.begin(journal, command).await? {
                 return Ok(Some(doing));
             }

@@ -10,13 +10,14 @@ use tokio::task::JoinSet;
 
 use super::active::{Active, Outcome};
 use super::commands::pending;
-use super::cutover::{clear_trouble, give_up, note_trouble, subject};
+use super::cutover::{GIVEN_UP, VOUCHED_SWITCH, clear_trouble, give_up, note_trouble, subject};
 use super::status::MirrorStatus;
 use crate::engine::EngineError;
 use crate::engine::cutover::{StepFailure, switch};
-use crate::engine::state::entities::{Answer, CommandVerb};
+use crate::engine::state::entities::Answer;
 use crate::engine::state::journal::Journal;
 use crate::ports::{Clock, Ports};
+use crate::protocol::command::{Act, Activity, Refusal, Verb, decide};
 use crate::protocol::phase::{Event, Phase};
 
 /// How often commands are looked for.
@@ -62,7 +63,7 @@ impl<P: Ports> Active<P> {
                     if let Some(command) = pending(self, journal.meta()).await?.into_iter().next()
                         && let Some(doing) = self.begin(journal, command).await?
                     {
-                        let answer = self.decide(journal, &doing.command().verb, &mut switching).await;
+                        let answer = self.obey_verb(journal, &doing.command().verb, &mut switching).await;
                         self.answer(journal, doing, answer).await?;
                     }
                 }
@@ -99,17 +100,16 @@ impl<P: Ports> Active<P> {
     }
 
     /// Does what an operator decided.
-    async fn decide(
+    async fn obey_verb(
         &self,
         journal: &mut Journal<P>,
-        verb: &CommandVerb,
+        verb: &Verb,
         switching: &mut JoinSet<SwitchEnd>,
     ) -> Result<Answer, EngineError> {
         let phase = journal.meta().phase;
-        let refused = |what: &str| Answer::new(false, format!("the migration is {phase}: {what}"));
-        Ok(match (verb, phase) {
-            _ if !switching.is_empty() => refused("the switch is under way; wait until it ends"),
-            (CommandVerb::SwitchAgain, Phase::Switching) => {
+        Ok(match decide(Activity::Waiting { step: !switching.is_empty() }, phase, verb) {
+            Err(refusal) => Answer::new(false, refusal.told(phase)),
+            Ok(Act::TrySwitch) => {
                 clear_trouble(journal).await?;
                 self.audit("cutover: the switch begins").await?;
                 let (ports, settings) = (self.ports.clone(), self.job.engine.cutover.clone());
@@ -118,23 +118,21 @@ impl<P: Ports> Active<P> {
                 switching.spawn(work);
                 Answer::new(true, "the switch is tried again")
             }
-            (CommandVerb::DeclareSwitched, Phase::Switching) => {
-                self.audit("cutover: the operator vouches that the application uses the shadow").await?;
+            Ok(Act::Switched) => {
+                self.audit(VOUCHED_SWITCH).await?;
                 self.switched(journal, || {}).await?;
                 Answer::new(true, "the migration is switched")
             }
-            (CommandVerb::GiveUp { vouched: true }, Phase::Switching) => {
+            Ok(Act::GiveUp) => {
                 give_up(journal, "the operator gave it up").await?;
-                Answer::new(true, "the cutover is given up; the fence is undone")
+                Answer::new(true, GIVEN_UP)
             }
-            (CommandVerb::GiveUp { vouched: false }, Phase::Switching) => {
-                refused("the application may be writing to the shadow; vouch that nothing does: --vouch")
-            }
-            (CommandVerb::Finish, Phase::Switched) => {
+            Ok(Act::Finish) => {
                 journal.transition(Event::Finish, None).await?;
                 Answer::new(true, "the migration is finished")
             }
-            _ => refused("nothing can be mirrored; see `shadowtable status`"),
+            // All others need a mirror.
+            Ok(_) => Answer::new(false, Refusal::NotMirrored.told(phase)),
         })
     }
 

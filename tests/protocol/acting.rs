@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use shadowtable::engine::state::entities::CommandVerb;
 use shadowtable::ports::Fault;
+use shadowtable::protocol::command::Verb;
 use tokio::time::sleep;
 
 use testkit::fakes::{Call, Fate, Freeze, World};
@@ -40,7 +40,7 @@ fn a_machine_that_slept_over_its_lease_moves_no_pointer() {
                 !state.entry("META").unwrap().body["cutover"]["trouble"].is_null()
             })
             .await;
-            assert!(ask(&world, CommandVerb::GiveUp { vouched: true }).await.done);
+            assert!(ask(&world, Verb::GiveUp { vouched: true }).await.done);
             until_phase(&world, "tailing").await;
             let moves = Arc::new(AtomicUsize::new(0));
             let (counted, sleeper) = (Arc::clone(&moves), old.process.id());
@@ -89,14 +89,14 @@ fn an_unfence_is_refused_where_nothing_may_be_fenced() {
         let world = Kind::SameKey.world(4);
         let mut running = start(&world, &with_command(&world));
         running.caught_up().await;
-        let answer = ask(&world, CommandVerb::GiveUp { vouched: false }).await;
+        let answer = ask(&world, Verb::GiveUp { vouched: false }).await;
         assert!(!answer.done && answer.message.contains("nothing is fenced"), "{}", answer.message);
         assert!(world.state().programs.is_empty(), "no program was run");
         // What a dead process left behind may fence yet.
         running.crash().await;
         let mut next = start(&world, &with_command(&world));
         next.caught_up().await;
-        let answer = ask(&world, CommandVerb::GiveUp { vouched: false }).await;
+        let answer = ask(&world, Verb::GiveUp { vouched: false }).await;
         assert!(answer.done, "{}", answer.message);
         assert_eq!(world.state().programs, ["unfence"]);
     });
@@ -134,16 +134,16 @@ fn a_vouch_is_heard_while_the_unfence_hangs() {
         });
         assert!(cutover(&world).await.done);
         until_phase(&world, "fenced").await;
-        assert!(ask(&world, CommandVerb::GiveUp { vouched: false }).await.done);
+        assert!(ask(&world, Verb::GiveUp { vouched: false }).await.done);
         until_phase(&world, "unfencing").await;
-        let early = ask(&world, CommandVerb::DeclareUnfenced).await;
+        let early = ask(&world, Verb::DeclareUnfenced).await;
         assert!(!early.done, "it may be a repeated vouch for the failed switch: {early:?}");
         sleep(Duration::from_secs(15)).await;
-        let refused = ask(&world, CommandVerb::Postpone { postponed: true }).await;
+        let refused = ask(&world, Verb::Postpone { postponed: true }).await;
         assert!(!refused.done && refused.message.contains("is being undone"), "{refused:?}");
         world.state().fenced = false;
         let asked = world.service();
-        assert!(ask(&world, CommandVerb::DeclareUnfenced).await.done);
+        assert!(ask(&world, Verb::DeclareUnfenced).await.done);
         let waited = world.service().since(asked);
         assert!(waited < Duration::from_secs(5), "{waited:?}");
         until_phase(&world, "tailing").await;

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shadowtable::engine::EngineError;
-use shadowtable::engine::state::entities::{Answer, CommandVerb, Paused};
+use shadowtable::engine::state::entities::Answer;
 use shadowtable::ports::Fault;
+use shadowtable::protocol::command::{Paused, Verb};
 use shadowtable::runtime::operator::command;
 use tokio::time::{sleep, timeout};
 
@@ -16,10 +17,10 @@ use testkit::harness::{Kind, Running, assert_exact, job, simulate, start, until,
 /// Longer than the abandonment bound.
 const LATE: Duration = Duration::from_secs(30);
 
-const PAUSE: CommandVerb = CommandVerb::Pause { paused: Paused::All };
+const PAUSE: Verb = Verb::Pause { paused: Paused::All };
 
-fn cutover() -> CommandVerb {
-    CommandVerb::Cutover { dry_run: false, by: "laptop".into(), fenced: false }
+fn cutover() -> Verb {
+    Verb::Cutover { dry_run: false, by: "laptop".into(), fenced: false }
 }
 
 /// How often the audit trail says something that begins so.
@@ -36,7 +37,7 @@ fn pauses(world: &World) -> usize {
 /// Asks from a machine whose requests meet with these fates, by their number among those of their kind.
 async fn ask(
     world: &Arc<World>,
-    verb: CommandVerb,
+    verb: Verb,
     mut fate: impl FnMut(&Call, usize) -> Fate + Send + 'static,
 ) -> Result<Answer, EngineError> {
     let process = world.process();
@@ -180,7 +181,7 @@ fn an_outage_ends_the_wait_and_says_what_is_not_known() {
 async fn dies(
     world: &Arc<World>,
     first: Running,
-    verb: &CommandVerb,
+    verb: &Verb,
     stored: impl Fn(&Call) -> bool + Send + 'static,
     successor: bool,
 ) -> (Result<Answer, EngineError>, Option<Running>) {
@@ -207,9 +208,8 @@ fn is_effect(call: &Call) -> bool {
 fn what_a_process_did_before_it_died_is_told_and_not_done_again() {
     simulate(async {
         for successor in [true, false] {
-            for (seed, verb) in [PAUSE, CommandVerb::Postpone { postponed: true }, CommandVerb::Abort, cutover()]
-                .into_iter()
-                .enumerate()
+            for (seed, verb) in
+                [PAUSE, Verb::Postpone { postponed: true }, Verb::Abort, cutover()].into_iter().enumerate()
             {
                 let (world, first) = running(Kind::SameKey, 10 + u64::try_from(seed).unwrap()).await;
                 let (answer, second) = dies(&world, first, &verb, is_answer, successor).await;
@@ -218,9 +218,9 @@ fn what_a_process_did_before_it_died_is_told_and_not_done_again() {
                 assert!(answer.done, "{context}: {}", answer.message);
                 sleep(LATE * 4).await;
                 let done = match verb {
-                    CommandVerb::Pause { .. } => pauses(&world),
-                    CommandVerb::Postpone { .. } => told(&world, "cutovers are put off"),
-                    CommandVerb::Abort => usize::from(world.state().phase() == "aborted"),
+                    Verb::Pause { .. } => pauses(&world),
+                    Verb::Postpone { .. } => told(&world, "cutovers are put off"),
+                    Verb::Abort => usize::from(world.state().phase() == "aborted"),
                     _ => told(&world, "asked for from laptop"),
                 };
                 assert_eq!(done, 1, "{context}");
@@ -269,7 +269,7 @@ fn an_answer_that_was_fetched_before_its_reply_came_upsets_nothing() {
             }
             Fate::answered()
         });
-        let postpone = CommandVerb::Postpone { postponed: true };
+        let postpone = Verb::Postpone { postponed: true };
         assert!(command(&FakePorts::new(&process), "orders", "somebody", postpone).await.unwrap().done);
         sleep(LATE).await;
         assert!(holder.is_running());
@@ -284,7 +284,7 @@ fn a_command_that_waited_too_long_for_its_turn_is_not_done() {
         let (world, _running) = running(Kind::SameKey, 31).await;
         world.script(|_, call| if is_effect(call) { Fate::throttled() } else { Fate::answered() });
         let (first, second) = (FakePorts::new(&world.process()), FakePorts::new(&world.process()));
-        let resume = CommandVerb::Pause { paused: Paused::None };
+        let resume = Verb::Pause { paused: Paused::None };
         let others = async {
             sleep(Duration::from_secs(5)).await;
             timeout(Duration::from_secs(5), command(&second, "orders", "somebody", resume))

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shadowtable::engine::Fence;
-use shadowtable::engine::state::entities::CommandVerb;
 use shadowtable::ports::Fault;
+use shadowtable::protocol::command::Verb;
 use shadowtable::runtime::operator::command;
 use tokio::time::sleep;
 
@@ -30,7 +30,7 @@ fn a_cutover_under_live_writes_loses_nothing() {
             assert!(running.is_running());
             assert_switched(&world);
             assert_eq!(world.state().programs, ["fence"]);
-            assert!(ask(&world, CommandVerb::Finish).await.done);
+            assert!(ask(&world, Verb::Finish).await.done);
             running.ended().await.unwrap();
             assert_eq!(world.state().phase(), "finished");
         }
@@ -43,18 +43,18 @@ fn every_gate_refuses_and_nothing_is_touched() {
         let world = Kind::SameKey.world(2);
         let mut running = start(&world, &with_pointer(&world));
         running.caught_up().await;
-        assert!(ask(&world, CommandVerb::Postpone { postponed: true }).await.done);
+        assert!(ask(&world, Verb::Postpone { postponed: true }).await.done);
         let answer = cutover(&world).await;
         assert!(!answer.done);
         let closed: Vec<_> = answer.gates.iter().filter(|gate| !gate.holds).map(|gate| gate.name.as_str()).collect();
         assert_eq!(closed, ["not postponed"]);
         assert_eq!(world.state().phase(), "tailing");
         assert!(world.state().programs.is_empty());
-        assert!(ask(&world, CommandVerb::Postpone { postponed: false }).await.done);
-        let look = ask(&world, CommandVerb::Checklist).await;
+        assert!(ask(&world, Verb::Postpone { postponed: false }).await.done);
+        let look = ask(&world, Verb::Checklist).await;
         assert!(look.done && look.checklist.iter().any(|point| point.name == "stream"), "{look:?}");
-        assert!(!ask(&world, CommandVerb::Unknown).await.done, "a later version's command is answered");
-        let dry = CommandVerb::Cutover { dry_run: true, by: "laptop".into(), fenced: false };
+        assert!(!ask(&world, Verb::Unknown).await.done, "a later version's command is answered");
+        let dry = Verb::Cutover { dry_run: true, by: "laptop".into(), fenced: false };
         let answer = ask(&world, dry).await;
         assert!(answer.done && answer.gates.iter().all(|gate| gate.holds), "{answer:?}");
         sleep(LONG).await;
@@ -147,9 +147,9 @@ fn a_fence_that_cannot_be_undone_is_tried_again_until_it_is_or_an_operator_did_i
             assert_eq!(world.state().phase(), "unfencing", "it says so for as long as it is so");
             if by_hand {
                 // Meant for something else.
-                assert!(!ask(&world, CommandVerb::GiveUp { vouched: true }).await.done);
+                assert!(!ask(&world, Verb::GiveUp { vouched: true }).await.done);
                 assert_eq!(world.state().phase(), "unfencing");
-                assert!(ask(&world, CommandVerb::DeclareUnfenced).await.done);
+                assert!(ask(&world, Verb::DeclareUnfenced).await.done);
             } else {
                 world.no_more_faults();
             }
@@ -234,7 +234,7 @@ fn a_write_that_was_given_up_before_the_unfence_does_not_land_over_a_newer_one()
         // The fence lets one through.
         world.put("a", &[]);
         sleep(Duration::from_millis(2_500)).await;
-        assert!(ask(&world, CommandVerb::GiveUp { vouched: false }).await.done);
+        assert!(ask(&world, Verb::GiveUp { vouched: false }).await.done);
         world.no_more_faults();
         until_phase(&world, "tailing").await;
         world.put("a", &[]);
@@ -363,7 +363,7 @@ async fn crash_in_cutover(at: u64, death: Death) {
         let world = Arc::clone(&world);
         async move {
             let ports = FakePorts::new(&world.process());
-            let verb = CommandVerb::Cutover { dry_run: false, by: "laptop".into(), fenced: false };
+            let verb = Verb::Cutover { dry_run: false, by: "laptop".into(), fenced: false };
             // Whoever asks may find that nobody answers any more.
             drop(command(&ports, "orders", "somebody", verb).await);
         }
@@ -415,7 +415,7 @@ fn a_takeover_that_does_not_see_the_tables_leaves_nobody_waiting() {
         world.script(blind);
         sleep(LONG).await;
         assert_eq!(world.state().phase(), "switching", "it asks first");
-        assert!(ask(&world, CommandVerb::GiveUp { vouched: true }).await.done);
+        assert!(ask(&world, Verb::GiveUp { vouched: true }).await.done);
         until(&world, "the source is open again", |state| !state.fenced).await;
         world.no_more_faults();
         third.caught_up().await;

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use shadowtable::engine::state::entities::{CommandVerb, Paused};
 use shadowtable::model::ViewType;
 use shadowtable::ports::Fault;
+use shadowtable::protocol::command::{Paused, Verb};
 use shadowtable::runtime::operator::command;
 use tokio::time::sleep;
 
@@ -160,7 +160,7 @@ fn the_first_empty_page_after_a_pause_does_not_make_a_shard_caught_up() {
 
 async fn pause(world: &Arc<World>, paused: Paused) {
     let operator = FakePorts::new(&world.process());
-    let answer = command(&operator, "orders", "somebody", CommandVerb::Pause { paused }).await.unwrap();
+    let answer = command(&operator, "orders", "somebody", Verb::Pause { paused }).await.unwrap();
     assert!(answer.done, "{answer:?}");
 }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shadowtable::engine::EngineError;
-use shadowtable::engine::state::entities::CommandVerb;
 use shadowtable::ports::Fault;
+use shadowtable::protocol::command::Verb;
 use shadowtable::protocol::cutover::Gate;
 use shadowtable::runtime::{Allowed, Job};
 use tokio::time::sleep;
@@ -16,7 +16,7 @@ use testkit::harness::{Kind, simulate, start, until, with_pointer};
 
 /// The gates that refuse, as an operator sees them.
 async fn closed(world: &Arc<World>) -> Vec<Gate> {
-    let looked = ask(world, CommandVerb::Cutover { dry_run: true, by: "somebody".into(), fenced: false }).await;
+    let looked = ask(world, Verb::Cutover { dry_run: true, by: "somebody".into(), fenced: false }).await;
     looked.gates.into_iter().filter(|gate| !gate.holds).collect()
 }
 
@@ -188,7 +188,7 @@ fn a_switch_that_does_not_begin_again_leaves_the_decision_to_an_operator() {
         assert_eq!(world.state().pointer, SHADOW);
         world.no_more_faults();
         world.state().missing_programs.insert("switch".into());
-        assert!(ask(&world, CommandVerb::SwitchAgain).await.done);
+        assert!(ask(&world, Verb::SwitchAgain).await.done);
         sleep(LONG).await;
         assert!(running.is_running());
         let state = world.state();

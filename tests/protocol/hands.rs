@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 use shadowtable::engine::Fence;
-use shadowtable::engine::state::entities::CommandVerb;
 use shadowtable::model::Item;
 use shadowtable::ports::Fault;
+use shadowtable::protocol::command::Verb;
 use shadowtable::runtime::Job;
 use shadowtable::runtime::operator::{OperatorJob, command, forget, reseed, restless};
 use tokio::time::sleep;
@@ -91,7 +91,7 @@ fn a_successor_with_another_fence_does_not_call_the_source_open() {
         let mut running = start(&world, &other);
         until_phase(&world, "switching").await;
         sleep(LONG).await;
-        assert!(ask(&world, CommandVerb::GiveUp { vouched: true }).await.done);
+        assert!(ask(&world, Verb::GiveUp { vouched: true }).await.done);
         sleep(LONG).await;
         assert!(running.is_running());
         {
@@ -100,7 +100,7 @@ fn a_successor_with_another_fence_does_not_call_the_source_open() {
         }
         // An operator opens it by hand, and says so.
         world.state().fenced = false;
-        assert!(ask(&world, CommandVerb::DeclareUnfenced).await.done);
+        assert!(ask(&world, Verb::DeclareUnfenced).await.done);
         until_phase(&world, "tailing").await;
         live_writes(&world, 10).await;
         running.caught_up().await;
@@ -127,7 +127,7 @@ fn a_shadow_is_had_only_when_its_former_migration_can_write_no_more() {
         world.put("item-0", &[("place", "here")]);
         sleep(Duration::from_secs(2)).await;
         let ports = FakePorts::new(&world.process());
-        assert!(command(&ports, "orders", "somebody", CommandVerb::Abort).await.unwrap().done);
+        assert!(command(&ports, "orders", "somebody", Verb::Abort).await.unwrap().done);
         world.delete("item-0");
         let others = Job { migration: "others".into(), ..job(&world) };
         let mut second = start(&world, &others);
@@ -149,7 +149,7 @@ fn what_is_forgotten_begins_anew_and_what_runs_is_not_forgotten() {
         let operator = OperatorJob::of(&job(&world));
         let refused = forget(&ports, "orders", &operator).await.unwrap_err().to_string();
         assert!(refused.contains("only an ended one"), "{refused}");
-        assert!(ask(&world, CommandVerb::Abort).await.done);
+        assert!(ask(&world, Verb::Abort).await.done);
         running.ended().await.unwrap();
         forget(&ports, "orders", &operator).await.unwrap();
         {
@@ -200,7 +200,7 @@ fn a_successor_does_not_take_another_fence_for_the_one_that_was_begun() {
                 assert_eq!((state.phase().as_str(), state.pointer.as_str()), ("unfencing", SOURCE));
                 assert!(state.programs.is_empty(), "{:?}", state.programs);
             }
-            assert!(ask(&world, CommandVerb::DeclareUnfenced).await.done);
+            assert!(ask(&world, Verb::DeclareUnfenced).await.done);
             until_phase(&world, "tailing").await;
             running.caught_up().await;
             assert_as_before(&world);

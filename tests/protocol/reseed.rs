@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shadowtable::engine::EngineError;
-use shadowtable::engine::state::entities::CommandVerb;
 use shadowtable::ports::Fault;
+use shadowtable::protocol::command::Verb;
 use shadowtable::runtime::operator::{OperatorJob, abort, reseed};
 use tokio::time::{sleep, timeout};
 
@@ -52,7 +52,7 @@ fn what_an_application_uses_is_never_deleted() {
                     assert!(cutover(&world).await.done);
                     until_phase(&world, "switched").await;
                     if end == "finished" {
-                        assert!(ask(&world, CommandVerb::Finish).await.done);
+                        assert!(ask(&world, Verb::Finish).await.done);
                     }
                     running.crash().await;
                 }
@@ -67,7 +67,7 @@ fn what_an_application_uses_is_never_deleted() {
             if end == "switched" {
                 let running = start(&world, &with_pointer(&world));
                 sleep(Duration::from_secs(1)).await;
-                assert!(ask(&world, CommandVerb::Finish).await.done);
+                assert!(ask(&world, Verb::Finish).await.done);
                 running.ended().await.unwrap();
             }
         }

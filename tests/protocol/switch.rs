@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use shadowtable::engine::state::entities::{CommandVerb, Paused};
 use shadowtable::ports::Fault;
+use shadowtable::protocol::command::{Paused, Verb};
 use tokio::time::sleep;
 
 use testkit::fakes::{Call, Fate, SHADOW, World, key_of, version_of};
@@ -75,14 +75,14 @@ fn a_switch_that_half_succeeds_and_hangs_leads_to_no_two_open_tables() {
                 let state = world.state();
                 assert_eq!((state.phase().as_str(), state.fenced), ("switching", true));
             }
-            let unvouched = ask(&world, CommandVerb::GiveUp { vouched: false }).await;
+            let unvouched = ask(&world, Verb::GiveUp { vouched: false }).await;
             assert!(!unvouched.done, "{unvouched:?}");
             if moved {
-                assert!(ask(&world, CommandVerb::DeclareSwitched).await.done);
+                assert!(ask(&world, Verb::DeclareSwitched).await.done);
                 until_phase(&world, "switched").await;
                 assert_switched(&world);
             } else {
-                assert!(ask(&world, CommandVerb::GiveUp { vouched: true }).await.done);
+                assert!(ask(&world, Verb::GiveUp { vouched: true }).await.done);
                 until_phase(&world, "tailing").await;
                 live_writes(&world, 20).await;
                 running.caught_up().await;
@@ -113,7 +113,7 @@ fn a_restart_in_the_middle_of_a_switch_applies_nothing_and_forgets_nothing() {
             assert_eq!((reasons, state.phase().as_str()), (vec!["late".into()], "switching"));
         }
         // Nor did it forget what it did not apply.
-        assert!(ask(&world, CommandVerb::GiveUp { vouched: true }).await.done);
+        assert!(ask(&world, Verb::GiveUp { vouched: true }).await.done);
         until_phase(&world, "tailing").await;
         running.caught_up().await;
         assert_as_before(&world);
@@ -131,7 +131,7 @@ fn a_switch_that_is_tried_again_goes_on() {
             Call::Program("switch") => Fate::slow(Duration::from_secs(20)),
             _ => Fate::answered(),
         });
-        assert!(ask(&world, CommandVerb::SwitchAgain).await.done);
+        assert!(ask(&world, Verb::SwitchAgain).await.done);
         let trouble = world.state().entry("META").unwrap().body["cutover"]["trouble"].clone();
         assert!(trouble.is_null(), "what went wrong before is not how this attempt ends: {trouble}");
         until_phase(&world, "switched").await;
@@ -163,7 +163,7 @@ fn what_arrived_during_a_switch_that_was_given_up_is_applied() {
             assert_eq!(state.entries_at("QUARANTINE#").count(), 2);
         }
         world.no_more_faults();
-        assert!(ask(&world, CommandVerb::GiveUp { vouched: true }).await.done);
+        assert!(ask(&world, Verb::GiveUp { vouched: true }).await.done);
         until_phase(&world, "tailing").await;
         running.caught_up().await;
         assert_as_before(&world);
@@ -195,7 +195,7 @@ fn a_pointer_whose_move_was_answered_by_nobody_is_looked_at() {
 #[test]
 fn an_operator_decides_though_nothing_can_be_mirrored_any_more() {
     simulate(async {
-        for decision in [CommandVerb::DeclareSwitched, CommandVerb::SwitchAgain] {
+        for decision in [Verb::DeclareSwitched, Verb::SwitchAgain] {
             let world = Kind::SameKey.world(9);
             let running = switching(&world, Fate::lost()).await;
             until_asked(&world).await;
@@ -211,8 +211,8 @@ fn an_operator_decides_though_nothing_can_be_mirrored_any_more() {
             assert_eq!(said, 1, "the trail says it once");
             let status = running.status().unwrap();
             assert!(status.reason.unwrap().contains("nothing is mirrored"));
-            assert!(!ask(&world, CommandVerb::Finish).await.done, "it is not switched yet");
-            assert!(!ask(&world, CommandVerb::GiveUp { vouched: false }).await.done);
+            assert!(!ask(&world, Verb::Finish).await.done, "it is not switched yet");
+            assert!(!ask(&world, Verb::GiveUp { vouched: false }).await.done);
             assert!(ask(&world, decision.clone()).await.done);
             until_phase(&world, "switched").await;
             // Nor does a restart end it.
@@ -220,7 +220,7 @@ fn an_operator_decides_though_nothing_can_be_mirrored_any_more() {
             running = start(&world, &with_command(&world));
             sleep(Duration::from_mins(2)).await;
             assert!(running.is_running());
-            assert!(ask(&world, CommandVerb::Finish).await.done);
+            assert!(ask(&world, Verb::Finish).await.done);
             until_phase(&world, "finished").await;
         }
     });
@@ -237,7 +237,7 @@ fn a_switch_that_is_given_up_without_a_mirror_opens_the_source_and_needs_a_resee
         let running = start(&world, &with_command(&world));
         sleep(Duration::from_mins(2)).await;
         assert_eq!(world.state().phase(), "switching", "it asks first");
-        assert!(ask(&world, CommandVerb::GiveUp { vouched: true }).await.done);
+        assert!(ask(&world, Verb::GiveUp { vouched: true }).await.done);
         until_phase(&world, "needs-reseed").await;
         assert!(!world.state().fenced, "the source is open again");
         drop(running);
@@ -254,9 +254,9 @@ fn no_decision_is_taken_while_a_retried_switch_is_under_way() {
         sleep(Duration::from_hours(25)).await;
         let mut running = start(&world, &with_command(&world));
         sleep(Duration::from_mins(2)).await;
-        assert!(ask(&world, CommandVerb::SwitchAgain).await.done);
+        assert!(ask(&world, Verb::SwitchAgain).await.done);
         sleep(Duration::from_secs(2)).await;
-        let meanwhile = ask(&world, CommandVerb::GiveUp { vouched: true }).await;
+        let meanwhile = ask(&world, Verb::GiveUp { vouched: true }).await;
         assert!(!meanwhile.done && meanwhile.message.contains("under way"), "{meanwhile:?}");
         sleep(LONG).await;
         {
@@ -276,7 +276,7 @@ fn a_command_that_nobody_was_there_to_do_is_not_done_much_later() {
         running.caught_up().await;
         // Its lease has not run out yet, so that the command is left where it is.
         running.crash().await;
-        leave(&world, CommandVerb::Pause { paused: Paused::All }, Duration::from_secs(1)).await;
+        leave(&world, Verb::Pause { paused: Paused::All }, Duration::from_secs(1)).await;
         sleep(Duration::from_mins(10)).await;
         let mut running = start(&world, &with_command(&world));
         running.caught_up().await;
@@ -307,7 +307,7 @@ fn no_checkpoint_passes_a_late_change_while_the_switched_phase_cannot_be_stored(
             world.state().entries_at("SHARD#").map(|entry| entry.body["position"].to_string()).collect()
         };
         let before = positions();
-        let asking = leave(&world, CommandVerb::DeclareSwitched, LONG);
+        let asking = leave(&world, Verb::DeclareSwitched, LONG);
         let meanwhile = async {
             sleep(Duration::from_secs(2)).await;
             world.put("late", &[]);
@@ -325,7 +325,7 @@ fn no_checkpoint_passes_a_late_change_while_the_switched_phase_cannot_be_stored(
         assert_eq!(positions(), before);
         let mut running = start(&world, &with_command(&world));
         sleep(Duration::from_mins(1)).await;
-        assert!(ask(&world, CommandVerb::GiveUp { vouched: true }).await.done);
+        assert!(ask(&world, Verb::GiveUp { vouched: true }).await.done);
         until_phase(&world, "tailing").await;
         running.caught_up().await;
         assert_as_before(&world);
@@ -348,7 +348,7 @@ fn a_switch_that_a_dead_process_began_is_over_before_an_operator_is_asked() {
             let mut running = start(&world, &with_command(&world));
             until_asked(&world).await;
             let moved = world.state().pointer == SHADOW;
-            let decision = if moved { CommandVerb::DeclareSwitched } else { CommandVerb::GiveUp { vouched: true } };
+            let decision = if moved { Verb::DeclareSwitched } else { Verb::GiveUp { vouched: true } };
             assert!(ask(&world, decision).await.done);
             sleep(LONG).await;
             assert!(running.is_running());
@@ -374,7 +374,7 @@ fn a_fence_that_a_dead_process_began_is_over_before_the_source_is_opened() {
         world.no_more_faults();
         let mut running = start(&world, &with_command(&world));
         sleep(Duration::from_secs(20)).await;
-        assert!(ask(&world, CommandVerb::GiveUp { vouched: false }).await.done);
+        assert!(ask(&world, Verb::GiveUp { vouched: false }).await.done);
         until_phase(&world, "tailing").await;
         sleep(LONG).await;
         running.caught_up().await;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shadowtable::engine::EngineError;
-use shadowtable::engine::state::entities::CommandVerb;
+use shadowtable::protocol::command::Verb;
 use shadowtable::runtime::Job;
 use shadowtable::runtime::operator::command;
 use tokio::task::JoinSet;
@@ -74,12 +74,12 @@ impl Sweep {
                     assert_moved(&self.world);
                     return self.first.calls();
                 }
-                "switched" => self.ask(CommandVerb::Finish),
+                "switched" => self.ask(Verb::Finish),
                 "switching" => self.decide(),
                 "copying" => self.write(),
                 "tailing" if !self.written => self.write(),
                 "tailing" if self.is_caught_up() => {
-                    self.ask(CommandVerb::Cutover { dry_run: false, by: "laptop".into(), fenced: false });
+                    self.ask(Verb::Cutover { dry_run: false, by: "laptop".into(), fenced: false });
                 }
                 _ => {}
             }
@@ -121,12 +121,12 @@ impl Sweep {
         let troubled = self.world.state().entry("META").is_some_and(|meta| !meta.body["cutover"]["trouble"].is_null());
         let moved = self.world.state().pointer == SHADOW;
         if troubled {
-            self.ask(if moved { CommandVerb::DeclareSwitched } else { CommandVerb::GiveUp { vouched: true } });
+            self.ask(if moved { Verb::DeclareSwitched } else { Verb::GiveUp { vouched: true } });
         }
     }
 
     /// Asks, unless an answer is waited for.
-    fn ask(&mut self, verb: CommandVerb) {
+    fn ask(&mut self, verb: Verb) {
         while self.asking.try_join_next().is_some() {}
         if self.asking.is_empty() {
             let ports = FakePorts::new(&self.world.process());

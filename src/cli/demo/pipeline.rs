@@ -13,8 +13,9 @@ use super::figures::Figures;
 use crate::aws::AwsPorts;
 use crate::cli::connect::host;
 use crate::config::{AdminSettings, DemoSettings};
-use crate::engine::state::entities::{Answer, CommandVerb};
+use crate::engine::state::entities::Answer;
 use crate::engine::{EngineError, Fence, Switch};
+use crate::protocol::command::Verb;
 use crate::protocol::transform::Transform;
 use crate::runtime::Allowed;
 use crate::runtime::admin::{self, Admin};
@@ -87,8 +88,8 @@ impl Pipeline {
     }
 
     /// Asks it as an operator would, through the state table, while it goes on.
-    pub(super) async fn ask(&mut self, ports: &AwsPorts, verb: CommandVerb) -> Result<Answer, EngineError> {
-        let is_last = verb == CommandVerb::Finish;
+    pub(super) async fn ask(&mut self, ports: &AwsPorts, verb: Verb) -> Result<Answer, EngineError> {
+        let is_last = verb == Verb::Finish;
         let mut asking = Box::pin(command(ports, MIGRATION, "the demo", verb));
         tokio::select! {
             biased;

@@ -26,9 +26,9 @@ use crate::cli::connect::{host, seed};
 use crate::cli::signals::obey_signals;
 use crate::config::DemoSettings;
 use crate::engine::EngineError;
-use crate::engine::state::entities::CommandVerb;
 use crate::model::{Moment, TableStatus, ViewType};
 use crate::ports::{Clock, CreateOptions, Ports, ScanRequest, TableAdmin, TableReader};
+use crate::protocol::command::Verb;
 use crate::protocol::phase::Phase;
 use crate::runtime::Status;
 
@@ -84,7 +84,7 @@ async fn play(settings: &DemoSettings, args: &DemoArgs) -> Result<Report, Engine
     let stopped = clock.now();
     let Watched { mut pipeline, display, copied_at, .. } = watched;
     display.end();
-    pipeline.ask(&ports, CommandVerb::Finish).await?;
+    pipeline.ask(&ports, Verb::Finish).await?;
     pipeline.ended().await?;
 
     display
@@ -195,7 +195,7 @@ impl Watched<'_> {
     async fn cut_over(&mut self, ports: &AwsPorts, writers: &mut Writers) -> Result<(), EngineError> {
         let began = self.clock.now();
         loop {
-            let dry_run = CommandVerb::Cutover { dry_run: true, by: host(), fenced: false };
+            let dry_run = Verb::Cutover { dry_run: true, by: host(), fenced: false };
             let answer = self.pipeline.ask(ports, dry_run).await?;
             if answer.done {
                 break;
@@ -210,7 +210,7 @@ impl Watched<'_> {
         }
         self.display.say("cutover: the application stops writing and waits for its pointer to name the shadow");
         writers.fence().await;
-        let cutover = CommandVerb::Cutover { dry_run: false, by: host(), fenced: true };
+        let cutover = Verb::Cutover { dry_run: false, by: host(), fenced: true };
         let answer = self.pipeline.ask(ports, cutover).await?;
         if !answer.done {
             return Err(EngineError::refused(answer.message, "say --log-level info to see why"));

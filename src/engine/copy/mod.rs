@@ -18,12 +18,13 @@ use super::apply::{Applier, PageOutcome};
 use super::error::EngineError;
 use super::retry::Retry;
 use super::settings::{CopySettings, LeaseSettings};
-use super::state::entities::{Paused, SegmentRecord};
+use super::state::entities::SegmentRecord;
 use super::state::entry::{SEGMENT, segment_sort};
 use super::state::store::{Store, Stored};
 use super::watched::Watched;
 use crate::model::{Key, KeySchema};
 use crate::ports::{Clock, Ports, Reaction, ScanRequest, TableReader};
+use crate::protocol::command::Paused;
 use crate::protocol::invariant::{Invariant, Violation};
 use crate::telemetry::Meters;
 

@@ -24,12 +24,13 @@ pub use self::pin::{Pinned, pin};
 use super::apply::Applier;
 use super::error::EngineError;
 use super::settings::{LeaseSettings, TailSettings};
-use super::state::entities::{Paused, Pin};
+use super::state::entities::Pin;
 use super::state::entry::SHARD;
 use super::state::store::{Store, Stored};
 use super::watched::Watched;
 use crate::model::Timestamp;
 use crate::ports::{Clock, Ports, RecordsPage};
+use crate::protocol::command::Paused;
 use crate::protocol::lineage::{Lineage, ShardRecord};
 use crate::telemetry::Meters;
 

@@ -9,9 +9,9 @@ use super::{Asked, Tail};
 use crate::engine::apply::core::Reader;
 use crate::engine::error::EngineError;
 use crate::engine::retry::Retry;
-use crate::engine::state::entities::Paused;
 use crate::model::{Change, ChangeKind, Image, Item, Key, StartAt, Timestamp};
 use crate::ports::{ChangeFeed, Clock, Fault, PortError, Ports, Reaction, RecordsPage, ShardIterator, TableReader};
+use crate::protocol::command::Paused;
 use crate::protocol::lineage::{Lost, Start};
 
 /// Items read back at the same time at most.

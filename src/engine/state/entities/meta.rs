@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Place, TableDescription, TableLayout, Timestamp};
+use crate::protocol::command::Paused;
 use crate::protocol::phase::Phase;
 use crate::protocol::transform::Rule;
 
@@ -180,28 +181,5 @@ impl TableIdentity {
     /// Whether it is this very table.
     pub fn is(&self, table: &TableDescription) -> bool {
         self.arn == table.arn && self.table_id == table.table_id
-    }
-}
-
-/// What an operator paused. Durable: a restart stays paused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Paused {
-    /// Nothing.
-    None,
-    /// The copy; the tail goes on.
-    Copy,
-    /// Copy and tail: headroom shrinks.
-    All,
-}
-
-impl Paused {
-    /// The word for people and for JSON.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Copy => "copy",
-            Self::All => "all",
-        }
     }
 }

@@ -10,8 +10,8 @@ mod records;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub use self::command::{Answer, CommandRecord, CommandVerb};
-pub use self::meta::{CutoverRecord, Made, Meta, Paused, Product, TableIdentity};
+pub use self::command::{Answer, CommandRecord};
+pub use self::meta::{CutoverRecord, Made, Meta, Product, TableIdentity};
 pub use self::records::{
     ClaimRecord, DirectoryRecord, EVENT_SECONDS, EventRecord, LeaseRecord, Live, Pin, QuarantineRecord, RestlessRecord,
     SegmentRecord,

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shadowtable::engine::Switch;
-use shadowtable::engine::state::entities::{Answer, CommandVerb};
+use shadowtable::engine::state::entities::Answer;
+use shadowtable::protocol::command::Verb;
 use shadowtable::runtime::Job;
 use shadowtable::runtime::operator::command;
 use tokio::time::sleep;
@@ -21,20 +22,20 @@ pub fn with_command(world: &World) -> Job {
     job
 }
 
-pub async fn ask(world: &Arc<World>, verb: CommandVerb) -> Answer {
+pub async fn ask(world: &Arc<World>, verb: Verb) -> Answer {
     let ports = FakePorts::new(&world.process());
     command(&ports, "orders", "somebody", verb).await.unwrap()
 }
 
 /// Asks, and is gone after `patience`, or takes it back where nobody holds the lease.
-pub async fn leave(world: &Arc<World>, verb: CommandVerb, patience: Duration) {
+pub async fn leave(world: &Arc<World>, verb: Verb, patience: Duration) {
     let ports = FakePorts::new(&world.process());
     let asking = command(&ports, "orders", "somebody", verb);
     let _ = tokio::time::timeout(patience, asking).await;
 }
 
 pub async fn cutover(world: &Arc<World>) -> Answer {
-    ask(world, CommandVerb::Cutover { dry_run: false, by: "laptop".into(), fenced: false }).await
+    ask(world, Verb::Cutover { dry_run: false, by: "laptop".into(), fenced: false }).await
 }
 
 /// The application writes for a while, wherever it may.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shadowtable::engine::EngineError;
-use shadowtable::engine::state::entities::{CommandVerb, Paused};
+use shadowtable::protocol::command::{Paused, Verb};
 use shadowtable::runtime::operator::command;
 use shadowtable::runtime::{Job, Readiness};
 use tokio::task::JoinSet;
@@ -240,17 +240,17 @@ impl<'a> Play<'a> {
                 }
                 return;
             }
-            Question::Cutover => CommandVerb::Cutover { dry_run: false, by: "laptop".into(), fenced: false },
-            Question::GiveUp => CommandVerb::GiveUp { vouched: false },
-            Question::PauseCopy => CommandVerb::Pause { paused: Paused::Copy },
-            Question::PauseAll => CommandVerb::Pause { paused: Paused::All },
-            Question::Resume => CommandVerb::Pause { paused: Paused::None },
-            Question::Retry => CommandVerb::Retry { ids: Vec::new() },
+            Question::Cutover => Verb::Cutover { dry_run: false, by: "laptop".into(), fenced: false },
+            Question::GiveUp => Verb::GiveUp { vouched: false },
+            Question::PauseCopy => Verb::Pause { paused: Paused::Copy },
+            Question::PauseAll => Verb::Pause { paused: Paused::All },
+            Question::Resume => Verb::Pause { paused: Paused::None },
+            Question::Retry => Verb::Retry { ids: Vec::new() },
         };
         self.send(verb);
     }
 
-    fn send(&mut self, verb: CommandVerb) {
+    fn send(&mut self, verb: Verb) {
         let ports = FakePorts::new(&self.world.process());
         // Whoever asks may hear of faults, or that nobody is there.
         self.asking.spawn_local(async move { drop(command(&ports, "orders", "somebody", verb).await) });
@@ -348,7 +348,7 @@ impl<'a> Play<'a> {
                     break End::Switched;
                 }
                 "tailing" | "copying" if self.is_idle() => {
-                    self.send(CommandVerb::Pause { paused: Paused::None });
+                    self.send(Verb::Pause { paused: Paused::None });
                     // What somebody asked for minutes ago may begin meanwhile.
                     if self.caught_up().await && self.world.state().phase() == "tailing" {
                         assert_end(&self.world);
@@ -380,7 +380,7 @@ impl<'a> Play<'a> {
     /// An operator who looks where the application writes.
     fn decide(&mut self) {
         let moved = self.world.state().pointer == SHADOW;
-        let verb = if moved { CommandVerb::DeclareSwitched } else { CommandVerb::GiveUp { vouched: true } };
+        let verb = if moved { Verb::DeclareSwitched } else { Verb::GiveUp { vouched: true } };
         self.send(verb);
     }
 
