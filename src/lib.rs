@@ -38,6 +38,7 @@
 pub mod aws;
 pub mod cli;
 pub mod config;
+pub mod document;
 pub mod engine;
 pub mod model;
 pub mod plan;

@@ -1,7 +1,7 @@
 //! For tests: an endpoint that answers one thing, whatever it is asked.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -10,6 +10,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use axum::Router;
 use axum::http::StatusCode;
 use bytes::Bytes;
+use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -35,7 +36,7 @@ impl Canned {
         let (counter, kept) = (Arc::clone(&requests), Arc::clone(&last_body));
         let handler = move |request: Bytes| async move {
             counter.fetch_add(1, Ordering::Relaxed);
-            *kept.lock().unwrap() = request;
+            *kept.lock() = request;
             let headers = [("content-type", "application/x-amz-json-1.0"), ("date", "Fri, 01 Jan 2100 00:00:00 GMT")];
             (StatusCode::from_u16(status).unwrap(), headers, body)
         };
@@ -74,7 +75,7 @@ impl Canned {
 
     /// The body of the request that came last.
     pub(super) fn last_body(&self) -> Bytes {
-        self.last_body.lock().unwrap().clone()
+        self.last_body.lock().clone()
     }
 
     pub(super) fn connection(&self) -> Connection {

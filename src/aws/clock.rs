@@ -1,8 +1,9 @@
 //! Time and chance of the real machine.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use parking_lot::Mutex;
 use rustix::time::{ClockId, clock_gettime};
 
 use super::ServiceSkew;
@@ -49,7 +50,7 @@ impl Clock for SystemClock {
     }
 
     fn random(&self) -> f64 {
-        self.chance.lock().unwrap_or_else(PoisonError::into_inner).f64()
+        self.chance.lock().f64()
     }
 
     async fn sleep(&self, span: Duration) {

@@ -1,10 +1,11 @@
 //! When the credentials of a connection expire, learnt as they are handed out.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::future::ProvideCredentials as Future;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use parking_lot::Mutex;
 
 use crate::ports::Expiry;
 
@@ -22,12 +23,12 @@ impl WatchedCredentials {
 
     /// When the credentials that were handed out last expire.
     pub(super) fn expiry(&self) -> Expiry {
-        *self.expiry.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.expiry.lock()
     }
 
     fn note(&self, credentials: &Credentials) {
         let expiry = credentials.expiry().map_or(Expiry::Never, |at| Expiry::At(at.into()));
-        *self.expiry.lock().unwrap_or_else(PoisonError::into_inner) = expiry;
+        *self.expiry.lock() = expiry;
     }
 }
 

@@ -20,7 +20,6 @@ mod flags;
 mod keys;
 mod layout;
 mod mistake;
-mod nearest;
 mod program;
 mod reader;
 mod settings;

@@ -4,13 +4,13 @@
 //! schema, and what is left in a layer afterwards is unknown. A value is checked in every layer, also where a higher
 //! one overrides it: a wrong file is wrong.
 
+use crate::document::nearest;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::environment::PREFIX;
 use super::mistake::{Mistake, Origin};
-use super::nearest::nearest;
 use super::value::{Value, describe_whole};
 
 /// A value and where it was given.

@@ -8,8 +8,8 @@ use toml::de::{DeTable, DeValue};
 
 use super::file::Source;
 use super::mistake::{Mistake, Origin};
-use super::nearest::nearest;
 use super::value::Value;
+use crate::document::nearest;
 use crate::protocol::transform::{Action, Condition, Rule, Scalar};
 
 const ACTIONS: [&str; 5] = ["set", "rename", "remove", "copy", "drop"];

@@ -3,8 +3,7 @@
 //! Tokio's own `watch` wakes those who wait in a random order. Here it is the order in which they began to wait, so that a
 //! simulation goes the same way each time.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 /// A value that others wait for.
@@ -44,7 +43,7 @@ impl<T: Copy> Watched<T> {
     }
 
     fn value(&self) -> MutexGuard<'_, T> {
-        self.value.lock().unwrap_or_else(PoisonError::into_inner)
+        self.value.lock()
     }
 }
 
@@ -66,7 +65,7 @@ mod tests {
             let (watched, order) = (Arc::clone(&watched), Arc::clone(&order));
             waiting.spawn(async move {
                 watched.until(|value| value).await;
-                order.lock().unwrap().push(number);
+                order.lock().push(number);
             });
         }
         sleep(Duration::from_secs(1)).await;
@@ -75,7 +74,7 @@ mod tests {
         assert_eq!(waiting.len(), 20);
         watched.set(true);
         waiting.join_all().await;
-        assert_eq!(*order.lock().unwrap(), (0..20).collect::<Vec<_>>());
+        assert_eq!(*order.lock(), (0..20).collect::<Vec<_>>());
         watched.until(|value| value).await;
     }
 }

@@ -151,16 +151,19 @@ pub struct Gate {
 /// All gates, in the order in which an operator would see to them. A cutover begins only when each holds; what is not
 /// known does not hold.
 pub fn gates(figures: &Figures, limits: &Limits) -> Vec<Gate> {
-    let gate = |name: &str, holds: bool, figure: String, remedy: &str| Gate {
-        name: name.to_owned(),
-        holds,
-        figure,
-        remedy: remedy.to_owned(),
-    };
-    let seconds = |span: Duration| format!("{} s", tenths(span.as_secs_f64()));
-    let hours = |span: Duration| format!("{} h", tenths(span.as_secs_f64() / 3600.0));
-    let or_unknown = |figure: Option<String>| figure.unwrap_or_else(|| "not known".to_owned());
-    vec![
+    let mut gates = Vec::from(gates_outside(figures));
+    gates.extend(gates_of_the_operator(figures));
+    gates.extend(gates_of_the_mirror(figures, limits));
+    gates
+}
+
+fn gate(name: &str, holds: bool, figure: String, remedy: &str) -> Gate {
+    Gate { name: name.to_owned(), holds, figure, remedy: remedy.to_owned() }
+}
+
+/// What a cutover does its work with.
+fn gates_outside(figures: &Figures) -> [Gate; 4] {
+    [
         gate(
             "configured",
             figures.missing.is_empty(),
@@ -196,6 +199,12 @@ pub fn gates(figures: &Figures, limits: &Limits) -> Vec<Gate> {
             "a write in another region may arrive after the fence and be lost. If nothing writes there, restart the active \
              process once with `shadowtable run --single-writer-region`; a shadow gets replicas after the switch",
         ),
+    ]
+}
+
+/// What an operator said.
+fn gates_of_the_operator(figures: &Figures) -> [Gate; 2] {
+    [
         gate(
             "not postponed",
             !figures.postponed,
@@ -208,6 +217,15 @@ pub fn gates(figures: &Figures, limits: &Limits) -> Vec<Gate> {
             if figures.paused { "paused".into() } else { "running".into() },
             "go on: `shadowtable resume`",
         ),
+    ]
+}
+
+/// Whether the shadow is what the source is.
+fn gates_of_the_mirror(figures: &Figures, limits: &Limits) -> [Gate; 6] {
+    let seconds = |span: Duration| format!("{} s", tenths(span.as_secs_f64()));
+    let hours = |span: Duration| format!("{} h", tenths(span.as_secs_f64() / 3600.0));
+    let or_unknown = |figure: Option<String>| figure.unwrap_or_else(|| "not known".to_owned());
+    [
         gate(
             "copy complete",
             figures.segments_left == 0,

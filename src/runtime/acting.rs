@@ -3,12 +3,13 @@
 //! A program that is killed, and a request that is abandoned, may still take effect. So whatever is cut short is noted, the next
 //! one waits until it is over, and a process that ends before then does not say that it left nothing behind.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::state::lease::Lease;
 use crate::model::Moment;
 use crate::ports::{Clock, Ports};
+use parking_lot::Mutex;
 
 /// What a cutover's steps do outside, in this process and its predecessors.
 pub(super) struct Acting<P> {
@@ -31,7 +32,7 @@ impl<P: Ports> Acting<P> {
 
     /// Until when something that nobody looks after may act.
     pub(super) fn until(&self) -> Option<Moment> {
-        *self.until.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.until.lock()
     }
 
     /// Whether nothing acts that nobody looks after.
@@ -85,6 +86,6 @@ impl<P: Ports> Drop for CutShort<P> {
 }
 
 fn may_act_until(noted: &Mutex<Option<Moment>>, until: Moment) {
-    let mut noted = noted.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut noted = noted.lock();
     *noted = Some(until).max(*noted);
 }

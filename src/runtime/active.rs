@@ -1,9 +1,10 @@
 //! What the lease holder does, by phase.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::acting::Acting;
@@ -156,12 +157,12 @@ impl<P: Ports> Active<P> {
 
     /// Requests of the mirror that ended may land until `moment`.
     pub(super) fn may_land_until(&self, moment: Moment) {
-        *self.landing.lock().unwrap_or_else(PoisonError::into_inner) = Some(moment);
+        *self.landing.lock() = Some(moment);
     }
 
     /// Invariant 1, from one mirror to the next: what the last one gave up can land no more.
     async fn outlast_landing(&self) {
-        let until = self.landing.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let until = self.landing.lock().take();
         if let Some(until) = until {
             let clock = self.ports.clock();
             clock.sleep(until.since(clock.now())).await;

@@ -1,9 +1,10 @@
 //! The last minutes, for rates, a line of lag and the last lines of the audit trail. Pure; time is an argument.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 
 use super::status::{EventLine, Memory};
@@ -74,11 +75,11 @@ impl Chronicle {
     }
 
     fn history(&self) -> MutexGuard<'_, History> {
-        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+        self.history.lock()
     }
 
     fn events(&self) -> MutexGuard<'_, VecDeque<EventLine>> {
-        self.events.lock().unwrap_or_else(PoisonError::into_inner)
+        self.events.lock()
     }
 }
 

@@ -1,9 +1,10 @@
 //! Copy and tail at the same time, through one applier, until something ends it.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -93,7 +94,7 @@ impl<'a, P: Ports> Mirror<'a, P> {
         let mapping = Mapping::new(job.transform.clone(), job.source_key.clone());
         let quarantine = Quarantine::new(job.source_key.clone(), job.target.key_schema());
         let quarantined = quarantine.load(store).await?;
-        let recent = active.recent.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let recent = active.recent.lock().take();
         let recent = recent.unwrap_or_else(|| Recent::new(job.engine.apply.recent_keys));
         let paused = Arc::new(Watched::new(journal.meta().paused));
         let applier = Arc::new(Applier::new(
@@ -192,7 +193,7 @@ impl<'a, P: Ports> Mirror<'a, P> {
                 self.active.may_land_until(clock.now().plus(self.active.job.engine.apply.abandon));
             }
             let recent = self.parts.applier.inspect(|core| core.recent().clone());
-            *self.active.recent.lock().unwrap_or_else(PoisonError::into_inner) = Some(recent);
+            *self.active.recent.lock() = Some(recent);
             return Ok(None);
         }
         Ok(Some(Outcome { quiet: landed && self.active.acting.is_over() }))
@@ -354,13 +355,13 @@ impl<'a, P: Ports> Mirror<'a, P> {
 
     /// Lets status and metrics see the present state.
     pub(super) fn show(&self) {
-        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = self.journal.meta().clone();
+        *self.shown.lock() = self.journal.meta().clone();
         let (working, shown, ports) = (self.parts.clone(), Arc::clone(&self.shown), Arc::clone(&self.active.ports));
         let settings = self.active.job.engine.cutover.clone();
         self.active.show_by(move || {
-            let meta = shown.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let meta = shown.lock().clone();
             let mirror = working.status(meta.phase, &*ports);
-            let outside = working.outside.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let outside = working.outside.lock().clone();
             // After the switch there is no cutover to come.
             let to_come = meta.phase != Phase::Switched;
             let mut gates = if to_come { mirror.gates(&meta, &settings, outside) } else { Vec::new() };

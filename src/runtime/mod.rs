@@ -27,9 +27,10 @@ mod unfence;
 mod unmirrored;
 mod watch;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use self::acting::Acting;

@@ -1,8 +1,7 @@
 //! What this process can say of itself at any moment, computed when it is asked.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use metrics::gauge;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::status::Status;
 use crate::engine::state::lease::Standby;
@@ -79,12 +78,12 @@ impl Monitor {
 
     /// How the process, which waits, is configured otherwise than the migration.
     pub(super) fn differs(&self, differs: Differs) {
-        *self.differs.lock().unwrap_or_else(PoisonError::into_inner) = differs;
+        *self.differs.lock() = differs;
     }
 
     /// The same, for whoever asks.
     pub fn differing(&self) -> Differs {
-        self.differs.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.differs.lock().clone()
     }
 
     /// The process works, and says so by `look`.
@@ -192,7 +191,7 @@ impl Monitor {
     }
 
     fn view(&self) -> MutexGuard<'_, View> {
-        self.view.lock().unwrap_or_else(PoisonError::into_inner)
+        self.view.lock()
     }
 }
 

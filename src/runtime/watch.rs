@@ -1,6 +1,5 @@
 //! Sees when somebody changes the tables under a running migration.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::engine::cutover::{movable_pointer, unusable_programs};
@@ -9,6 +8,7 @@ use crate::engine::{CutoverSettings, EngineError};
 use crate::model::{IndexStatus, TableDescription, TableStatus};
 use crate::ports::{Clock, Ports, Reaction, TableAdmin};
 use crate::protocol::cutover::Pointer;
+use parking_lot::Mutex;
 
 /// `DescribeTable` is eventually consistent: so many answers in a row must agree that something is wrong.
 const AGREEMENT: u32 = 3;
@@ -124,7 +124,7 @@ async fn look<P: Ports>(
         }
         if let ("shadow", Some(source)) = (role, &source) {
             let seen = Outside::look(ports, Ok((source, &table)), settings).await;
-            *outside.lock().unwrap_or_else(PoisonError::into_inner) = seen;
+            *outside.lock() = seen;
         }
         match (role, table.stream.as_ref().map(|stream| stream.arn.as_str())) {
             ("source", None) => return Ok(Some(format!("the stream of the source table {name} was disabled"))),

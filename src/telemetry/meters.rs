@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use metrics::{Counter, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 
 use super::names::{self, Kind};
@@ -200,8 +200,8 @@ impl Meters {
         }
     }
 
-    fn throttles(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, u64>> {
-        self.throttles.lock().unwrap_or_else(PoisonError::into_inner)
+    fn throttles(&self) -> MutexGuard<'_, BTreeMap<String, u64>> {
+        self.throttles.lock()
     }
 
     /// What the log lost so far.

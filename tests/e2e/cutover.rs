@@ -93,9 +93,49 @@ fn a_program_may_call_shadowtable() {
     process.stop();
 }
 
+/// Waits until exactly these gates refuse, and demands that the last says its remedy, and that no cutover begins.
+fn refused(migration: &Migration, gates: &[&str], remedy: &str) {
+    let mut left = String::new();
+    clock::wait_for(&format!("{gates:?} to refuse"), || {
+        let finished = migration.project.finish(&["cutover", "--dry-run"]);
+        let closed: Vec<_> = finished.stdout.lines().filter(|line| line.contains("REFUSES")).collect();
+        let as_expected = closed.len() == gates.len()
+            && closed.iter().zip(gates).all(|(line, gate)| line.trim_start().starts_with(gate));
+        left = closed.join("\n");
+        if as_expected { Ok(()) } else { Err(format!("{}{}", finished.stdout, finished.stderr)) }
+    });
+    assert!(left.contains(remedy), "{remedy:?} is missing in\n{left}");
+    println!("GATE {left}");
+    let refused = migration.project.finish(&["cutover", "--yes", "--fenced"]);
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+    assert!(refused.stderr.contains("not hold"), "{}", refused.stderr);
+}
+
+/// Runs it again, under another configuration.
+fn restart(migration: &Migration, process: Process) -> Process {
+    process.stop();
+    let mut process = migration.run();
+    process.wait_for_tailing();
+    process.drain(CAUGHT_UP);
+    process
+}
+
+/// A cutover by hand. DynamoDB Local floors record times to the minute.
+fn by_hand(migration: &mut Migration) {
+    for (key, value) in [("fence", "manual"), ("switch", "command"), ("switch_command", "true")] {
+        migration.project.set(&format!("cutover.{key}"), value);
+    }
+    migration.project.set("cutover.max_lag_seconds", 120);
+}
+
+fn all_hold(migration: &Migration) {
+    let open = migration.project.finish(&["cutover", "--dry-run", "--wait"]);
+    assert_eq!(open.code, Some(0), "{}{}", open.stdout, open.stderr);
+}
+
 /// Each gate closes in turn, alone (but for the copy's, which closes with the phase's), and says what opens it.
 #[test]
-fn each_gate_refuses_in_turn_with_its_remedy() {
+fn each_gate_of_the_mirror_refuses_in_turn_with_its_remedy() {
     let ctx = &ctx();
     let source = ctx.table("source", before(ID));
     source.create_with(&items::orders(ID, 200, ctx.seed()), StreamViewType::NewAndOldImages);
@@ -103,34 +143,7 @@ fn each_gate_refuses_in_turn_with_its_remedy() {
     let chaos = Chaos::before(&source.place, ctx.handle(), ctx.seed());
     let mut migration = Migration::new(ctx, &source, target).slow_copy(1.0);
     migration.project.set("shadow.endpoint_url", chaos.url());
-    let refused = |migration: &Migration, gates: &[&str], remedy: &str| {
-        let mut left = String::new();
-        clock::wait_for(&format!("{gates:?} to refuse"), || {
-            let finished = migration.project.finish(&["cutover", "--dry-run"]);
-            let closed: Vec<_> = finished.stdout.lines().filter(|line| line.contains("REFUSES")).collect();
-            let as_expected = closed.len() == gates.len()
-                && closed.iter().zip(gates).all(|(line, gate)| line.trim_start().starts_with(gate));
-            left = closed.join("\n");
-            if as_expected { Ok(()) } else { Err(format!("{}{}", finished.stdout, finished.stderr)) }
-        });
-        assert!(left.contains(remedy), "{remedy:?} is missing in\n{left}");
-        println!("GATE {left}");
-        let refused = migration.project.finish(&["cutover", "--yes", "--fenced"]);
-        assert_eq!(refused.code, Some(2), "{}", refused.stderr);
-        assert!(refused.stderr.contains("not hold"), "{}", refused.stderr);
-    };
-    let restart = |migration: &Migration, process: Process| {
-        process.stop();
-        let mut process = migration.run();
-        process.wait_for_tailing();
-        process.drain(CAUGHT_UP);
-        process
-    };
-    for (key, value) in [("fence", "manual"), ("switch", "command"), ("switch_command", "true")] {
-        migration.project.set(&format!("cutover.{key}"), value);
-    }
-    // DynamoDB Local floors record times to the minute.
-    migration.project.set("cutover.max_lag_seconds", 120);
+    by_hand(&mut migration);
     let mut process = migration.run();
     process.wait_until("copying", |status| status.phase() == "copying");
     refused(&migration, &["copy complete", "tailing"], "wait until the copy is complete");
@@ -158,16 +171,30 @@ fn each_gate_refuses_in_turn_with_its_remedy() {
     migration.project.set("cutover.min_headroom_seconds", 86_400);
     process = restart(&migration, process);
     refused(&migration, &["headroom"], "its history still there");
+    migration.project.set("cutover.min_headroom_seconds", 0);
+    process = restart(&migration, process);
+    all_hold(&migration);
+    migration.finish(process);
+}
+
+/// What a cutover does its work with, in the same way.
+#[test]
+fn each_gate_of_the_configuration_refuses_in_turn_with_its_remedy() {
+    let ctx = &ctx();
+    let source = ctx.table("source", before(ID));
+    source.create_with(&items::orders(ID, 20, ctx.seed()), StreamViewType::NewAndOldImages);
+    let mut migration = Migration::new(ctx, &source, after(ID));
     let settings = ctx.table("settings", Layout::new(POINTER_KEYS));
     settings.create();
-    migration.project.set("cutover.min_headroom_seconds", 0);
+    by_hand(&mut migration);
     migration.project.set("cutover.switch", "pointer");
     for (key, value) in
         [("table", settings.name.as_str()), ("key", r#"{"name": {"S": "orders"}}"#), ("attribute", "table")]
     {
         migration.project.set(&format!("cutover.pointer_{key}"), value);
     }
-    process = restart(&migration, process);
+    let mut process = migration.run();
+    process.wait_for_tailing();
     refused(&migration, &["pointer"], "there is none");
     settings.put(&items::item([("name", s("orders")), ("table", s("elsewhere"))]));
     refused(&migration, &["pointer"], "names \"elsewhere\"");
@@ -179,12 +206,9 @@ fn each_gate_refuses_in_turn_with_its_remedy() {
     refused(&migration, &["configured"], "add what is missing to the configuration");
     let none = migration.project.finish(&["cutover", "--dry-run"]);
     assert!(none.stdout.contains("no cutover.fence, no cutover.switch"), "{}", none.stdout);
-    for (key, value) in [("fence", "manual"), ("switch", "command"), ("switch_command", "true")] {
-        migration.project.set(&format!("cutover.{key}"), value);
-    }
-    let process = restart(&migration, process);
-    let open = migration.project.finish(&["cutover", "--dry-run", "--wait"]);
-    assert_eq!(open.code, Some(0), "{}{}", open.stdout, open.stderr);
+    by_hand(&mut migration);
+    process = restart(&migration, process);
+    all_hold(&migration);
     migration.finish(process);
 }
 

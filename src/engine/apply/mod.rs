@@ -12,8 +12,9 @@ mod quarantine;
 pub mod recent;
 mod reread;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use self::core::{Core, Mark, OpenPage, Progress, Reader};
@@ -200,7 +201,7 @@ impl<P: Ports> Applier<P> {
     }
 
     fn core(&self) -> MutexGuard<'_, Core> {
-        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+        self.core.lock()
     }
 
     fn now(&self) -> Moment {

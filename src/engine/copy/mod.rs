@@ -7,8 +7,9 @@
 mod pace;
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -127,7 +128,7 @@ impl<P: Ports> Copier<P> {
             let (copier, queue, stop) = (Arc::clone(&self), Arc::clone(&queue), stop.clone());
             readers.spawn(async move {
                 loop {
-                    let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+                    let next = queue.lock().pop_front();
                     let Some(segment) = next else { return Ok::<(), EngineError>(()) };
                     tokio::select! {
                         biased;
@@ -236,6 +237,6 @@ impl<P: Ports> Copier<P> {
     }
 
     fn segments(&self) -> MutexGuard<'_, Vec<Segment>> {
-        self.segments.lock().unwrap_or_else(PoisonError::into_inner)
+        self.segments.lock()
     }
 }

@@ -7,10 +7,11 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -300,7 +301,7 @@ impl<P: Ports> Lease<P> {
 
     async fn renew(&self) -> Result<(), EngineError> {
         let written = self.write(false, false).await?;
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = written;
+        *self.state.lock() = written;
         self.renewed.notify_waiters();
         Ok(())
     }
@@ -325,7 +326,7 @@ impl<P: Ports> Lease<P> {
                     let was_given_back = released && found.version > known + 1;
                     return Err(if was_given_back { EngineError::LeaseLost } else { self.taken() });
                 }
-                self.state.lock().unwrap_or_else(PoisonError::into_inner).version = found.version;
+                self.state.lock().version = found.version;
                 if released && holder.released {
                     // So an earlier request has given it back.
                     return Ok(self.state());
@@ -346,6 +347,6 @@ impl<P: Ports> Lease<P> {
     }
 
     fn state(&self) -> State {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.state.lock()
     }
 }

@@ -2,6 +2,7 @@
 
 use super::node::{Entry, Node, Value};
 use super::{LayoutProblem, Place};
+use crate::document::nearest;
 
 /// Where one is in the document.
 #[derive(Clone, Debug)]
@@ -48,7 +49,7 @@ impl Problems {
         };
         for entry in entries.iter().filter(|entry| !known.contains(&entry.name.as_str())) {
             let here = at.property(&entry.name, entry.place);
-            match (unsupported(&entry.name), nearest(&entry.name, known)) {
+            match (unsupported(&entry.name), nearest(&entry.name, known.iter().copied())) {
                 (Some(advice), _) => self.report(&here, advice),
                 (None, Some(meant)) => self.report(&here, format!("unknown property; is {meant} meant?")),
                 (None, None) => self.report(&here, format!("unknown property; known ones are {}", known.join(", "))),
@@ -130,49 +131,5 @@ impl<'a> Properties<'a> {
             problems.report(&self.at.property(name, None), "missing");
         }
         found
-    }
-}
-
-/// The known name that was probably meant: another case, or a few slips away.
-fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
-    const MOST_SLIPS: usize = 3;
-    let lower = name.to_lowercase();
-    known
-        .iter()
-        .map(|candidate| (slips(&lower, &candidate.to_lowercase()), *candidate))
-        .filter(|(slips, candidate)| *slips <= MOST_SLIPS && *slips * 3 <= candidate.len())
-        .min()
-        .map(|(_, candidate)| candidate)
-}
-
-/// Levenshtein's distance.
-fn slips(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (i, a) in left.chars().enumerate() {
-        let mut next = Vec::with_capacity(row.len());
-        let mut last = i + 1;
-        next.push(last);
-        for (b, pair) in right.iter().zip(row.windows(2)) {
-            let &[diagonal, above] = pair else { continue };
-            last = (diagonal + usize::from(a != *b)).min(above + 1).min(last + 1);
-            next.push(last);
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or(0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_a_few_slips_away_is_suggested() {
-        let known = ["KeySchema", "Projection", "BillingMode"];
-        assert_eq!(nearest("keyschema", &known), Some("KeySchema"));
-        assert_eq!(nearest("KeyShema", &known), Some("KeySchema"));
-        assert_eq!(nearest("Billing", &known), None);
-        assert_eq!(nearest("", &known), None);
     }
 }
