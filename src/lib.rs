@@ -24,23 +24,26 @@
 //! - **[`ports`] is all that the engine sees of the world**: a reader, a feed, a writer, tables, state, a clock. A port
 //!   method is one request with no retry inside. [`aws`] implements them on the SDK, and nothing else calls it.
 //! - **[`runtime`] is a reconciler.** It takes the lease, claims what the holder before it stored, reads the durable
-//!   phase and carries on from there. Operators' commands are entries of the state table that it obeys.
+//!   phase and carries on from there. Operators' commands are entries of the state table that it obeys; [`operator`] writes them,
+//!   from any machine, and [`admin`] shows what it does.
 //! - **[`model`] and [`plan`] are data**: items, keys and changes; layouts, their differences, and what a copy costs.
 //! - **[`config`], [`cli`] and [`telemetry`] face people**: settings with all mistakes at once, verbs, metrics and logs.
 //!
 //! Nothing is passed over in silence. What the shadow refuses for good goes to quarantine; what is not understood (an
 //! unknown type or error, lost history, a broken rule) stops the process.
 //!
-//! Imports point downwards: model ← plan, protocol ← ports ← aws, engine ← runtime ← cli. `tests/layering.rs` holds that;
+//! Imports point downwards: model ← plan, protocol ← ports ← aws, engine ← runtime ← operator, admin ← cli. `tests/layering.rs` holds that;
 //! `docs/design/ARCHITECTURE.md` says for each rule which code keeps it and which test fails without it; decisions with
 //! their alternatives are in `docs/adr`.
 
+pub mod admin;
 pub mod aws;
 pub mod cli;
 pub mod config;
 pub mod document;
 pub mod engine;
 pub mod model;
+pub mod operator;
 pub mod plan;
 pub mod ports;
 pub mod programs;

@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::connect::{complain, describe_one};
-use super::look::pretty;
 use super::{ConfigVerb, FAILED, GlobalArgs, load, output, report, start};
 use crate::config::{ConnectionSettings, LogSettings, Settings, TableSettings};
 use crate::plan::write_layout;
@@ -22,7 +21,7 @@ pub(super) fn run(verb: &ConfigVerb, global: &GlobalArgs) -> ExitCode {
             Ok(settings) => checked(&settings, *json),
             Err(mistakes) if *json => {
                 let lines: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
-                let _ = output::data(&pretty(&json!({ "ok": false, "mistakes": lines })));
+                let _ = output::data(&output::pretty(&json!({ "ok": false, "mistakes": lines })));
                 ExitCode::from(FAILED)
             }
             Err(mistakes) => report(&mistakes),
@@ -44,7 +43,7 @@ fn checked(settings: &Settings, as_json: bool) -> ExitCode {
     });
     let unusable: Vec<String> = unusable.collect();
     if as_json {
-        return output::data(&pretty(&json!({ "ok": true, "mistakes": [], "notes": unusable })));
+        return output::data(&output::pretty(&json!({ "ok": true, "mistakes": [], "notes": unusable })));
     }
     let written = output::data(&summary(settings));
     for note in &unusable {

@@ -6,8 +6,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::connect::{Connected, complain, for_migration, host, on_state};
-use super::look::pretty;
-use super::output::{data, talk};
+use super::output::{data, pretty, talk};
 use super::table::table;
 use super::{DONE, FAILED, LeaseVerb, PARTIAL, PauseTarget, QuarantineVerb, start};
 use crate::config::{CommandSettings, Settings};
@@ -16,9 +15,9 @@ use crate::engine::EngineError;
 use crate::engine::LeaseSettings;
 use crate::engine::state::entities::{Made, Product, QuarantineRecord};
 use crate::model::Place;
+use crate::operator::{self, Aborted, OperatorJob, Overview, command};
 use crate::protocol::command::{Paused, Verb};
 use crate::runtime::Allowed;
-use crate::runtime::operator::{self, Aborted, OperatorJob, Overview, command};
 
 /// `pause` and `resume`.
 pub(super) fn pause(settings: &CommandSettings, what: Option<PauseTarget>, as_json: bool) -> ExitCode {

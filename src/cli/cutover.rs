@@ -7,20 +7,19 @@ use serde_json::json;
 
 use super::command::{ask, confirmed, failed};
 use super::connect::on_state;
-use super::look::pretty;
-use super::output::{data, talk};
+use super::output::{data, pretty, talk};
 use super::table::table;
 use super::{CutoverArgs, DONE, FAILED, PARTIAL, start};
 use crate::aws::AwsPorts;
 use crate::config::CommandSettings;
 use crate::engine::EngineError;
 use crate::engine::state::entities::{Answer, EventRecord};
+use crate::operator::{self, Overview, command};
 use crate::ports::{Clock, Ports};
 use crate::protocol::checklist::{Point, Verdict};
 use crate::protocol::command::Verb;
 use crate::protocol::cutover::Gate;
 use crate::protocol::phase::Phase;
-use crate::runtime::operator::{self, Overview, command};
 
 /// How often gates are looked at while they are waited for.
 const WAIT_POLL: Duration = Duration::from_secs(2);

@@ -5,14 +5,14 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 use super::connect::{complain, on_state};
-use super::output::{data, talk};
+use super::output::{data, pretty, talk};
 use super::status::who_runs;
 use super::table::table;
 use super::{DONE, FAILED, start};
 use crate::config::StateSettings;
 use crate::model::Timestamp;
+use crate::operator::{Overview, migrations, overview};
 use crate::ports::{Clock as _, Ports as _, TableAdmin as _};
-use crate::runtime::operator::{Overview, migrations, overview};
 
 /// `list`.
 pub(super) fn list(settings: &StateSettings, as_json: bool) -> ExitCode {
@@ -38,11 +38,6 @@ pub(super) fn list(settings: &StateSettings, as_json: bool) -> ExitCode {
             ExitCode::from(FAILED)
         })
     })
-}
-
-/// JSON for people.
-pub(super) fn pretty(value: &Value) -> String {
-    format!("{value:#}\n")
 }
 
 fn summary(found: &Overview) -> Value {

@@ -5,6 +5,8 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use serde_json::Value;
+
 use super::{DONE, FAILED};
 use crate::telemetry::stderr;
 
@@ -25,4 +27,9 @@ pub(crate) fn data(text: &str) -> ExitCode {
 pub(crate) fn talk(line: &str) {
     stderr::flush();
     let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+/// JSON for people.
+pub(super) fn pretty(value: &Value) -> String {
+    format!("{value:#}\n")
 }

@@ -10,10 +10,10 @@ use tracing::Level;
 use super::connect::{Connected, complain, for_migration};
 use super::signals::obey_signals;
 use super::{DONE, FAILED, RunArgs, start_for};
+use crate::admin::{self, Admin};
 use crate::config::Settings;
 use crate::engine::EngineError;
 use crate::protocol::phase::Phase;
-use crate::runtime::admin::{self, Admin};
 use crate::runtime::{self, Allowed, Monitor};
 use crate::telemetry::{Meters, announce, announce_panics, install_recorder};
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::names::{TABLE_NAME, table_name};
 use super::program::program;
 use super::reader::Reader;
 use crate::aws::{PointerItem, PointerSettings};
@@ -87,7 +88,7 @@ fn switch(reader: &mut Reader) -> (Option<Switch>, Option<PointerSettings>) {
         _ => None,
     });
     let program = program(reader, SWITCH_COMMAND);
-    let table = reader.text(POINTER_TABLE, super::keys::TABLE_NAME, super::keys::table_name);
+    let table = reader.text(POINTER_TABLE, TABLE_NAME, table_name);
     let key =
         reader.text(POINTER_KEY, "a primary key in DynamoDB's JSON, such as {\"name\": {\"S\": \"orders\"}}", key);
     let attribute =

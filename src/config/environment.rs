@@ -2,12 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::mistake::Origin;
+use super::mistake::{Origin, PREFIX};
 use super::reader::{Given, Layer};
 use super::value::Value;
-
-/// What every variable of ours begins with.
-pub const PREFIX: &str = "SHADOWTABLE_";
 
 /// The variable that names the configuration file.
 pub const FILE_VARIABLE: &str = "SHADOWTABLE_CONFIG";

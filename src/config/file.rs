@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
 use super::mistake::{Mistake, Origin};
+use super::place::Source;
 use super::reader::{Given, Layer};
 use super::transform;
 use super::value::Value;
@@ -35,23 +35,6 @@ pub(super) struct File {
     pub(super) transform: Vec<Rule>,
     /// Whether its text was understood. If not, nothing can be said about what is missing.
     pub(super) understood: bool,
-}
-
-/// A text with a name, so that mistakes in it can be placed.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Source<'a> {
-    pub(super) name: &'a str,
-    pub(super) text: &'a str,
-}
-
-impl Source<'_> {
-    /// The place of a span: its first character.
-    pub(super) fn place(&self, span: &Range<usize>) -> Origin {
-        let before = self.text.get(..span.start).unwrap_or(self.text);
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        let column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
-        Origin::Place { name: self.name.to_owned(), line: before.matches('\n').count() + 1, column }
-    }
 }
 
 impl File {

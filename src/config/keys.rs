@@ -5,10 +5,9 @@ use std::net::SocketAddr;
 use axum::http::Uri;
 use tracing_subscriber::EnvFilter;
 
+use super::names::{TABLE_NAME, table_name};
 use super::reader::Reader;
-use super::settings::{
-    AdminSettings, ConnectionSettings, LogFormat, LogSettings, MigrationId, TableSettings, is_name_byte,
-};
+use super::settings::{AdminSettings, ConnectionSettings, LogFormat, LogSettings, MigrationId, TableSettings};
 use crate::aws::PointerSettings;
 use crate::engine::{ApplySettings, CopySettings, EngineSettings, LeaseSettings, TailSettings};
 
@@ -16,8 +15,6 @@ const POINTER_REMEDY: &str = "keep it in a table of its own: the fence must not 
 /// The state table's name unless another is given.
 const STATE_TABLE: &str = "shadowtable-state";
 const MIB: usize = 1024 * 1024;
-pub(super) const TABLE_NAME: &str = "a table name, 3 to 255 of a-z A-Z 0-9 _ . -";
-
 /// The keys of one connection section, whose names the reader needs as constants.
 pub(super) struct TableKeys {
     pub(super) table: &'static str,
@@ -250,11 +247,6 @@ fn judge_together(reader: &mut Reader, sections: &Sections) {
 
 fn non_empty(text: &str) -> Option<String> {
     (!text.trim().is_empty()).then(|| text.to_owned())
-}
-
-/// The service's rule for table names.
-pub(super) fn table_name(text: &str) -> Option<String> {
-    ((3..=255).contains(&text.len()) && text.bytes().all(is_name_byte)).then(|| text.to_owned())
 }
 
 /// `arn:PARTITION:iam::ACCOUNT:role/PATH-AND-NAME`; the characters are those that IAM allows in both.

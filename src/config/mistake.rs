@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// What every variable of ours begins with.
+pub const PREFIX: &str = "SHADOWTABLE_";
+
 /// Where a value was given. The order is the order of a report: file, environment, flags, and what is given nowhere.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {

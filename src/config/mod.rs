@@ -20,6 +20,8 @@ mod flags;
 mod keys;
 mod layout;
 mod mistake;
+mod names;
+mod place;
 mod program;
 mod reader;
 mod settings;
@@ -31,9 +33,9 @@ mod value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-pub use environment::{FILE_VARIABLE, PREFIX, environment, no_color, user_name};
+pub use environment::{FILE_VARIABLE, environment, no_color, user_name};
 pub use flags::{Flag, Flags};
-pub use mistake::{Mistake, Mistakes, Origin};
+pub use mistake::{Mistake, Mistakes, Origin, PREFIX};
 pub use settings::{
     AdminSettings, CommandSettings, ConnectionSettings, DemoSettings, LogFormat, LogSettings, MigrationId, Profiles,
     Settings, StateSettings, TableSettings, TargetFile,

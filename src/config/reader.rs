@@ -9,8 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::environment::PREFIX;
-use super::mistake::{Mistake, Origin};
+use super::mistake::{Mistake, Origin, PREFIX};
 use super::value::{Value, describe_whole};
 
 /// A value and where it was given.

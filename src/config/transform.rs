@@ -6,8 +6,8 @@
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::file::Source;
 use super::mistake::{Mistake, Origin};
+use super::place::Source;
 use super::value::Value;
 use crate::document::nearest;
 use crate::protocol::transform::{Action, Condition, Rule, Scalar};

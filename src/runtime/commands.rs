@@ -29,8 +29,6 @@ pub(super) enum LoopControl {
 /// What was asked for longer ago, beyond the time that a CLI waits for a standby, is not done: nobody waits for it, and what
 /// was vouched for may be over.
 const COMMAND_LIFE: Duration = Duration::from_mins(5);
-/// The answer to a command whose answer was not stored by whoever did it.
-pub(super) const DONE_UNANSWERED: &str = "it was done; the process that did it ended before it could say more";
 /// An answer that nobody fetched is deleted after this.
 const ANSWER_LIFE: Duration = Duration::from_hours(1);
 
@@ -110,7 +108,7 @@ pub(super) async fn pending<P: Ports>(
             Some(_) if age > ANSWER_LIFE => store.delete(&command.sort).await?,
             Some(_) => {}
             None if meta.last_command.as_ref() == Some(&command.sort) => {
-                active.reply(&mut command, Answer::new(true, DONE_UNANSWERED)).await?;
+                active.reply(&mut command, Answer::unheard()).await?;
             }
             None if age > life => {
                 tracing::warn!(verb = ?command.value.verb, age_seconds = age.as_secs(), "a command that is too old is not done");

@@ -15,7 +15,7 @@ use super::status::MirrorStatus;
 use super::watch::Outside;
 use crate::engine::EngineError;
 use crate::engine::apply::core::Intake;
-use crate::engine::cutover::{Occasion, StepFailure, Steps, Subject, run_hook, unfence};
+use crate::engine::cutover::{Occasion, StepEnd, StepFailure, Steps, Subject, run_hook, unfence};
 use crate::engine::state::entities::{Answer, CutoverRecord, Meta, RestlessRecord};
 use crate::engine::state::entry::{RESTLESS, unique_name};
 use crate::engine::state::journal::Journal;
@@ -27,9 +27,6 @@ use crate::protocol::phase::{Event, Phase};
 
 pub(super) const VOUCHED_SWITCH: &str = "cutover: the operator vouches that the application uses the shadow";
 pub(super) const GIVEN_UP: &str = "the cutover is given up; the fence is undone";
-
-/// How a step ended.
-pub(super) type StepEnd = (Step, Result<String, StepFailure>);
 
 /// What programs are told.
 pub(super) fn subject(meta: &Meta) -> Subject {

@@ -7,8 +7,7 @@ use std::time::Duration;
 use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 
-use super::status::{EventLine, Memory};
-use crate::model::Moment;
+use crate::model::{Moment, Timestamp};
 use crate::telemetry::{Meters, Totals};
 
 /// How often a sample is taken.
@@ -27,6 +26,25 @@ const LEAST_PACE: Duration = Duration::from_secs(20);
 
 /// Lines of the audit trail that are shown.
 const EVENTS: usize = 8;
+
+/// A line of the audit trail.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventLine {
+    /// When, on the service's clock.
+    pub at: Timestamp,
+    /// What happened.
+    pub what: String,
+}
+
+/// What the process remembers of itself.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Memory {
+    pub(super) lag_history: LagHistory,
+    pub(super) rates: Rates,
+    pub(super) copy_pace: Pace,
+    pub(super) totals: Totals,
+    pub(super) events: Vec<EventLine>,
+}
 
 /// What an active process remembers of its own doing.
 pub(super) struct Chronicle {

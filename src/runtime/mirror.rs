@@ -10,7 +10,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::active::{Active, Outcome};
 use super::commands::{LoopControl, pending};
-use super::cutover::StepEnd;
 use super::progress;
 use super::status::{ApplyStatus, CopyStatus, MirrorStatus, TailStatus};
 use super::watch::{Outside, watch_tables};
@@ -20,6 +19,7 @@ use crate::engine::apply::mapping::Mapping;
 use crate::engine::apply::recent::Recent;
 use crate::engine::apply::{Applier, Quarantine};
 use crate::engine::copy::{Copier, CopyParts};
+use crate::engine::cutover::StepEnd;
 use crate::engine::state::entities::{Meta, Pin};
 use crate::engine::state::journal::Journal;
 use crate::engine::tail::{Tail, TailParts};

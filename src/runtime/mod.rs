@@ -3,23 +3,31 @@
 //! [`run`] is a reconciler. It takes the lease (or stands by until it can), reads the durable phase and carries on from
 //! there; killed at any moment, it does the same again. Operators' commands are entries of the state table that only
 //! wake it.
+//!
+//! | file | does |
+//! |---|---|
+//! | `standby` | waits for the lease, with the same configuration or not at all (`agreement`) |
+//! | `active` | the process that holds the lease: what it has, and what it shows |
+//! | `phases` | what it does, by phase |
+//! | `planning` | before the mirror: the plan, the claims, the shadow |
+//! | `mirror` | copy and tail at the same time |
+//! | `cutover`, `unfence`, `unmirrored` | a cutover's steps, undoing a fence, and waiting for a decision |
+//! | `commands` | which commands there are, and doing those that need no cutover |
+//! | `acting` | until when something that was begun may still act outside |
+//! | `watch` | whether tables and stream are still those that were recorded |
+//! | `monitor`, `status`, `history`, `progress` | what is shown of all this |
 
 mod acting;
 mod active;
-pub mod admin;
 mod agreement;
-mod asking;
 mod commands;
 mod cutover;
-mod forget;
 mod history;
 mod mirror;
 mod monitor;
-pub mod operator;
-mod patient;
+mod phases;
 mod planning;
 mod progress;
-mod reseed;
 mod standby;
 mod state_table;
 mod status;
@@ -36,12 +44,13 @@ use tokio_util::sync::CancellationToken;
 use self::acting::Acting;
 use self::active::{Active, Outcome};
 use self::history::{Chronicle, SAMPLE};
-pub use self::history::{LagHistory, Rates};
+pub use self::history::{EventLine, LagHistory, Rates};
 pub use self::monitor::{Differs, Monitor, Readiness};
+pub use self::planning::{planned, replace, replanned};
 use self::standby::stand_by;
 pub use self::state_table::prepare_state_table;
 pub use self::status::{
-    ApplyStatus, CopyStatus, CredentialStatus, EventLine, LeaseStatus, MirrorStatus, STATUS_SCHEMA, Status, TailStatus,
+    ApplyStatus, CopyStatus, CredentialStatus, LeaseStatus, MirrorStatus, STATUS_SCHEMA, Status, TailStatus,
 };
 use crate::engine::state::entry::{partition_of, unique_name};
 use crate::engine::state::journal::{Listener, Trail};

@@ -37,7 +37,6 @@ impl<P: Ports> Active<P> {
     /// while it is copied.
     pub(super) async fn journal(&mut self) -> Result<Journal<P>, EngineError> {
         let Some(mut journal) = Journal::open(self.trail.clone(), None).await? else {
-            super::operator::enter_directory(&*self.ports, &self.job.migration).await?;
             return Journal::begin(self.trail.clone(), &planned(&*self.ports, &self.job)).await;
         };
         if journal.meta().phase.is_final() {
@@ -237,7 +236,7 @@ fn identified(made: &[Made], shadow: &TableIdentity) -> Vec<Made> {
 
 /// A migration's entry for another plan: as if it were new, but for what it made, and for what an operator said of a source
 /// that stays.
-pub(super) fn replanned(old: &Meta, new: Meta) -> Meta {
+pub fn replanned(old: &Meta, new: Meta) -> Meta {
     let same_source = old.places.first().zip(new.places.first()).is_some_and(|(old, new)| old.is_same(new));
     Meta {
         phase: old.phase,
@@ -254,12 +253,12 @@ pub(super) fn replanned(old: &Meta, new: Meta) -> Meta {
 }
 
 /// Another plan, in the phase that was entered with it.
-pub(super) fn replace(meta: &mut Meta, plan: Meta) {
+pub fn replace(meta: &mut Meta, plan: Meta) {
     *meta = Meta { phase: meta.phase, phase_since: meta.phase_since, ..plan };
 }
 
 /// A migration that was never run.
-pub(super) fn planned<P: Ports>(ports: &P, job: &Job) -> Meta {
+pub fn planned<P: Ports>(ports: &P, job: &Job) -> Meta {
     let now = ports.clock().service();
     Meta {
         migration: job.migration.clone(),

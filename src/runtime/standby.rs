@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::agreement::{disagreements, means, other_means};
-use super::operator::Holder;
 use super::{Differs, Job, Monitor};
 use crate::engine::EngineError;
 use crate::engine::retry::outlast;
 use crate::engine::state::entities::{LeaseRecord, Meta};
 use crate::engine::state::entry::{LEASE, META, decode, partition_of};
+use crate::engine::state::holder::Holder;
 use crate::engine::state::lease::{Acquired, Claimant, Standby, acquire};
 use crate::ports::{Clock, Entry, Ports, StateKey, StateStore, TableAdmin};
 use crate::protocol::phase::Phase;

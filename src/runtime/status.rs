@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::history::{LagHistory, Pace, Rates};
+use super::history::{EventLine, LagHistory, Memory, Rates};
 use crate::engine::state::entities::{CutoverRecord, Meta};
 use crate::engine::state::lease::Lease;
 use crate::model::Timestamp;
@@ -93,15 +93,6 @@ pub struct CredentialStatus {
     pub connection: String,
     /// Until they expire, in seconds, below 0 once they have; `null` where they never do, or are not known yet.
     pub expire_in_seconds: Option<f64>,
-}
-
-/// A line of the audit trail.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EventLine {
-    /// When, on the service's clock.
-    pub at: Timestamp,
-    /// What happened.
-    pub what: String,
 }
 
 /// The parts that only a mirroring process knows.
@@ -229,16 +220,6 @@ impl LeaseStatus {
             since: Some(lease.since()),
         }
     }
-}
-
-/// What the process remembers of itself.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Memory {
-    pub(super) lag_history: LagHistory,
-    pub(super) rates: Rates,
-    pub(super) copy_pace: Pace,
-    pub(super) totals: Totals,
-    pub(super) events: Vec<EventLine>,
 }
 
 /// The document, from what is durable and what the process knows.

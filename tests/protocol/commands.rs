@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use shadowtable::engine::EngineError;
 use shadowtable::engine::state::entities::Answer;
+use shadowtable::operator::command;
 use shadowtable::ports::Fault;
 use shadowtable::protocol::command::{Paused, Verb};
-use shadowtable::runtime::operator::command;
 use tokio::time::{sleep, timeout};
 
 use testkit::fakes::{Call, Event, FakePorts, Fate, World};

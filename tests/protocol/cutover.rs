@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shadowtable::engine::Fence;
+use shadowtable::operator::command;
 use shadowtable::ports::Fault;
 use shadowtable::protocol::command::Verb;
-use shadowtable::runtime::operator::command;
 use tokio::time::sleep;
 
 use testkit::fakes::{Call, Death, FakePorts, Fate, REFUSED, key_of, version_of};

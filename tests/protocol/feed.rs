@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shadowtable::model::ViewType;
+use shadowtable::operator::command;
 use shadowtable::ports::Fault;
 use shadowtable::protocol::command::{Paused, Verb};
-use shadowtable::runtime::operator::command;
 use tokio::time::sleep;
 
 use testkit::fakes::{Call, Event, FakePorts, Fate, World, key_of};

@@ -8,10 +8,10 @@ use std::time::Duration;
 use serde_json::Value;
 use shadowtable::engine::Fence;
 use shadowtable::model::Item;
+use shadowtable::operator::{OperatorJob, command, forget, reseed, restless};
 use shadowtable::ports::Fault;
 use shadowtable::protocol::command::Verb;
 use shadowtable::runtime::Job;
-use shadowtable::runtime::operator::{OperatorJob, command, forget, reseed, restless};
 use tokio::time::sleep;
 
 use testkit::fakes::{Call, FakePorts, Fate, SHADOW, SOURCE, World, key_of};

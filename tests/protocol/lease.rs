@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use serde_json::json;
 use shadowtable::engine::EngineError;
-use shadowtable::engine::state::entities::{ENTITIES, Written};
-use shadowtable::engine::state::entry::partition_of;
+use shadowtable::engine::state::entities::ENTITIES;
+use shadowtable::engine::state::entry::{Written, partition_of};
 use shadowtable::engine::state::journal::{Journal, Trail};
 use shadowtable::engine::state::lease::{Acquired, acquire};
 use shadowtable::engine::state::store::Store;
 use shadowtable::model::Timestamp;
+use shadowtable::operator::release_lease;
 use shadowtable::ports::{Entry, Guard, Ports as _, StateKey, StateStore as _};
 use shadowtable::protocol::invariant::Invariant;
 use shadowtable::runtime::Readiness;
-use shadowtable::runtime::operator::release_lease;
 use tokio::time::sleep;
 
 use testkit::fakes::{Call, Event, FakePorts, Fate, Freeze, State, key_of, version_of};

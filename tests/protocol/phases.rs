@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use shadowtable::engine::EngineError;
 use shadowtable::model::{TableLayout, ViewType};
+use shadowtable::operator::reseed;
 use shadowtable::runtime::Job;
-use shadowtable::runtime::operator::reseed;
 use tokio::time::sleep;
 
 use testkit::fakes::{Call, Event, FakePorts, Fate};

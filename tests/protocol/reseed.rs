@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shadowtable::engine::EngineError;
+use shadowtable::operator::{OperatorJob, abort, reseed};
 use shadowtable::ports::Fault;
 use shadowtable::protocol::command::Verb;
-use shadowtable::runtime::operator::{OperatorJob, abort, reseed};
 use tokio::time::{sleep, timeout};
 
 use testkit::fakes::{Call, FakePorts, Fate, Freeze, SHADOW, World};

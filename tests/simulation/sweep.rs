@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shadowtable::engine::EngineError;
+use shadowtable::operator::command;
 use shadowtable::protocol::command::Verb;
 use shadowtable::runtime::Job;
-use shadowtable::runtime::operator::command;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 

@@ -10,16 +10,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::approvals::{source_layout, target_layout};
 use super::figures::Figures;
+use crate::admin::{self, Admin};
 use crate::aws::AwsPorts;
 use crate::cli::connect::host;
 use crate::config::{AdminSettings, DemoSettings};
 use crate::engine::state::entities::Answer;
 use crate::engine::{EngineError, Fence, Switch};
+use crate::operator::command;
 use crate::protocol::command::Verb;
 use crate::protocol::transform::Transform;
 use crate::runtime::Allowed;
-use crate::runtime::admin::{self, Admin};
-use crate::runtime::operator::command;
 use crate::runtime::{self, Job, Monitor, Status};
 use crate::telemetry::{Meters, install_recorder};
 

@@ -12,16 +12,15 @@ use std::process::ExitCode;
 
 use self::seen::{Holding, Seen};
 use super::connect::{complain, on_state};
-use super::look::pretty;
-use super::output::data;
+use super::output::{data, pretty};
 use super::table::span;
 use super::{FAILED, StatusArgs, start};
 use crate::aws::AwsPorts;
 use crate::config::CommandSettings;
 use crate::engine::EngineError;
 use crate::model::Timestamp;
+use crate::operator::{Overview, overview};
 use crate::ports::{Clock, Ports};
-use crate::runtime::operator::{Overview, overview};
 
 /// Runs the verb.
 pub(super) fn status(settings: &CommandSettings, args: &StatusArgs) -> ExitCode {

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use crate::cli::table::span;
 use crate::model::Timestamp;
+use crate::operator::Overview;
 use crate::protocol::phase::Phase;
-use crate::runtime::operator::Overview;
 use crate::runtime::{STATUS_SCHEMA, Status};
 
 /// How old the holder's figures may be, in seconds, until they are called old.

@@ -18,8 +18,8 @@ use crate::cli::output::{data, talk};
 use crate::cli::{DONE, FAILED};
 use crate::config::{self, CommandSettings};
 use crate::engine::EngineError;
+use crate::engine::state::holder::Holder;
 use crate::ports::{Clock, Ports};
-use crate::runtime::operator::Holder;
 use crate::telemetry::stderr;
 
 /// How often it is looked on a terminal.

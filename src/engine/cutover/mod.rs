@@ -27,6 +27,9 @@ const KEYS_NAMED: usize = 10;
 /// How often a pointer that could not be reached is tried again.
 const POINTER_POLL: Duration = Duration::from_secs(1);
 
+/// How a step ended: with what was seen, or why not.
+pub type StepEnd = (Step, Result<String, StepFailure>);
+
 /// Why a step failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]

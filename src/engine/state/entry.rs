@@ -2,11 +2,44 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::entities::Entity;
 use crate::engine::EngineError;
 use crate::ports::{Clock, Entry, StateKey};
+
+/// Something stored as one entry.
+pub trait Entity: Serialize + DeserializeOwned + Clone + PartialEq + Send + Sync + 'static {
+    /// What is to be known of all such entries.
+    const KIND: Kind;
+}
+
+/// A kind of entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kind {
+    /// What it is called in messages.
+    pub name: &'static str,
+    /// The version of its form. A change that an older binary would misread raises it.
+    pub form: u64,
+    /// Its sort key, or what its sort keys begin with, in the partition of the migration.
+    pub sort: &'static str,
+    /// Who writes it.
+    pub written: Written,
+    /// It belongs to a generation: a reseed deletes it.
+    pub of_generation: bool,
+}
+
+/// Who writes a kind of entry, and so what a new lease holder does about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// The lease holder alone. A new one claims it before it is read: what an earlier one wrote late then fails.
+    ByHolder,
+    /// Processes without the lease too. The version that was read keeps them apart.
+    ByAnybody,
+    /// Once, by whoever made it.
+    Once,
+}
 
 /// Sort key of the migration itself.
 pub const META: &str = "META";

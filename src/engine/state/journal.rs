@@ -65,8 +65,9 @@ impl<P: Ports> Journal<P> {
         Ok(found.map(|meta| Self { trail, meta, who }))
     }
 
-    /// Begins a migration.
+    /// Begins a migration, and enters it into the directory.
     pub async fn begin(trail: Trail<P>, meta: &Meta) -> Result<Self, EngineError> {
+        trail.store.enter_directory(&meta.migration).await?;
         let meta = trail.store.create(META, meta).await?;
         trail.add("the migration was planned").await?;
         Ok(Self { trail, meta, who: None })

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `entry` | under which key an entity lies, and in which form |
 //! | `entities` | what there is, in one list |
-//! | `lease` | one active process (invariant 6) |
+//! | `lease`, `holder` | one active process (invariant 6), and whether it is alive |
 //! | `store` | typed, conditional writes with a definite outcome |
 //! | `journal` | the migration's own entry: its phase, and its audit trail (invariant 7) |
 //!
@@ -13,6 +13,7 @@
 
 pub mod entities;
 pub mod entry;
+pub mod holder;
 pub mod journal;
 pub mod lease;
 pub mod store;

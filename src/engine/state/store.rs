@@ -9,8 +9,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::entities::{ENTITIES, Entity, Written};
-use super::entry::{decode, encode};
+use super::entities::{DirectoryRecord, ENTITIES};
+use super::entry::{DIRECTORY, Entity, Written, decode, encode};
 use super::lease::Lease;
 use crate::engine::EngineError;
 use crate::engine::retry::Retry;
@@ -83,6 +83,16 @@ impl<P: Ports> Store<P> {
             self.claim(kind.sort).await?;
         }
         Ok(())
+    }
+
+    /// Enters a migration into the directory, if it is not there.
+    pub async fn enter_directory(&self, migration: &str) -> Result<(), EngineError> {
+        let key = StateKey { partition: DIRECTORY.into(), sort: migration.into() };
+        let entry = encode(&key, 1, 0, &DirectoryRecord { migration: migration.into() })?;
+        match self.lease.outlast(FAILED, || self.ports.state().put(&entry, Guard::Absent)).await {
+            Err(EngineError::Port(error)) if error.fault == Fault::Conflict => Ok(()),
+            entered => entered,
+        }
     }
 
     /// Deletes all that belongs to a generation; where the tail began goes last.

@@ -15,7 +15,7 @@ export const launch = () => chromium.launch({ executablePath: process.env.CHROMI
 
 /** The page of this clone, put together as the program does it, with its policy. */
 export function assembled(root) {
-  const read = name => readFileSync(`${root}/src/runtime/admin/page/${name}`, "utf8");
+  const read = name => readFileSync(`${root}/src/admin/page/${name}`, "utf8");
   const parts = {
     "{{chart-style}}": read("uplot/uPlot.min.css"), "{{style}}": read("page.css"),
     "{{chart}}": read("uplot/uPlot.iife.min.js"), "{{script}}": read("page.js"),

@@ -8,8 +8,8 @@ use super::super::text::{lines, one_line};
 use super::*;
 use crate::engine::state::entities::{CutoverRecord, LeaseRecord, Meta};
 use crate::model::Timestamp;
+use crate::operator::Overview;
 use crate::protocol::command::Paused;
-use crate::runtime::operator::Overview;
 use crate::runtime::{
     ApplyStatus, CopyStatus, CredentialStatus, LagHistory, LeaseStatus, Rates, STATUS_SCHEMA, TailStatus,
 };

@@ -40,6 +40,11 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// To a command that was done by a process which could not answer.
+    pub fn unheard() -> Self {
+        Self::new(true, "it was done; the process that did it ended before it could say more")
+    }
+
     /// An answer without gates and checklist.
     pub fn new(done: bool, message: impl Into<String>) -> Self {
         Self { done, message: message.into(), gates: Vec::new(), checklist: Vec::new() }

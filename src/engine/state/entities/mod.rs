@@ -7,49 +7,16 @@ mod command;
 mod meta;
 mod records;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-
 pub use self::command::{Answer, CommandRecord};
 pub use self::meta::{CutoverRecord, Made, Meta, Product, TableIdentity};
 pub use self::records::{
     ClaimRecord, DirectoryRecord, EVENT_SECONDS, EventRecord, LeaseRecord, Live, Pin, QuarantineRecord, RestlessRecord,
     SegmentRecord,
 };
-use super::entry::{COMMAND, EVENT, LEASE, LIVE, META, PIN, QUARANTINE, RESTLESS, SEGMENT, SHARD};
+use super::entry::{
+    COMMAND, EVENT, Entity, Kind, LEASE, LIVE, META, PIN, QUARANTINE, RESTLESS, SEGMENT, SHARD, Written,
+};
 use crate::protocol::lineage::ShardRecord;
-
-/// Something stored as one entry.
-pub trait Entity: Serialize + DeserializeOwned + Clone + PartialEq + Send + Sync + 'static {
-    /// What is to be known of all such entries.
-    const KIND: Kind;
-}
-
-/// A kind of entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Kind {
-    /// What it is called in messages.
-    pub name: &'static str,
-    /// The version of its form. A change that an older binary would misread raises it.
-    pub form: u64,
-    /// Its sort key, or what its sort keys begin with, in the partition of the migration.
-    pub sort: &'static str,
-    /// Who writes it.
-    pub written: Written,
-    /// It belongs to a generation: a reseed deletes it.
-    pub of_generation: bool,
-}
-
-/// Who writes a kind of entry, and so what a new lease holder does about it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Written {
-    /// The lease holder alone. A new one claims it before it is read: what an earlier one wrote late then fails.
-    ByHolder,
-    /// Processes without the lease too. The version that was read keeps them apart.
-    ByAnybody,
-    /// Once, by whoever made it.
-    Once,
-}
 
 macro_rules! entities {
     ($($type:ty: $kind:expr,)+) => {

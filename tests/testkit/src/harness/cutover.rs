@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use shadowtable::engine::Switch;
 use shadowtable::engine::state::entities::Answer;
+use shadowtable::operator::command;
 use shadowtable::protocol::command::Verb;
 use shadowtable::runtime::Job;
-use shadowtable::runtime::operator::command;
 use tokio::time::sleep;
 
 use super::{assert_exact, program, until, with_pointer};

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shadowtable::engine::EngineError;
+use shadowtable::operator::command;
 use shadowtable::protocol::command::{Paused, Verb};
-use shadowtable::runtime::operator::command;
 use shadowtable::runtime::{Job, Readiness};
 use tokio::task::JoinSet;
 use tokio::time::sleep;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::operator::{OperatorJob, alone, lease_of, list, overview, unknown};
-use super::patient::patiently;
+use super::retry::patiently;
+use super::{OperatorJob, alone, lease_of, list, overview, unknown};
 use crate::engine::EngineError;
 use crate::engine::claims::Claims;
 use crate::engine::state::entities::{LeaseRecord, Meta};

@@ -6,10 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Job;
-use super::operator::{OperatorJob, POLL, alone, is_held, require};
-use super::patient::{Outage, patiently};
-use super::planning::{planned, replace, replanned};
+use super::retry::{Outage, patiently};
+use super::{OperatorJob, POLL, alone, is_held, require};
 use crate::engine::EngineError;
 use crate::engine::claims::Claims;
 use crate::engine::cutover::pointer;
@@ -19,6 +17,7 @@ use crate::model::TableStatus;
 use crate::ports::{Clock, Fault, Ports, TableAdmin};
 use crate::protocol::cutover::Pointer;
 use crate::protocol::phase::{Event, Phase, next};
+use crate::runtime::{Job, planned, replace, replanned};
 
 /// Starts over with an empty shadow: forgets pin, checkpoints and quarantine. Nobody may hold the lease. `delete_shadow`
 /// deletes the old shadow, where it is the one that this migration made and nobody may need it.

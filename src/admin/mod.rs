@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::hosts::AllowedHosts;
 use self::page::PAGE;
-use super::monitor::{Monitor, Readiness};
+use crate::runtime::{Monitor, Readiness, STATUS_SCHEMA};
 use crate::telemetry::Meters;
 
 /// Connections at the same time; more wait until one of these ends.
@@ -211,7 +211,7 @@ async fn status(State(admin): State<Admin>) -> Response {
         serde_json::to_value(status).unwrap_or_default()
     } else if let Some((migration, standby)) = admin.monitor.waiting_for() {
         json!({
-            "schema": super::STATUS_SCHEMA,
+            "schema": STATUS_SCHEMA,
             "migration": migration,
             "phase": null,
             "standby": true,
@@ -219,7 +219,7 @@ async fn status(State(admin): State<Admin>) -> Response {
             "lease": { "held": false, "owner": standby.owner, "host": standby.host },
         })
     } else {
-        json!({ "schema": super::STATUS_SCHEMA, "phase": null, "standby": false, "lease": { "held": false } })
+        json!({ "schema": STATUS_SCHEMA, "phase": null, "standby": false, "lease": { "held": false } })
     };
     ([(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
 }

@@ -1,34 +1,48 @@
 //! What an operator does from any machine with credentials for the state table.
+//!
+//! | file | does |
+//! |---|---|
+//! | `command` | asks the active process, and tells what came of it |
+//! | `reseed` | starts over with an empty shadow |
+//! | `forget` | removes an ended migration |
+//! | `retry` | outlasts a fault, but not for long: somebody waits at a terminal |
+//!
+//! Looking needs no lease. What changes a migration is done by its active process, or, where nobody holds the lease, under it
+//! (`alone`), so that it cannot meet with another writer.
+
+mod command;
+mod forget;
+mod reseed;
+mod retry;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::Job;
-pub use super::asking::command;
-pub use super::forget::forget;
-use super::patient::{patiently, put_new};
-pub use super::reseed::reseed;
-use super::status::Status;
+pub use self::command::command;
+pub use self::forget::forget;
+pub use self::reseed::reseed;
+use self::retry::{patiently, put_new};
 use crate::engine::EngineError;
-use crate::engine::retry::Retry;
 use crate::engine::state::entities::{
     DirectoryRecord, EVENT_SECONDS, EventRecord, LeaseRecord, Live, Meta, Pin, QuarantineRecord, RestlessRecord,
 };
 use crate::engine::state::entry::{
     DIRECTORY, EVENT, LEASE, LIVE, META, PIN, QUARANTINE, RESTLESS, decode, encode, partition_of, unique_name,
 };
+use crate::engine::state::holder::Holder;
 use crate::engine::state::journal::{Journal, Trail};
 use crate::engine::state::lease::{Acquired, acquire};
 use crate::engine::state::store::Store;
-use crate::model::{Moment, Timestamp};
-use crate::ports::{Clock, Entry, Fault, Guard, Ports, Reaction, StateKey, StateStore};
+use crate::model::Timestamp;
+use crate::ports::{Clock, Entry, Fault, Guard, Ports, StateKey, StateStore};
 use crate::protocol::command::Verb;
 use crate::protocol::phase::Event;
+use crate::runtime::{Job, Status};
 
 /// How often something is looked at that is waited for.
-pub(super) const POLL: Duration = Duration::from_millis(200);
+const POLL: Duration = Duration::from_millis(200);
 
 /// A migration as its entries show it.
 #[derive(Clone, Debug)]
@@ -43,20 +57,6 @@ pub struct Overview {
     pub pin: Option<Pin>,
     /// What the holder said last, and when.
     pub live: Option<(Timestamp, Status)>,
-}
-
-/// Enters a migration into the directory, if it is not there.
-pub async fn enter_directory<P: Ports>(ports: &P, migration: &str) -> Result<(), EngineError> {
-    let key = StateKey { partition: DIRECTORY.into(), sort: migration.into() };
-    let entry = encode(&key, 1, 0, &DirectoryRecord { migration: migration.into() })?;
-    let mut retry = Retry::default();
-    loop {
-        match ports.state().put(&entry, Guard::Absent).await {
-            Err(error) if error.fault.reaction() == Reaction::BackOff => retry.wait(ports.clock()).await,
-            Err(error) if error.fault != Fault::Conflict => return Err(error.into()),
-            _ => return Ok(()),
-        }
-    }
 }
 
 /// The ids of all migrations in the state table.
@@ -106,7 +106,7 @@ pub async fn is_held<P: Ports>(ports: &P, migration: &str) -> Result<bool, Engin
     let mut holder = Holder::default();
     loop {
         let alive = holder.is_alive(lease_of(ports, migration).await?, clock.now());
-        if !alive || holder.moved {
+        if !alive || holder.has_moved() {
             return Ok(alive);
         }
         clock.sleep(POLL).await;
@@ -213,7 +213,7 @@ impl OperatorJob {
 }
 
 /// Does something under the lease, while nobody else holds it.
-pub(super) async fn alone<P: Ports>(
+async fn alone<P: Ports>(
     ports: &Arc<P>,
     migration: &str,
     job: &OperatorJob,
@@ -244,44 +244,7 @@ pub(super) async fn alone<P: Ports>(
     done
 }
 
-/// Times the lease's counter, like a standby.
-#[derive(Default)]
-pub struct Holder {
-    seen: Option<(u64, Moment)>,
-    moved: bool,
-    duration: Duration,
-    abandon: Duration,
-}
-
-impl Holder {
-    /// Whether it was never looked at.
-    pub fn is_new(&self) -> bool {
-        self.seen.is_none()
-    }
-
-    /// Whether somebody holds the lease: its counter, the second of the pair, moved or has not stood still for the whole
-    /// lease yet.
-    pub fn is_alive(&mut self, lease: Option<(LeaseRecord, u64)>, now: Moment) -> bool {
-        let Some((record, version)) = lease.filter(|(record, _)| !record.released) else { return false };
-        self.duration = Duration::from_millis(record.duration_millis);
-        self.abandon = Duration::from_millis(record.abandon_millis);
-        match self.seen {
-            Some((seen, since)) if seen == version => now.since(since) <= self.duration,
-            before => {
-                self.moved = before.is_some();
-                self.seen = Some((version, now));
-                true
-            }
-        }
-    }
-
-    /// The lease's span, and its holder's abandonment bound, as far as one was seen.
-    pub(super) fn spans(&self) -> (Duration, Duration) {
-        (self.duration, self.abandon)
-    }
-}
-
-pub(super) async fn lease_of<P: Ports>(ports: &P, migration: &str) -> Result<Option<(LeaseRecord, u64)>, EngineError> {
+async fn lease_of<P: Ports>(ports: &P, migration: &str) -> Result<Option<(LeaseRecord, u64)>, EngineError> {
     match get(ports, migration, LEASE).await? {
         Some(entry) => Ok(Some((decode(&entry)?, entry.version))),
         None => Ok(None),
@@ -293,7 +256,7 @@ async fn get<P: Ports>(ports: &P, migration: &str, sort: &str) -> Result<Option<
     Ok(patiently(ports.clock(), || ports.state().get(&key)).await?)
 }
 
-pub(super) async fn list<P: Ports>(ports: &P, migration: &str, prefix: &str) -> Result<Vec<Entry>, EngineError> {
+async fn list<P: Ports>(ports: &P, migration: &str, prefix: &str) -> Result<Vec<Entry>, EngineError> {
     let partition = partition_of(migration);
     Ok(patiently(ports.clock(), || ports.state().list(&partition, prefix)).await?)
 }
@@ -303,7 +266,7 @@ pub async fn require<P: Ports>(ports: &P, migration: &str) -> Result<Overview, E
     overview(ports, migration).await?.ok_or_else(|| unknown(migration))
 }
 
-pub(super) fn unknown(migration: &str) -> EngineError {
+fn unknown(migration: &str) -> EngineError {
     EngineError::refused(
         format!("the state table knows no migration {migration}"),
         "see `shadowtable list`; `shadowtable run` begins one",

@@ -6,11 +6,11 @@
 
 use std::time::Duration;
 
-use super::commands::DONE_UNANSWERED;
-use super::operator::{Holder, POLL, lease_of, overview, require};
-use super::patient::{patiently, put_new};
+use super::retry::{patiently, put_new};
+use super::{POLL, lease_of, overview, require};
 use crate::engine::state::entities::{Answer, CommandRecord};
 use crate::engine::state::entry::{COMMAND, decode, encode, partition_of, unique_name};
+use crate::engine::state::holder::Holder;
 use crate::engine::{ApplySettings, EngineError};
 use crate::model::Moment;
 use crate::ports::{Clock, Fault, Guard, PortError, Ports, StateKey, StateStore};
@@ -115,7 +115,7 @@ impl<P: Ports> Asking<'_, P> {
     async fn outcome(&self, problem: &str) -> Result<Answer, EngineError> {
         let done = overview(self.ports, self.migration).await?.and_then(|found| found.meta.last_command);
         if done.as_ref() == Some(&self.key.sort) {
-            return Ok(Answer::new(true, DONE_UNANSWERED));
+            return Ok(Answer::unheard());
         }
         Err(EngineError::refused(problem, LOOK))
     }
