@@ -80,6 +80,9 @@ mod tests {
     /// What `model` takes from the SDK, for everybody.
     const SDK_IN_MODEL: [&str; 2] = ["aws_sdk_dynamodb::types::AttributeValue", "aws_smithy_types::Blob"];
 
+    /// A module, and the paths that it names in this crate, in words.
+    type Imports = (Vec<String>, Vec<Vec<String>>);
+
     /// What the end-to-end tests know of the library: under which names metrics are looked for.
     const METRIC_NAMES: &str = "shadowtable::telemetry::names";
 
@@ -135,11 +138,11 @@ mod tests {
     /// In each folder, no file or folder of it needs itself by way of others. What `mod.rs` has is the folder's own.
     #[test]
     fn no_imports_go_round() {
-        let sources = sources();
+        let files: Vec<_> = sources().iter().map(|(file, text)| imports(file, text)).collect();
         let mut circles = BTreeSet::new();
-        for folder in folders(&sources) {
-            let imports = imports_between_children(&folder, &sources);
-            circles.extend(circle(&imports).map(|circle| format!("{}: {}", folder.join("::"), circle.join(" → "))));
+        for folder in folders(&files) {
+            let between = imports_between_children(&folder, &files);
+            circles.extend(circle(&between).map(|circle| format!("{}: {}", folder.join("::"), circle.join(" → "))));
         }
         assert!(circles.is_empty(), "imports that go round:\n{}", circles.into_iter().collect::<Vec<_>>().join("\n"));
     }
@@ -172,9 +175,8 @@ mod tests {
         assert_eq!(sdk("model/item.rs", "use aws_sdk_dynamodb::types::WriteRequest;").len(), 1);
         assert_eq!(of_the_library("table.rs", "use shadowtable::model::Item;\nuse testkit::fakes::World;").len(), 2);
         let round = [("copy/read.rs", "use super::pace::Pace;"), ("copy/pace.rs", "fn f() { crate::copy::read::g() }")];
-        let round = round.map(|(file, text)| (file.to_owned(), text.to_owned()));
-        let imports = imports_between_children(&["copy".to_owned()], &round);
-        assert_eq!(circle(&imports).unwrap(), ["pace", "read", "pace"]);
+        let round = round.map(|(file, text)| imports(file, text));
+        assert_eq!(circle(&imports_between_children(&["copy".to_owned()], &round)).unwrap(), ["pace", "read", "pace"]);
         assert_eq!(circle(&imports_between_children(&[], &round)), None);
         assert_eq!(of_the_library("table.rs", "use super::items;\nuse testkit::real::table::Table;"), [""; 0]);
     }
@@ -224,27 +226,29 @@ mod tests {
         names.filter_map(|Named { line, path }| Some((line, path.strip_prefix("crate::")?.to_owned())))
     }
 
+    /// A file's module, and what its code names in this crate. Unit tests may use what uses the file.
+    fn imports(file: &str, text: &str) -> Imports {
+        let module = module_of(file);
+        let code = text.split("\n#[cfg(test)]\nmod tests").next().unwrap_or(text);
+        let paths = inside(code, &module).map(|(_, path)| path.split("::").map(str::to_owned).collect()).collect();
+        (module, paths)
+    }
+
     /// Every folder with Rust in it, as a module; the root is the empty one.
-    fn folders(sources: &[(String, String)]) -> BTreeSet<Vec<String>> {
-        let ancestors = |module: Vec<String>| (0..module.len()).map(move |depth| module[..depth].to_vec());
-        sources.iter().flat_map(|(file, _)| ancestors(module_of(file))).collect()
+    fn folders(files: &[Imports]) -> BTreeSet<Vec<String>> {
+        let ancestors =
+            |module: &Vec<String>| (0..module.len()).map(|depth| module[..depth].to_vec()).collect::<Vec<_>>();
+        files.iter().flat_map(|(module, _)| ancestors(module)).collect()
     }
 
     /// Which child of a folder names which other one.
-    fn imports_between_children(folder: &[String], sources: &[(String, String)]) -> BTreeMap<String, BTreeSet<String>> {
+    fn imports_between_children(folder: &[String], files: &[Imports]) -> BTreeMap<String, BTreeSet<String>> {
         let child = |module: &[String]| module.strip_prefix(folder).and_then(|rest| rest.first()).cloned();
-        let children: BTreeSet<String> = sources.iter().filter_map(|(file, _)| child(&module_of(file))).collect();
+        let children: BTreeSet<String> = files.iter().filter_map(|(module, _)| child(module)).collect();
         let mut imports: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for (file, text) in sources {
-            let module = module_of(file);
-            let Some(from) = child(&module) else { continue };
-            // Unit tests may use what uses the file.
-            let text = text.split("\n#[cfg(test)]\nmod tests").next().unwrap_or(text);
-            let named = inside(text, &module).filter_map(|(_, path)| {
-                let path: Vec<String> = path.split("::").map(str::to_owned).collect();
-                child(&path)
-            });
-            let others = named.filter(|to| children.contains(to) && *to != from);
+        for (module, paths) in files {
+            let Some(from) = child(module) else { continue };
+            let others = paths.iter().filter_map(|path| child(path)).filter(|to| children.contains(to) && *to != from);
             imports.entry(from.clone()).or_default().extend(others);
         }
         imports

@@ -10,7 +10,7 @@ use super::mistake::{Mistake, Origin};
 use super::place::Source;
 use super::value::Value;
 use crate::document::nearest;
-use crate::protocol::transform::{Action, Condition, Rule, Scalar};
+use crate::protocol::transform::{Action, Condition, Rule, Scalar, check_template};
 
 const ACTIONS: [&str; 5] = ["set", "rename", "remove", "copy", "drop"];
 const ONE_ACTION: &str = "give exactly one of set, rename, remove, copy and drop";
@@ -80,10 +80,10 @@ impl Reading<'_, '_> {
         match name {
             "set" => {
                 let [attribute, template] = self.pair("transform.set", entry, ["attribute", "template"])?;
-                if let Some(what) = template_mistake(&template) {
+                if let Err(error) = check_template(&template) {
                     let origin = self.source.place(&entry.1.span());
                     let remedy = "write {attribute} for an attribute's value, {{ and }} for braces";
-                    self.refuse(origin, "transform.set.template", what, remedy);
+                    self.refuse(origin, "transform.set.template", error.to_string(), remedy);
                     return None;
                 }
                 Some(Action::Set { attribute, template })
@@ -227,31 +227,6 @@ impl Reading<'_, '_> {
     }
 }
 
-/// What is wrong with a template's braces, if anything.
-fn template_mistake(template: &str) -> Option<&'static str> {
-    let mut letters = template.chars().peekable();
-    while let Some(letter) = letters.next() {
-        match letter {
-            '{' | '}' if letters.next_if_eq(&letter).is_some() => {}
-            '{' => {
-                let mut length = 0;
-                loop {
-                    match letters.next() {
-                        Some('}') if length > 0 => break,
-                        Some('}') => return Some("has {} without a name"),
-                        Some('{') => return Some("has a { inside of a place"),
-                        Some(_) => length += 1,
-                        None => return Some("has a { that is never closed"),
-                    }
-                }
-            }
-            '}' => return Some("has a } without a {"),
-            _ => {}
-        }
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::file::File;
@@ -319,7 +294,10 @@ mod tests {
                 "copy = { from = \"a\", to = \"a\" }",
                 "f:2:1: transform.copy: from and to are both \"a\"; give two names",
             ),
-            ("set = { attribute = \"a\", template = \"{b\" }", "f:2:7: transform.set.template: has a { that is never"),
+            (
+                "set = { attribute = \"a\", template = \"{b\" }",
+                "f:2:7: transform.set.template: at character 1 of the template: this { is never",
+            ),
             ("renam = { from = \"a\", to = \"b\" }", "transform.renam: there is no such key; did you mean rename?"),
             (
                 "drop = true\nwhen = { exist = \"a\" }",
@@ -343,15 +321,5 @@ mod tests {
         assert!(read("transform = 3").1[0].starts_with("f:1:1: transform: is not a list of rules; write each rule"));
         assert!(read("transform = [3]").1[0].contains("is not a rule"));
         assert!(read("[transform]\ndrop = true").1[0].contains("is not a list of rules"));
-    }
-
-    #[test]
-    fn braces_are_counted() {
-        for good in ["", "plain", "{a}", "{{{a}}}", "}}", "A#{b}#{c}"] {
-            assert_eq!(template_mistake(good), None, "{good}");
-        }
-        for bad in ["{", "}", "{}", "{a", "a}", "{a{b}}"] {
-            assert!(template_mistake(bad).is_some(), "{bad}");
-        }
     }
 }

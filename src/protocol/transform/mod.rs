@@ -29,7 +29,7 @@ pub use judge::{Properties, Undo};
 pub use rule::{Action, Condition, Rule, Scalar};
 use symbol::{Piece, Symbol};
 use template::Template;
-pub use template::{RenderError, TemplateError, TemplateProblem, ValueKind};
+pub use template::{RenderError, TemplateError, TemplateProblem, ValueKind, check_template};
 
 use crate::model::{AttributeValue, Decimal, Item, Key, KeyError, KeySchema};
 

@@ -33,16 +33,16 @@ pub struct TemplateError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateProblem {
     /// A `{` without its `}`.
-    #[error("this {{ is never closed; close it with }}, or write {{{{ for a brace in the text")]
+    #[error("this {{ is never closed")]
     Unclosed,
     /// `{}`.
-    #[error("no attribute is named between the braces; write {{name}}")]
+    #[error("no attribute is named between the braces")]
     EmptyName,
     /// A `{` inside `{…}`.
-    #[error("a second {{ inside braces; an attribute's name in a template cannot hold braces")]
+    #[error("a second {{ inside braces")]
     Nested,
     /// A `}` without its `{`.
-    #[error("this }} closes nothing; write }}}} for a brace in the text")]
+    #[error("this }} closes nothing")]
     Stray,
 }
 
@@ -64,6 +64,11 @@ impl fmt::Display for ValueKind {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(self.0)
     }
+}
+
+/// Whether a template can be read.
+pub fn check_template(text: &str) -> Result<(), TemplateError> {
+    Template::parse(text).map(drop)
 }
 
 impl Template {
@@ -207,7 +212,7 @@ mod tests {
         assert_eq!(failure("{a{b}"), (3, TemplateProblem::Nested));
         assert_eq!(
             Template::parse("a}").unwrap_err().to_string(),
-            "at character 2 of the template: this } closes nothing; write }} for a brace in the text"
+            "at character 2 of the template: this } closes nothing"
         );
     }
 
