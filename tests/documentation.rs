@@ -68,6 +68,34 @@ mod tests {
         }
     }
 
+    /// What was broken on purpose is what the document tells, with the test that a mutant names.
+    #[test]
+    fn every_mutant_has_its_row_and_no_other_row_is_there() {
+        let text = read("docs/design/CORRECTNESS.md");
+        let (_, table) = text.split_once("| broken | histories |\n|---|---|\n").unwrap();
+        let rows = table.lines().take_while(|line| line.starts_with('|')).map(|row| {
+            let mut cells = row.trim_matches('|').split('|').map(|cell| cell.trim().trim_matches('`').to_owned());
+            (cells.next().unwrap(), cells.next().unwrap())
+        });
+        let rows: BTreeMap<String, String> = rows.collect();
+        let mut mutants = BTreeSet::new();
+        for (file, text) in files(&["tests/mutants"]) {
+            let mutant: toml::Table = text.parse().unwrap();
+            let broken = mutant["broken"].as_str().unwrap().replace("(invariant ", "(");
+            let told = rows.get(&broken).unwrap_or_else(|| panic!("{file}: no row says {broken:?}"));
+            if let Some(test) = mutant.get("test") {
+                let (target, path) = test.as_str().unwrap().split_once(' ').unwrap();
+                let (module, name) = path.split_once("::").unwrap();
+                assert_eq!(*told, format!("tests/{target}/{module}.rs#{name}"), "{file}");
+            } else {
+                assert!(told.parse::<u32>().is_ok(), "{file}: {told}");
+            }
+            mutants.insert(broken);
+        }
+        let others: Vec<_> = rows.keys().filter(|row| !mutants.contains(*row)).collect();
+        assert!(mutants.len() > 50 && others.is_empty(), "no mutant is behind {others:?}");
+    }
+
     /// Sources point to documents too.
     #[test]
     fn every_document_that_a_source_names_exists() {
