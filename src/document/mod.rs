@@ -1,4 +1,4 @@
-//! Reading what people wrote: all mistakes at once, each with its place.
+//! Reading what people wrote.
 
 mod nearest;
 

@@ -17,7 +17,7 @@ use crate::model::TableStatus;
 use crate::ports::{Clock, Fault, Ports, TableAdmin};
 use crate::protocol::cutover::Pointer;
 use crate::protocol::phase::{Event, Phase, next};
-use crate::runtime::{Job, planned, replace, replanned};
+use crate::runtime::{Job, planned, replace_plan, replanned};
 
 /// Starts over with an empty shadow: forgets pin, checkpoints and quarantine. Nobody may hold the lease. `delete_shadow`
 /// deletes the old shadow, where it is the one that this migration made and nobody may need it.
@@ -44,7 +44,7 @@ pub async fn reseed<P: Ports>(ports: &Arc<P>, job: &Job, delete_shadow: bool) ->
         let place = ports.shadow_admin().place();
         new.made.retain(|made| made.table_id.is_none() || !made.is_shadow_at(place));
         new.generation += 1;
-        journal.transition_with(Event::Reseed, None, |meta| replace(meta, new)).await?;
+        journal.transition_with(Event::Reseed, None, |meta| replace_plan(meta, new)).await?;
         // Only now: what it no longer has anything to do with may be another's from here on.
         let claims = Claims::new(Arc::clone(ports), Arc::clone(store.lease()), &job.migration);
         claims.give_back_all(Some(ports.source_admin().name())).await

@@ -1,6 +1,7 @@
 //! What operators ask of the active process, and whether it does it.
 //!
-//! [`decide`] is the one judge. What it allows may still be refused by figures: the gates of a cutover are looked at when it begins.
+//! [`decide`] is the one judge of verb and phase. A command that is too old is not asked about, and a cutover that it allows
+//! may still be refused by its gates, or for want of a vouch.
 
 use serde::{Deserialize, Serialize};
 
@@ -234,8 +235,8 @@ fn about_the_switch(doing: Activity, verb: &Verb) -> Result<Act<'_>, Refusal> {
         _ if matches!(doing, Activity::Mirroring { step: true, .. }) => Err(Refusal::SwitchUnderWay),
         Verb::SwitchAgain => Ok(Act::TrySwitch),
         Verb::DeclareSwitched => Ok(Act::Switched),
-        Verb::GiveUp { vouched: false } => Err(Refusal::NotVouched),
-        _ => Ok(Act::GiveUp),
+        Verb::GiveUp { vouched: true } => Ok(Act::GiveUp),
+        _ => Err(Refusal::NotVouched),
     }
 }
 

@@ -1,4 +1,5 @@
-//! Does what operators ask of the active process.
+//! Operators' commands: which are to be done, that each is done once, and what is told of it. Whether one is done is
+//! `protocol::command`'s.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! Drives a cutover: starts the step of the present phase, and turns its end into the next phase.
+//! Drives a cutover: starts the step of the present phase, and turns its end into the next phase. Does what operators ask
+//! meanwhile.
 //!
 //! Each step is written to the audit trail before and after. The phase says all that a restart needs; see
 //! `protocol::cutover` for what follows on what.
@@ -371,10 +372,6 @@ impl<P: Ports> Mirror<'_, P> {
     }
 
     async fn begin_cutover(&mut self, dry_run: bool, by: &str, fenced: bool) -> Result<Answer, EngineError> {
-        if self.journal.meta().phase == Phase::Switched {
-            let what = "the application uses the shadow already; `shadowtable finish` ends the migration";
-            return Ok(Answer::new(false, format!("the migration is switched: {what}")));
-        }
         let gates = self.gates().await?;
         let closed = gates.iter().filter(|gate| !gate.holds).count();
         let manual = self.active.job.engine.cutover.fence == Some(Fence::Manual);

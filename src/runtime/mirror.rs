@@ -42,7 +42,7 @@ const WATCH: Duration = Duration::from_secs(30);
 pub(super) struct Mirror<'a, P> {
     pub(super) active: &'a Active<P>,
     pub(super) journal: &'a mut Journal<P>,
-    /// What status and metrics see of `meta`.
+    /// What status and metrics see of the migration.
     shown: Arc<Mutex<Meta>>,
     pin: Pin,
     pub(super) parts: Parts<P>,

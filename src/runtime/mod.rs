@@ -12,7 +12,7 @@
 //! | `planning` | before the mirror: the plan, the claims, the shadow |
 //! | `mirror` | copy and tail at the same time |
 //! | `cutover`, `unfence`, `unmirrored` | a cutover's steps, undoing a fence, and waiting for a decision |
-//! | `commands` | which commands there are, and doing those that need no cutover |
+//! | `commands` | which commands are to be done, and that each is done once |
 //! | `acting` | until when something that was begun may still act outside |
 //! | `watch` | whether tables and stream are still those that were recorded |
 //! | `monitor`, `status`, `history`, `progress` | what is shown of all this |
@@ -46,7 +46,7 @@ use self::active::{Active, Outcome};
 use self::history::{Chronicle, SAMPLE};
 pub use self::history::{EventLine, LagHistory, Rates};
 pub use self::monitor::{Differs, Monitor, Readiness};
-pub use self::planning::{planned, replace, replanned};
+pub use self::planning::{planned, replace_plan, replanned};
 use self::standby::stand_by;
 pub use self::state_table::prepare_state_table;
 pub use self::status::{

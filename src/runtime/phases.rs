@@ -154,7 +154,7 @@ impl<P: Ports> Active<P> {
             tracing::info!(seconds, "waiting until requests of the previous holder can land no more");
             self.ports.clock().sleep(settle).await;
         }
-        let mut journal = self.journal().await?;
+        let mut journal = self.open_journal().await?;
         self.vouch(&mut journal).await?;
         self.remember().await;
         Ok(journal)

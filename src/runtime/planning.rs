@@ -35,7 +35,7 @@ impl<P: Ports> Active<P> {
     /// The migration's entry, made on its first run. Another target or transform than the recorded one is refused once
     /// anything may have been copied. Where no target was configured, the recorded one holds: the source's layout may change
     /// while it is copied.
-    pub(super) async fn journal(&mut self) -> Result<Journal<P>, EngineError> {
+    pub(super) async fn open_journal(&mut self) -> Result<Journal<P>, EngineError> {
         let Some(mut journal) = Journal::open(self.trail.clone(), None).await? else {
             return Journal::begin(self.trail.clone(), &planned(&*self.ports, &self.job)).await;
         };
@@ -69,7 +69,7 @@ impl<P: Ports> Active<P> {
         if journal.meta().phase == Phase::Planned {
             journal.edit(|meta| *meta = value).await?;
         } else {
-            journal.transition_with(Event::Reseed, None, |meta| replace(meta, value)).await?;
+            journal.transition_with(Event::Reseed, None, |meta| replace_plan(meta, value)).await?;
         }
         // Only now: what it no longer has anything to do with may be another's from here on.
         self.claims().give_back_all(Some(self.ports.source_admin().name())).await
@@ -253,7 +253,7 @@ pub fn replanned(old: &Meta, new: Meta) -> Meta {
 }
 
 /// Another plan, in the phase that was entered with it.
-pub fn replace(meta: &mut Meta, plan: Meta) {
+pub fn replace_plan(meta: &mut Meta, plan: Meta) {
     *meta = Meta { phase: meta.phase, phase_since: meta.phase_since, ..plan };
 }
 

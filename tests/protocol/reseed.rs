@@ -1,6 +1,6 @@
 //! Starting over deletes a table only where nobody may need it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use shadowtable::engine::EngineError;
@@ -9,7 +9,7 @@ use shadowtable::ports::Fault;
 use shadowtable::protocol::command::Verb;
 use tokio::time::{sleep, timeout};
 
-use testkit::fakes::{Call, FakePorts, Fate, Freeze, SHADOW, World};
+use testkit::fakes::{Call, FakePorts, Fate, Freeze, REFUSED, SHADOW, World};
 use testkit::harness::cutover::{ask, cutover, until_phase};
 use testkit::harness::{Kind, assert_exact, job, simulate, start, with_pointer};
 
@@ -202,5 +202,32 @@ fn a_reseed_outlasts_faults_that_pass_and_tells_one_that_lasts() {
         again.caught_up().await;
         sleep(LATE).await;
         assert_exact(&world);
+    });
+}
+
+/// Interrupted, it must not leave progress without what was refused on the way: that would look complete.
+#[test]
+fn progress_is_forgotten_before_what_was_refused_and_the_pin_last() {
+    simulate(async {
+        let world = Kind::SameKey.world(8);
+        world.put("a", &[]);
+        world.put("poison", &[(REFUSED, "yes")]);
+        let mut running = start(&world, &job(&world));
+        running.caught_up().await;
+        running.crash().await;
+        sleep(LATE).await;
+        let deleted = Arc::new(Mutex::new(Vec::new()));
+        let noted = Arc::clone(&deleted);
+        world.script(move |_, call| {
+            if let Call::StateDelete(key) = call {
+                noted.lock().unwrap().push(key.sort.split('#').next().unwrap().to_owned());
+            }
+            Fate::answered()
+        });
+        reseed(&laptop(&world), &job(&world), true).await.unwrap();
+        let mut deleted = deleted.lock().unwrap().clone();
+        deleted.retain(|kind| ["SHARD", "SEGMENT", "QUARANTINE", "PIN"].contains(&kind.as_str()));
+        deleted.dedup();
+        assert_eq!(deleted, ["SHARD", "SEGMENT", "QUARANTINE", "PIN"]);
     });
 }

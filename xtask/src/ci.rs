@@ -68,6 +68,7 @@ fn locked(shell: &Shell) -> Result<()> {
 }
 
 fn local(shell: &Shell) -> Result<()> {
+    tools::java_and_maven(shell)?;
     let folder = tools::dynamodb_local(shell)?;
     cmd!(shell, "cargo test --test e2e").env("ENDPOINT", "dynamodb-local").env("DYNAMODB_LOCAL_DIR", folder).run()?;
     Ok(())

@@ -49,9 +49,12 @@ fn java_is_good(shell: &Shell) -> bool {
     version.is_some_and(|version| version >= 17)
 }
 
-/// The folder of DynamoDB Local, from Maven Central.
+/// The folder of DynamoDB Local, from Maven Central. Whoever follows the README has nothing installed by it.
 pub(crate) fn dynamodb_local(shell: &Shell) -> Result<PathBuf> {
-    java_and_maven(shell)?;
+    ensure!(
+        java_is_good(shell) && well(cmd!(shell, "which mvn")),
+        "needed, and not there: Java 17 or later, and Maven"
+    );
     let (pom, folder) = (root().join("tests/testkit/dynamodb-local/pom.xml"), cache("dynamodb-local")?);
     if !same(&pom, &folder.join("pom.xml")) {
         let library = folder.join("lib");

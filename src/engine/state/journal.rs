@@ -73,7 +73,7 @@ impl<P: Ports> Journal<P> {
         Ok(Self { trail, meta, who: None })
     }
 
-    /// The migration, as it is stored.
+    /// The migration, as it is stored; while a command is named, with its name.
     pub fn meta(&self) -> &Meta {
         &self.meta.value
     }
@@ -119,7 +119,9 @@ impl<P: Ports> Journal<P> {
             Some(who) => format!("{event:?}, by {who}: "),
             None => String::new(),
         };
-        tracing::info!(%phase, reason, "the phase changed");
+        if self.who.is_none() {
+            tracing::info!(%phase, reason, "the phase changed");
+        }
         self.trail.add(&format!("{by}the phase is {phase}{because}")).await
     }
 

@@ -213,7 +213,7 @@ impl<P: Ports> Lease<P> {
         }
     }
 
-    /// Asks until there is an answer, while the lease is not lost: a read may be repeated.
+    /// Asks until there is an answer, while the lease is not lost. For what may be done twice, and by anybody.
     pub async fn outlast<T, F>(&self, what: &str, request: impl FnMut() -> F) -> Result<T, EngineError>
     where
         F: Future<Output = Result<T, PortError>>,

@@ -1,6 +1,6 @@
 //! How entities are written: typed, conditional, and to a definite outcome.
 //!
-//! Every write is sent only under the lease, carries its epoch, and is guarded by the version last read, so that a
+//! Every write of a migration is sent only under the lease, carries its epoch, and is guarded by the version last read, so that a
 //! request that lands late changes nothing. A write that was given up is sent again until the store says yes or no; a
 //! "no" after that may be our own first attempt, so what lies there decides.
 //!
@@ -95,7 +95,8 @@ impl<P: Ports> Store<P> {
         }
     }
 
-    /// Deletes all that belongs to a generation; where the tail began goes last.
+    /// Deletes all that belongs to a generation: progress, then what was refused, then where the tail began. Interrupted, the
+    /// copy begins anew, or nothing does; progress without its quarantine would look complete.
     pub async fn delete_generation(&self) -> Result<(), EngineError> {
         for kind in ENTITIES.iter().rev().filter(|kind| kind.of_generation) {
             for entry in self.list(kind.sort).await? {

@@ -26,7 +26,8 @@ macro_rules! entities {
             }
         )+
 
-        /// All kinds of entries, in the order in which a new lease holder claims them.
+        /// All kinds of entries, in the order in which a new lease holder claims them. A reseed deletes from the last to the first:
+        /// whoever finds it half done must still find what was refused, or no progress.
         pub const ENTITIES: &[Kind] = &[$($kind),+];
     };
 }
@@ -34,9 +35,9 @@ macro_rules! entities {
 entities! {
     Meta: Kind { name: "META", form: 4, sort: META, written: Written::ByHolder, of_generation: false },
     Pin: Kind { name: "PIN", form: 1, sort: PIN, written: Written::ByHolder, of_generation: true },
-    ShardRecord: Kind { name: "SHARD", form: 1, sort: SHARD, written: Written::ByHolder, of_generation: true },
-    SegmentRecord: Kind { name: "SEGMENT", form: 1, sort: SEGMENT, written: Written::ByHolder, of_generation: true },
     QuarantineRecord: Kind { name: "QUARANTINE", form: 1, sort: QUARANTINE, written: Written::ByHolder, of_generation: true },
+    SegmentRecord: Kind { name: "SEGMENT", form: 1, sort: SEGMENT, written: Written::ByHolder, of_generation: true },
+    ShardRecord: Kind { name: "SHARD", form: 1, sort: SHARD, written: Written::ByHolder, of_generation: true },
     Live: Kind { name: "LIVE", form: 1, sort: LIVE, written: Written::ByHolder, of_generation: false },
     RestlessRecord: Kind { name: "RESTLESS", form: 1, sort: RESTLESS, written: Written::ByHolder, of_generation: false },
     LeaseRecord: Kind { name: "LEASE", form: 1, sort: LEASE, written: Written::ByAnybody, of_generation: false },
@@ -67,5 +68,12 @@ mod tests {
     fn what_belongs_to_a_generation_is_claimed() {
         let kept = ENTITIES.iter().filter(|kind| kind.of_generation);
         assert!(kept.clone().count() > 0 && kept.clone().all(|kind| kind.written == Written::ByHolder));
+    }
+
+    /// An empty sort key lists the whole partition: neither claiming nor deleting may do that.
+    #[test]
+    fn what_is_listed_has_a_sort_key() {
+        let listed = |kind: &&Kind| kind.of_generation || kind.written == Written::ByHolder;
+        assert!(ENTITIES.iter().filter(listed).all(|kind| !kind.sort.is_empty()));
     }
 }
