@@ -129,7 +129,7 @@ pub(super) async fn pause<P: Ports>(
     paused: Paused,
 ) -> Result<String, EngineError> {
     journal.edit(|meta| meta.paused = paused).await?;
-    journal.audit(&format!("paused: {}", paused.as_str())).await?;
+    active.audit(&format!("paused: {}", paused.as_str())).await?;
     let headroom = active.monitor.status().and_then(|status| status.headroom_seconds);
     Ok(match paused {
         Paused::None => "resumed".to_owned(),

@@ -125,11 +125,6 @@ impl<P: Ports> Journal<P> {
         self.trail.add(&format!("{by}the phase is {phase}{because}")).await
     }
 
-    /// Adds a line to the audit trail.
-    pub async fn audit(&self, what: &str) -> Result<(), EngineError> {
-        self.trail.add(what).await
-    }
-
     /// From now on, what is written says that this command is done.
     pub fn name_command(&mut self, command: &str) -> Named {
         Named::put(&mut self.meta, command)
