@@ -7,12 +7,12 @@
 //! # One page of architecture
 //!
 //! ```text
-//!              Scan, by segments                                 one write in flight
-//!            ┌──────────────────────► engine::copy ─┐              per shadow key
-//!   source ──┤                                      ├─► engine::apply ───────────────► shadow
-//!            └──────────────────────► engine::tail ─┘       │
-//!              stream, by shards           │                │ quarantine
-//!                                          ▼ checkpoints    ▼
+//!              Scan, by segments                                one write in flight
+//!            ┌──────────────────────► replicate::copy ─┐              per shadow key
+//!   source ──┤                                         ├─► replicate::apply ───────────► shadow
+//!            └──────────────────────► replicate::tail ─┘           │
+//!              stream, by shards             │                     │ quarantine
+//!                                            ▼ checkpoints         ▼
 //!   operator ─── commands ──────────►  state table  ◄─── engine::state
 //! ```
 //!
@@ -26,13 +26,13 @@
 //! - **[`runtime`] is a reconciler.** It takes the lease, claims what the holder before it stored, reads the durable
 //!   phase and carries on from there. Operators' commands are entries of the state table that it obeys; [`operator`] writes them,
 //!   from any machine, and [`admin`] shows what it does.
-//! - **[`model`] and [`plan`] are data**: items, keys and changes; layouts, their differences, and what a copy costs.
+//! - **[`model`] and [`layout`] are data**: items, keys and changes; layouts, their differences, and what a copy costs.
 //! - **[`config`], [`cli`] and [`telemetry`] face people**: settings with all mistakes at once, verbs, metrics and logs.
 //!
 //! Nothing is passed over in silence. What the shadow refuses for good goes to quarantine; what is not understood (an
 //! unknown type or error, lost history, a broken rule) stops the process.
 //!
-//! Imports point downwards: model ← plan, protocol ← ports ← aws, engine ← runtime ← operator, admin ← cli. `tests/layering.rs` holds that;
+//! Imports point downwards: model ← layout, protocol ← ports ← aws, engine ← runtime ← operator, admin ← cli. `tests/layering.rs` holds that;
 //! `docs/design/ARCHITECTURE.md` says for each rule which code keeps it and which test fails without it; decisions with
 //! their alternatives are in `docs/adr`.
 
@@ -42,9 +42,9 @@ pub mod cli;
 pub mod config;
 pub mod document;
 pub mod engine;
+pub mod layout;
 pub mod model;
 pub mod operator;
-pub mod plan;
 pub mod ports;
 pub mod programs;
 pub mod protocol;

@@ -11,16 +11,16 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use serde_json::json;
 use shadowtable::aws::{
-    AwsAccess, AwsChangeFeed, AwsShadowWriter, AwsStateStore, AwsTableAdmin, AwsTableReader, Connection, IdentityCheck,
-    ServiceSkew, SystemClock, TableNames, Timeouts, check_identity,
+    AwsAccess, AwsChangeFeed, AwsState, AwsStateStore, AwsTable, AwsTableAdmin, AwsTableReader, AwsTableWriter,
+    Connection, IdentityCheck, ServiceSkew, SystemClock, Timeouts, check_identity,
 };
 use shadowtable::model::{
     AttributeValue, Billing, Blob, ChangeKind, Image, IndexLayout, IndexStatus, Item, Key, KeySchema, KeyType,
-    Projection, TableLayout, TableStatus, Throughput, ViewType,
+    Projection, Side, Sides, TableLayout, TableStatus, Throughput, ViewType,
 };
 use shadowtable::ports::{
-    ChangeFeed, CreateOptions, Entry, Fault, Guard, Ports, ScanRequest, ShadowWriter, ShardIterator, StartAt, StateKey,
-    StateStore, TableAdmin, TableReader, Write,
+    ChangeFeed, CreateOptions, Entry, Fault, Guard, Ports, ScanRequest, ShardIterator, StartAt, StateKey, StateStore,
+    TableAdmin, TableReader, TableWriter, Write,
 };
 use tokio::task::JoinSet;
 
@@ -63,13 +63,13 @@ impl Endpoint {
     }
 
     /// A table of orders, and the ways to reach it.
-    async fn orders(&self, layout: &TableLayout) -> (AwsTableAdmin, AwsTableReader, AwsShadowWriter) {
+    async fn orders(&self, layout: &TableLayout) -> (AwsTableAdmin, AwsTableReader, AwsTableWriter) {
         let admin = self.table("orders-of-test", layout).await;
         let schema = layout.key_schema();
         (
             admin,
             AwsTableReader::new(&self.connection, "orders-of-test", schema.clone()),
-            AwsShadowWriter::new(&self.connection, "orders-of-test", schema),
+            AwsTableWriter::new(&self.connection, "orders-of-test", schema),
         )
     }
 }
@@ -270,7 +270,7 @@ async fn a_missing_table_is_missing() {
     let endpoint = Endpoint::start().await;
     let schema = plain().key_schema();
     let reader = AwsTableReader::new(&endpoint.connection, "no-such-table", schema.clone());
-    let writer = AwsShadowWriter::new(&endpoint.connection, "no-such-table", schema.clone());
+    let writer = AwsTableWriter::new(&endpoint.connection, "no-such-table", schema.clone());
     let feed = AwsChangeFeed::new(&endpoint.connection, "no-such-table", schema.clone());
     let scan = ScanRequest { segment: 0, segments: 1, start: None, limit: None };
     let stream = "arn:aws:dynamodb:eu-west-1:000000000000:table/no-such-table/stream/2026-01-01T00:00:00.000";
@@ -422,17 +422,20 @@ async fn an_endpoint_without_sts_is_a_warning() {
 #[tokio::test]
 async fn access_becomes_ports_once_the_keys_are_known() {
     let endpoint = Endpoint::start().await;
-    let connection = || endpoint.connection.clone();
-    let tables =
-        TableNames { source: "source-of-test".into(), shadow: "shadow-of-test".into(), state: "state-of-test".into() };
+    let table = |side: &str| AwsTable::new(endpoint.connection.clone(), &format!("{side}-of-test"));
     let clock = SystemClock::new(Arc::<ServiceSkew>::default(), 1);
-    let access = AwsAccess::from_connections(connection(), connection(), connection(), tables, clock);
-    endpoint.table(access.source_admin().name(), &plain()).await;
-    endpoint.table(access.shadow_admin().name(), &plain()).await;
-    let schema = access.source_admin().describe().await.unwrap().unwrap().layout.key_schema();
-    let ports = access.into_ports(schema.clone(), schema.clone());
-    ports.shadow().write_batch(&[put(&schema, order("a", 1))]).await.unwrap();
-    let key = order("a", 1).key(&schema).unwrap();
-    assert!(ports.shadow_reader().get(&key).await.unwrap().is_some());
-    assert_eq!(ports.source().get(&key).await, Ok(None));
+    let tables = Sides::of(|side| table(side.as_str()));
+    let access = AwsAccess::new(tables, AwsState::new(table("state"), clock));
+    for side in Side::BOTH {
+        endpoint.table(access.tables[side].admin().name(), &plain()).await;
+    }
+    let schema = access.tables.source.admin().describe().await.unwrap().unwrap().layout.key_schema();
+    let ports = access.into_ports(Sides::of(|_| schema.clone()));
+    for (written, other) in [(Side::Shadow, Side::Source), (Side::Source, Side::Shadow)] {
+        let item = order(written.as_str(), 1);
+        ports.writer(written).write_batch(&[put(&schema, item.clone())]).await.unwrap();
+        let key = item.key(&schema).unwrap();
+        assert!(ports.reader(written).get(&key).await.unwrap().is_some());
+        assert_eq!(ports.reader(other).get(&key).await, Ok(None));
+    }
 }

@@ -16,15 +16,15 @@ mod tests {
     const MAY_IMPORT: [(&str, &[&str]); 14] = [
         ("model", &[]),
         ("document", &[]),
-        ("plan", &["model", "document"]),
+        ("layout", &["model", "document"]),
         ("protocol", &["model"]),
-        ("ports", &["model", "plan", "protocol"]),
+        ("ports", &["model", "layout", "protocol"]),
         ("telemetry", &["model", "protocol", "ports"]),
         ("programs", &["ports"]),
-        ("aws", &["model", "plan", "protocol", "ports", "programs"]),
-        ("engine", &["model", "plan", "protocol", "ports", "telemetry"]),
+        ("aws", &["model", "layout", "protocol", "ports", "programs"]),
+        ("engine", &["model", "layout", "protocol", "ports", "telemetry"]),
         ("config", &CONFIG),
-        ("runtime", &["model", "plan", "protocol", "ports", "telemetry", "engine"]),
+        ("runtime", &["model", "layout", "protocol", "ports", "telemetry", "engine"]),
         ("operator", &["model", "ports", "protocol", "engine", "runtime"]),
         ("admin", &["telemetry", "runtime"]),
         (
@@ -33,7 +33,7 @@ mod tests {
                 "admin",
                 "operator",
                 "model",
-                "plan",
+                "layout",
                 "protocol",
                 "ports",
                 "telemetry",
@@ -47,15 +47,16 @@ mod tests {
     ];
 
     /// Configuration makes other layers' settings, and knows nothing else of them.
-    const CONFIG: [&str; 19] = [
+    const CONFIG: [&str; 20] = [
         "document",
         "model",
-        "plan",
+        "layout",
         "protocol::transform",
         "ports::Program",
         "aws::ConnectionSettings",
         "aws::PointerItem",
         "aws::PointerSettings",
+        "aws::TableSettings",
         "engine::EngineSettings",
         "engine::ApplySettings",
         "engine::CopySettings",
@@ -71,10 +72,10 @@ mod tests {
 
     /// Inside the engine: copy and tail do not know each other, and what they meet in knows neither.
     const NEVER: [(&str, &str); 4] = [
-        ("engine::copy", "engine::tail"),
-        ("engine::tail", "engine::copy"),
-        ("engine::apply", "engine::copy"),
-        ("engine::apply", "engine::tail"),
+        ("engine::replicate::copy", "engine::replicate::tail"),
+        ("engine::replicate::tail", "engine::replicate::copy"),
+        ("engine::replicate::apply", "engine::replicate::copy"),
+        ("engine::replicate::apply", "engine::replicate::tail"),
     ];
 
     /// What `model` takes from the SDK, for everybody.
@@ -162,14 +163,17 @@ mod tests {
     #[test]
     fn a_planted_violation_is_found() {
         let planted = "use crate::aws::{AwsPorts, Connection};\nfn f() { crate::runtime::run(); }";
-        assert_eq!(upward("engine/tail/pin.rs", planted).len(), 3);
+        assert_eq!(upward("engine/replicate/tail/pin.rs", planted).len(), 3);
         assert_eq!(upward("cli/run.rs", planted), [""; 0]);
         assert_eq!(upward("config/keys.rs", "use crate::engine::EngineSettings;"), [""; 0]);
         assert_eq!(upward("config/keys.rs", "use crate::engine::{self, EngineError};").len(), 2);
         assert_eq!(upward("protocol/slots/queue.rs", "use super::super::super::ports::Clock;").len(), 1);
-        assert_eq!(forbidden("engine/copy/mod.rs", "use super::tail::Tail;").len(), 1);
-        assert_eq!(forbidden("engine/tail/pin.rs", "use crate::engine::{apply::Applier, copy};").len(), 1);
-        assert_eq!(forbidden("engine/provision.rs", "use super::{copy, tail};"), [""; 0]);
+        assert_eq!(forbidden("engine/replicate/copy/mod.rs", "use super::tail::Tail;").len(), 1);
+        assert_eq!(
+            forbidden("engine/replicate/tail/pin.rs", "use crate::engine::replicate::{apply::Applier, copy};").len(),
+            1
+        );
+        assert_eq!(forbidden("engine/tables/provision.rs", "use super::{copy, tail};"), [""; 0]);
         assert_eq!(sdk("engine/store.rs", "use aws_sdk_dynamodb::Client;").len(), 1);
         assert_eq!(sdk("model/item.rs", "use aws_sdk_dynamodb::types::AttributeValue;"), [""; 0]);
         assert_eq!(sdk("model/item.rs", "use aws_sdk_dynamodb::types::WriteRequest;").len(), 1);

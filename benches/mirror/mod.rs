@@ -11,9 +11,9 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use shadowtable::aws::{AwsAccess, AwsPorts, Connection, SystemClock, TableNames, Timeouts};
+use shadowtable::aws::{AwsAccess, AwsPorts, AwsState, AwsTable, Connection, SystemClock, Timeouts};
 use shadowtable::engine::{EngineError, EngineSettings};
-use shadowtable::model::{Billing, KeyAttribute, KeySchema, KeyType, TableLayout};
+use shadowtable::model::{Billing, KeyAttribute, KeySchema, KeyType, Sides, TableLayout};
 use shadowtable::protocol::phase::Phase;
 use shadowtable::protocol::transform::Transform;
 use shadowtable::runtime::{self, Allowed, Job, Monitor, Status};
@@ -83,13 +83,13 @@ impl Mirror {
         while endpoint.seen().expect("the endpoint answers").taken < records {
             self.run_for(LOOK).await;
         }
-        self.until(|status| status.apply.pending == 0).await;
+        self.until(|status| status.leg().is_some_and(|leg| leg.apply.pending == 0)).await;
     }
 
     /// Nothing is refused, and it stops cleanly.
     pub(crate) async fn finish(self) {
         let status = self.monitor.status().expect("the migration is active");
-        assert_eq!(status.quarantine, 0, "nothing is refused");
+        assert_eq!(status.quarantine(), 0, "nothing is refused");
         self.stop.cancel();
         self.run.await.expect("a clean stop");
     }
@@ -134,11 +134,11 @@ fn ports(url: &str, state_url: &str) -> Arc<AwsPorts> {
         let [connect, read, write] = [3, 10, 5].map(Duration::from_secs);
         Connection::from_config(&config, &Timeouts { connect, read, write }, Arc::default())
     };
-    let tables = TableNames { source: SOURCE.into(), shadow: "orders-shadow".into(), state: "state".into() };
-    let (tables_at, state_at) = (open(url), open(state_url));
-    let clock = SystemClock::new(Arc::default(), 1);
-    let access = AwsAccess::from_connections(tables_at.clone(), tables_at, state_at, tables, clock);
-    Arc::new(access.into_ports(key_schema(), key_schema()))
+    let tables_at = open(url);
+    let [source, shadow] = [SOURCE, "orders-shadow"].map(|table| AwsTable::new(tables_at.clone(), table));
+    let state = AwsState::new(AwsTable::new(open(state_url), "state"), SystemClock::new(Arc::default(), 1));
+    let access = AwsAccess::new(Sides { source, shadow }, state);
+    Arc::new(access.into_ports(Sides::of(|_| key_schema())))
 }
 
 /// Defaults, but for the limit that the service puts on reading a shard, which would hide what the program can do.

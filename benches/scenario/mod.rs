@@ -153,7 +153,7 @@ async fn copy(endpoint: &NullEndpoint) -> Measured {
 async fn replay(endpoint: &NullEndpoint, portions: &[u64], apart: Duration) -> Measured {
     let mut mirror = Mirror::start(endpoint).await;
     mirror.until_tailing().await;
-    mirror.until(|status| status.tail.caught_up).await;
+    mirror.until(|status| status.leg().is_some_and(|leg| leg.tail.caught_up)).await;
     let cpu = cpu_time();
     for &records in portions {
         endpoint.append(records).expect("the endpoint answers");

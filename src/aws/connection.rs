@@ -40,6 +40,15 @@ pub struct ConnectionSettings {
     pub endpoint_url: Option<String>,
 }
 
+/// A table and the way to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableSettings {
+    /// The table's name, 3 to 255 of `a-zA-Z0-9_.-` (`CreateTable`'s rule).
+    pub table: String,
+    /// The way to it.
+    pub connection: ConnectionSettings,
+}
+
 /// How long a request may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {

@@ -1,7 +1,7 @@
 //! The ports on the AWS SDK: the only place that calls it.
 //!
 //! What lives here: one file per port ([`reader`](AwsTableReader), [`feed`](AwsChangeFeed),
-//! [`writer`](AwsShadowWriter), [`admin`](AwsTableAdmin), [`state`](AwsStateStore), [`clock`](SystemClock)), the
+//! [`writer`](AwsTableWriter), [`admin`](AwsTableAdmin), [`state`](AwsStateStore), [`clock`](SystemClock)), the
 //! [`Connection`] they send through, the check of the [`identity`](check_identity) behind it, and [`AwsPorts`], which
 //! puts them together.
 //!
@@ -49,12 +49,12 @@ pub use admin::AwsTableAdmin;
 #[cfg(feature = "embedded")]
 pub use application::{ApplicationTable, Update};
 pub use clock::SystemClock;
-pub use connection::{ConnectError, Connection, ConnectionSettings, Timeouts};
+pub use connection::{ConnectError, Connection, ConnectionSettings, TableSettings, Timeouts};
 pub use feed::AwsChangeFeed;
 pub use identity::{Identity, IdentityCheck, check_identity};
 pub use pointer::{AwsApplication, PointerItem, PointerSettings};
-pub use ports::{AwsAccess, AwsPorts, AwsSettings, TableNames};
+pub use ports::{AwsAccess, AwsPorts, AwsSettings, AwsState, AwsTable};
 pub use reader::AwsTableReader;
 pub use skew::ServiceSkew;
 pub use state::AwsStateStore;
-pub use writer::AwsShadowWriter;
+pub use writer::AwsTableWriter;

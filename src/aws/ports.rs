@@ -6,152 +6,173 @@
 use std::sync::Arc;
 
 use super::{
-    AwsApplication, AwsChangeFeed, AwsShadowWriter, AwsStateStore, AwsTableAdmin, AwsTableReader, ConnectError,
-    Connection, ConnectionSettings, PointerSettings, ServiceSkew, SystemClock, Timeouts,
+    AwsApplication, AwsChangeFeed, AwsStateStore, AwsTableAdmin, AwsTableReader, AwsTableWriter, ConnectError,
+    Connection, PointerSettings, ServiceSkew, SystemClock, TableSettings, Timeouts,
 };
-use crate::model::KeySchema;
-use crate::ports::{CredentialExpiry, Ports};
-
-/// The tables of one migration.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TableNames {
-    /// The live table.
-    pub source: String,
-    /// The table being built.
-    pub shadow: String,
-    /// The state table.
-    pub state: String,
-}
+use crate::model::{KeySchema, Side, Sides};
+use crate::ports::{CredentialExpiry, Ports, StatePorts, TableAdmin};
 
 /// Where everything is, and how it is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AwsSettings {
-    /// Where the source is.
-    pub source: ConnectionSettings,
-    /// Where the shadow is.
-    pub shadow: ConnectionSettings,
+    /// Where source and shadow are.
+    pub tables: Sides<TableSettings>,
     /// Where the state table is.
-    pub state: ConnectionSettings,
-    /// The tables' names.
-    pub tables: TableNames,
+    pub state: TableSettings,
     /// How long requests may take.
     pub timeouts: Timeouts,
     /// The seed of all jitter.
     pub seed: u64,
 }
 
+/// A table as a whole, and the way to it.
+#[derive(Clone, Debug)]
+pub struct AwsTable {
+    connection: Connection,
+    admin: AwsTableAdmin,
+}
+
+impl AwsTable {
+    /// The table of this name behind an open connection.
+    pub fn new(connection: Connection, table: &str) -> Self {
+        Self { admin: AwsTableAdmin::new(&connection, table), connection }
+    }
+
+    /// The connection.
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// The table as a whole.
+    pub fn admin(&self) -> &AwsTableAdmin {
+        &self.admin
+    }
+
+    /// The account that it is in.
+    pub fn know_account(&mut self, account: &str) {
+        self.admin.know_account(account);
+    }
+}
+
+/// The state table and the clock.
+#[derive(Debug)]
+pub struct AwsState {
+    table: AwsTable,
+    store: AwsStateStore,
+    clock: SystemClock,
+}
+
+impl AwsState {
+    /// Opens the way to a table, whose service the clock follows.
+    pub async fn connect(settings: &TableSettings, timeouts: &Timeouts, seed: u64) -> Result<Self, ConnectError> {
+        let skew = Arc::<ServiceSkew>::default();
+        let connection = Connection::open(&settings.connection, timeouts, Arc::clone(&skew)).await?;
+        Ok(Self::new(AwsTable::new(connection, &settings.table), SystemClock::new(skew, seed)))
+    }
+
+    /// Puts together what is already open.
+    pub fn new(table: AwsTable, clock: SystemClock) -> Self {
+        Self { store: AwsStateStore::new(&table.connection, &table.admin.place().table), table, clock }
+    }
+
+    /// The table as a whole.
+    pub fn table(&self) -> &AwsTable {
+        &self.table
+    }
+
+    /// The account that it is in.
+    pub fn know_account(&mut self, account: &str) {
+        self.table.know_account(account);
+    }
+}
+
+impl StatePorts for AwsState {
+    type State = AwsStateStore;
+    type Clock = SystemClock;
+
+    fn state(&self) -> &AwsStateStore {
+        &self.store
+    }
+
+    fn clock(&self) -> &SystemClock {
+        &self.clock
+    }
+}
+
 /// What can be done before the key schemas are known.
 #[derive(Debug)]
 pub struct AwsAccess {
-    /// The source's connection.
-    pub source: Connection,
-    /// The shadow's connection.
-    pub shadow: Connection,
-    /// The state table's connection.
-    pub state: Connection,
-    tables: TableNames,
-    source_admin: AwsTableAdmin,
-    shadow_admin: AwsTableAdmin,
-    state_admin: AwsTableAdmin,
-    state_store: AwsStateStore,
+    /// Source and shadow.
+    pub tables: Sides<AwsTable>,
+    /// The state table and the clock.
+    pub state: AwsState,
     application: AwsApplication,
-    clock: SystemClock,
 }
 
 impl AwsAccess {
     /// Opens the connections; equal settings share one. The clock follows the service that holds the source.
     pub async fn connect(settings: &AwsSettings) -> Result<Self, ConnectError> {
+        let AwsSettings { tables, state, timeouts, seed } = settings;
         let skew = Arc::<ServiceSkew>::default();
-        let source = Connection::open(&settings.source, &settings.timeouts, Arc::clone(&skew)).await?;
-        let shadow = if settings.shadow == settings.source {
+        let source = Connection::open(&tables.source.connection, timeouts, Arc::clone(&skew)).await?;
+        let shadow = if tables.shadow.connection == tables.source.connection {
             source.clone()
         } else {
-            Connection::open(&settings.shadow, &settings.timeouts, Arc::default()).await?
+            Connection::open(&tables.shadow.connection, timeouts, Arc::default()).await?
         };
-        let state = if settings.state == settings.source {
+        let state_at = if state.connection == tables.source.connection {
             source.clone()
-        } else if settings.state == settings.shadow {
+        } else if state.connection == tables.shadow.connection {
             shadow.clone()
         } else {
-            Connection::open(&settings.state, &settings.timeouts, Arc::default()).await?
+            Connection::open(&state.connection, timeouts, Arc::default()).await?
         };
-        let clock = SystemClock::new(skew, settings.seed);
-        Ok(Self::from_connections(source, shadow, state, settings.tables.clone(), clock))
+        let state = AwsState::new(AwsTable::new(state_at, &state.table), SystemClock::new(skew, *seed));
+        let tables = Sides {
+            source: AwsTable::new(source, &tables.source.table),
+            shadow: AwsTable::new(shadow, &tables.shadow.table),
+        };
+        Ok(Self::new(tables, state))
     }
 
     /// Puts together what is already open.
-    pub fn from_connections(
-        source: Connection,
-        shadow: Connection,
-        state: Connection,
-        tables: TableNames,
-        clock: SystemClock,
-    ) -> Self {
-        Self {
-            source_admin: AwsTableAdmin::new(&source, &tables.source),
-            shadow_admin: AwsTableAdmin::new(&shadow, &tables.shadow),
-            state_admin: AwsTableAdmin::new(&state, &tables.state),
-            state_store: AwsStateStore::new(&state, &tables.state),
-            application: AwsApplication::new(&source, None),
-            source,
-            shadow,
-            state,
-            tables,
-            clock,
-        }
+    pub fn new(tables: Sides<AwsTable>, state: AwsState) -> Self {
+        Self { application: AwsApplication::new(&tables.source.connection, None), tables, state }
     }
 
     /// With a pointer that a cutover moves.
     #[must_use]
     pub fn with_pointer(mut self, pointer: Option<PointerSettings>) -> Self {
-        self.application = AwsApplication::new(&self.source, pointer);
+        self.application = AwsApplication::new(&self.tables.source.connection, pointer);
         self
     }
 
-    /// The accounts of source, shadow and state table, where they are known.
-    pub fn know_accounts(&mut self, accounts: [Option<String>; 3]) {
-        let admins = [&mut self.source_admin, &mut self.shadow_admin, &mut self.state_admin];
-        for (admin, account) in admins.into_iter().zip(accounts) {
-            if let Some(account) = account {
-                admin.know_account(&account);
-            }
-        }
-    }
-
-    /// The source as a table.
-    pub fn source_admin(&self) -> &AwsTableAdmin {
-        &self.source_admin
-    }
-
-    /// The shadow as a table.
-    pub fn shadow_admin(&self) -> &AwsTableAdmin {
-        &self.shadow_admin
-    }
-
-    /// The state table as a table.
-    pub fn state_admin(&self) -> &AwsTableAdmin {
-        &self.state_admin
-    }
-
-    /// The state table's contents.
-    pub fn state_store(&self) -> &AwsStateStore {
-        &self.state_store
-    }
-
-    /// Time and chance.
-    pub fn clock(&self) -> &SystemClock {
-        &self.clock
-    }
-
     /// All ports, now that the primary keys are known.
-    pub fn into_ports(self, source_schema: KeySchema, shadow_schema: KeySchema) -> AwsPorts {
-        let tables = &self.tables;
-        AwsPorts {
-            source: AwsTableReader::new(&self.source, &tables.source, source_schema.clone()),
-            feed: AwsChangeFeed::new(&self.source, &tables.source, source_schema),
-            shadow_reader: AwsTableReader::new(&self.shadow, &tables.shadow, shadow_schema.clone()),
-            shadow: AwsShadowWriter::new(&self.shadow, &tables.shadow, shadow_schema),
-            access: self,
+    pub fn into_ports(self, keys: Sides<KeySchema>) -> AwsPorts {
+        let Sides { source, shadow } = keys;
+        let contents = Sides {
+            source: Contents::new(&self.tables.source, source),
+            shadow: Contents::new(&self.tables.shadow, shadow),
+        };
+        AwsPorts { access: self, contents }
+    }
+}
+
+/// What a table holds.
+#[derive(Debug)]
+struct Contents {
+    reader: AwsTableReader,
+    feed: AwsChangeFeed,
+    writer: AwsTableWriter,
+}
+
+impl Contents {
+    fn new(AwsTable { connection, admin }: &AwsTable, keys: KeySchema) -> Self {
+        let table = &admin.place().table;
+        Self {
+            reader: AwsTableReader::new(connection, table, keys.clone()),
+            feed: AwsChangeFeed::new(connection, table, keys.clone()),
+            writer: AwsTableWriter::new(connection, table, keys),
         }
     }
 }
@@ -160,10 +181,7 @@ impl AwsAccess {
 #[derive(Debug)]
 pub struct AwsPorts {
     access: AwsAccess,
-    source: AwsTableReader,
-    feed: AwsChangeFeed,
-    shadow_reader: AwsTableReader,
-    shadow: AwsShadowWriter,
+    contents: Sides<Contents>,
 }
 
 impl AwsPorts {
@@ -173,59 +191,54 @@ impl AwsPorts {
     }
 }
 
-impl Ports for AwsPorts {
-    type Source = AwsTableReader;
-    type Feed = AwsChangeFeed;
-    type Shadow = AwsShadowWriter;
-    type Admin = AwsTableAdmin;
+impl StatePorts for AwsPorts {
     type State = AwsStateStore;
-    type Application = AwsApplication;
     type Clock = SystemClock;
 
-    fn source(&self) -> &AwsTableReader {
-        &self.source
+    fn state(&self) -> &AwsStateStore {
+        self.access.state.state()
     }
 
-    fn shadow_reader(&self) -> &AwsTableReader {
-        &self.shadow_reader
+    fn clock(&self) -> &SystemClock {
+        self.access.state.clock()
+    }
+}
+
+impl Ports for AwsPorts {
+    type Reader = AwsTableReader;
+    type Feed = AwsChangeFeed;
+    type Writer = AwsTableWriter;
+    type Admin = AwsTableAdmin;
+    type Application = AwsApplication;
+
+    fn reader(&self, side: Side) -> &AwsTableReader {
+        &self.contents[side].reader
     }
 
-    fn feed(&self) -> &AwsChangeFeed {
-        &self.feed
+    fn feed(&self, side: Side) -> &AwsChangeFeed {
+        &self.contents[side].feed
     }
 
-    fn shadow(&self) -> &AwsShadowWriter {
-        &self.shadow
+    fn writer(&self, side: Side) -> &AwsTableWriter {
+        &self.contents[side].writer
     }
 
-    fn source_admin(&self) -> &AwsTableAdmin {
-        &self.access.source_admin
-    }
-
-    fn shadow_admin(&self) -> &AwsTableAdmin {
-        &self.access.shadow_admin
+    fn admin(&self, side: Side) -> &AwsTableAdmin {
+        self.access.tables[side].admin()
     }
 
     fn state_admin(&self) -> &AwsTableAdmin {
-        &self.access.state_admin
-    }
-
-    fn state(&self) -> &AwsStateStore {
-        &self.access.state_store
+        self.access.state.table().admin()
     }
 
     fn application(&self) -> &AwsApplication {
         &self.access.application
     }
 
-    fn clock(&self) -> &SystemClock {
-        &self.access.clock
-    }
-
     fn credentials(&self) -> Vec<CredentialExpiry> {
-        let AwsAccess { source, shadow, state, .. } = &self.access;
-        [("source", source), ("shadow", shadow), ("state", state)]
-            .map(|(connection, way)| CredentialExpiry { connection, expiry: way.expiry() })
-            .into()
+        let AwsAccess { tables, state, .. } = &self.access;
+        let of = |connection, table: &AwsTable| CredentialExpiry { connection, expiry: table.connection.expiry() };
+        let tables = Side::BOTH.map(|side| of(side.as_str(), &tables[side]));
+        tables.into_iter().chain([of("state", &state.table)]).collect()
     }
 }

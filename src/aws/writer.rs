@@ -1,4 +1,4 @@
-//! Writes the shadow: batches, and single writes under the condition "absent, or mine".
+//! Writes a table: batches, and single writes under the condition "absent, or mine".
 
 use std::collections::HashMap;
 use std::fmt::{Display, Write as _};
@@ -11,17 +11,17 @@ use bytes::Bytes;
 use super::errors::{odd_reply, port_error};
 use super::{Connection, body};
 use crate::model::{AttributeValue, KeySchema};
-use crate::ports::{BatchReply, Fault, OwnedReply, PortError, ShadowWriter, Write};
+use crate::ports::{BatchReply, Fault, OwnedReply, PortError, TableWriter, Write};
 
 /// Writes one table.
 #[derive(Clone, Debug)]
-pub struct AwsShadowWriter {
+pub struct AwsTableWriter {
     client: aws_sdk_dynamodb::Client,
     table: String,
     schema: KeySchema,
 }
 
-impl AwsShadowWriter {
+impl AwsTableWriter {
     /// A writer of `table`, whose primary key is `schema`.
     pub fn new(connection: &Connection, table: impl Into<String>, schema: KeySchema) -> Self {
         Self { client: connection.writes.clone(), table: table.into(), schema }
@@ -32,7 +32,7 @@ impl AwsShadowWriter {
     }
 }
 
-impl ShadowWriter for AwsShadowWriter {
+impl TableWriter for AwsTableWriter {
     async fn write_batch(&self, writes: &[Arc<Write>]) -> Result<BatchReply, PortError> {
         if writes.is_empty() {
             return Ok(BatchReply::default());

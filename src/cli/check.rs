@@ -7,7 +7,7 @@ use serde_json::json;
 use super::connect::{complain, describe_one};
 use super::{ConfigVerb, FAILED, GlobalArgs, load, output, report, start};
 use crate::config::{ConnectionSettings, LogSettings, Settings, TableSettings};
-use crate::plan::write_layout;
+use crate::layout::write_layout;
 use crate::programs;
 
 /// The complete configuration, with every key, its unit, range and default.

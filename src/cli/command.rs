@@ -82,7 +82,7 @@ fn remains(found: &Overview, settings: &CommandSettings) -> String {
     let at = |place: &Place, profile: &Option<String>| Place { profile: profile.clone(), ..place.clone() };
     let line = |made: &Made| match (made.what, &made.table_id) {
         (Product::Shadow, Some(id)) => {
-            let is_its = meta.shadow.as_ref().is_some_and(|shadow| shadow.table_id == *id);
+            let is_its = meta.tables.shadow.identity.as_ref().is_some_and(|shadow| shadow.table_id == *id);
             let what = if is_its { "the shadow table: " } else { "an earlier shadow:" };
             format!(
                 "  {what} {}\n                     (while its table id is {id}: another of this name is not this migration's)\n",
@@ -98,14 +98,14 @@ fn remains(found: &Overview, settings: &CommandSettings) -> String {
             at(&made.place, &settings.profiles.source).command("update-table")
         ),
     };
-    let found_there = meta.shadow.as_ref().filter(|shadow| !meta.has_made(shadow)).map(|shadow| {
+    let found_there = meta.tables.shadow.identity.as_ref().filter(|shadow| !meta.has_made(shadow)).map(|shadow| {
         format!(
             "  the shadow table {} was there before the migration, empty; what was copied is in it. It is yours to keep or \
              to delete.\n",
             shadow.place
         )
     });
-    let nothing = (meta.shadow.is_none() && meta.made.iter().all(|made| made.what != Product::Shadow))
+    let nothing = (meta.tables.shadow.identity.is_none() && meta.made.iter().all(|made| made.what != Product::Shadow))
         .then(|| "  no table was made.\n".to_owned());
     let lines: String = found_there.into_iter().chain(nothing).chain(meta.made.iter().map(line)).collect();
     format!(
@@ -215,8 +215,8 @@ fn show(
 fn document(record: &QuarantineRecord) -> serde_json::Value {
     json!({
         "id": record.id,
-        "source_key": record.source_key,
-        "shadow_key": record.shadow_key,
+        "source_key": record.keys.source,
+        "shadow_key": record.keys.shadow,
         "reason": record.reason,
         "message": record.message,
         "since": record.since.to_string(),
@@ -229,7 +229,7 @@ fn rows(found: &[QuarantineRecord]) -> String {
             record.id.clone(),
             record.reason.as_str().into(),
             record.since.to_string(),
-            record.source_key.to_string(),
+            key_or(record.keys.source.as_ref(), "none"),
             record.message.clone(),
         ]
     };
@@ -237,16 +237,21 @@ fn rows(found: &[QuarantineRecord]) -> String {
 }
 
 fn detail(record: &QuarantineRecord) -> String {
-    let shadow =
-        record.shadow_key.as_ref().map_or_else(|| "none: the transform makes none".into(), ToString::to_string);
     format!(
-        "id          {}\nreason      {}\nmessage     {}\nsince       {}\nsource key  {}\nshadow key  {shadow}\n",
+        "id          {}\nreason      {}\nmessage     {}\nsince       {}\nsource key  {}\nshadow key  {}\n",
         record.id,
         record.reason.as_str(),
         record.message,
         record.since,
-        record.source_key,
+        key_or(record.keys.source.as_ref(), NO_KEY),
+        key_or(record.keys.shadow.as_ref(), NO_KEY),
     )
+}
+
+const NO_KEY: &str = "none: the transform makes none";
+
+fn key_or(key: Option<&serde_json::Value>, none: &str) -> String {
+    key.map_or_else(|| none.to_owned(), ToString::to_string)
 }
 
 /// Asks the active process.

@@ -5,12 +5,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tracing::Level;
 
-use crate::aws::{AwsAccess, AwsPorts, AwsSettings, IdentityCheck, TableNames, Timeouts, check_identity};
+use crate::aws::{
+    AwsAccess, AwsPorts, AwsSettings, AwsState, AwsTable, ConnectError, Identity, IdentityCheck, Timeouts,
+    check_identity,
+};
 use crate::config::{self, Settings, TableSettings};
 use crate::engine::EngineError;
-use crate::engine::provision::{describe, find_source};
-use crate::model::{KeyAttribute, KeySchema, KeyType, Place, TableDescription, TableLayout};
-use crate::ports::{Fault, Ports as _, TableAdmin as _};
+use crate::engine::tables::provision::{describe, find_source};
+use crate::model::{Place, Side, Sides, TableDescription, TableLayout};
+use crate::ports::{Fault, StatePorts as _, TableAdmin as _};
 use crate::protocol::transform::Transform;
 use crate::runtime::{Allowed, Job};
 use crate::telemetry::announce;
@@ -29,15 +32,14 @@ pub(super) struct Connected {
 
 /// Connects, checks who we are, looks at the source, and compiles the transform for its keys.
 pub(super) async fn for_migration(settings: &Settings, allowed: Allowed) -> Result<Connected, EngineError> {
-    let access =
-        access(&settings.source, &settings.shadow, &settings.state, settings.engine.apply.request_timeout).await?;
-    let mut access = access.with_pointer(settings.pointer.clone());
+    let mut access = access(settings).await?;
     let who = identify(&mut access).await.map_err(|error| error.located(&places(&access)))?;
     let places = places(&access);
-    let source = find_source(access.clock(), access.source_admin()).await.map_err(|error| error.located(&places))?;
+    let (clock, admin) = (access.state.clock(), access.tables.source.admin());
+    let source = find_source(clock, admin).await.map_err(|error| error.located(&places))?;
     let target = target(settings, &source);
-    let (source_key, shadow_key) = (source.layout.key_schema(), target.key_schema());
-    let transform = Transform::compile(&settings.transform, &source_key, &shadow_key).map_err(|errors| {
+    let keys = Sides { source: source.layout.key_schema(), shadow: target.key_schema() };
+    let transform = Transform::compile(&settings.transform, &keys.source, &keys.shadow).map_err(|errors| {
         let lines: Vec<_> = errors.iter().map(|error| format!("  {error}")).collect();
         EngineError::refused(
             format!("the transform does not fit the tables:\n{}", lines.join("\n")),
@@ -49,23 +51,24 @@ pub(super) async fn for_migration(settings: &Settings, allowed: Allowed) -> Resu
         target,
         like_source: settings.target.is_none(),
         transform,
-        source_key: source_key.clone(),
+        source_key: keys.source.clone(),
         engine: settings.engine.clone(),
         allowed,
         host: host(),
         who,
     };
-    Ok(Connected { ports: Arc::new(access.into_ports(source_key, shadow_key)), job, places })
+    Ok(Connected { ports: Arc::new(access.into_ports(keys)), job, places })
 }
 
 fn places(access: &AwsAccess) -> [Place; 3] {
-    [access.source_admin(), access.shadow_admin(), access.state_admin()].map(|admin| admin.place().clone())
+    let tables = [&access.tables.source, &access.tables.shadow, access.state.table()];
+    tables.map(|table| table.admin().place().clone())
 }
 
 /// The state table, reached.
 pub(super) struct StateAccess {
-    /// Ports of which only the state table and the clock are meant to be used.
-    pub(super) ports: Arc<AwsPorts>,
+    /// The state table, and the clock of its service.
+    pub(super) ports: Arc<AwsState>,
     /// Whose credentials these are, or who started this process.
     pub(super) who: String,
 }
@@ -81,10 +84,11 @@ pub(super) async fn on_state<T>(
 
 /// One table as it is.
 pub(super) async fn describe_one(table: &TableSettings) -> Result<TableDescription, EngineError> {
-    let mut access = access(table, table, table, READ).await?;
-    identify(&mut access).await?;
-    let admin = access.source_admin();
-    let found = describe(access.clock(), admin).await.map_err(|error| error.located(&places(&access)))?;
+    let access = AwsState::connect(table, &timeouts(READ), seed()).await.map_err(|error| unreachable(&error))?;
+    let admin = access.table().admin();
+    let place = std::slice::from_ref(admin.place());
+    check_credentials("table", access.table()).await?;
+    let found = describe(access.clock(), admin).await.map_err(|error| error.located(place))?;
     found.ok_or_else(|| {
         EngineError::refused(
             format!("the table {} does not exist", admin.place()),
@@ -94,18 +98,17 @@ pub(super) async fn describe_one(table: &TableSettings) -> Result<TableDescripti
 }
 
 async fn for_state(state: &TableSettings) -> Result<StateAccess, EngineError> {
-    let mut access = access(state, state, state, READ).await?;
+    let mut access = AwsState::connect(state, &timeouts(READ), seed()).await.map_err(|error| unreachable(&error))?;
     let mut who = user_at_host();
-    match check_identity(&access.state).await {
+    match check_identity(access.table().connection()).await {
         IdentityCheck::Confirmed(identity) => {
-            access.know_accounts([None, None, Some(identity.account)]);
+            access.know_account(&identity.account);
             who = identity.arn;
         }
         IdentityCheck::Unreachable(_) => {}
         IdentityCheck::Refused(error) => return Err(error.into()),
     }
-    let nobody = KeySchema { partition: KeyAttribute { name: "pk".into(), kind: KeyType::S }, sort: None };
-    Ok(StateAccess { ports: Arc::new(access.into_ports(nobody.clone(), nobody)), who })
+    Ok(StateAccess { ports: Arc::new(access), who })
 }
 
 /// This machine's name.
@@ -118,54 +121,59 @@ fn target(settings: &Settings, source: &TableDescription) -> TableLayout {
     settings.target.as_ref().map_or_else(|| source.layout.clone(), |file| file.layout.clone())
 }
 
-async fn access(
-    source: &TableSettings,
-    shadow: &TableSettings,
-    state: &TableSettings,
-    write: Duration,
-) -> Result<AwsAccess, EngineError> {
-    let settings = AwsSettings {
-        source: source.connection.clone(),
-        shadow: shadow.connection.clone(),
-        state: state.connection.clone(),
-        tables: TableNames { source: source.table.clone(), shadow: shadow.table.clone(), state: state.table.clone() },
-        timeouts: Timeouts { connect: CONNECT, read: READ, write },
+async fn access(settings: &Settings) -> Result<AwsAccess, EngineError> {
+    let at = AwsSettings {
+        tables: Sides { source: settings.source.clone(), shadow: settings.shadow.clone() },
+        state: settings.state.clone(),
+        timeouts: timeouts(settings.engine.apply.request_timeout),
         seed: seed(),
     };
-    AwsAccess::connect(&settings).await.map_err(|error| {
-        EngineError::refused(error.to_string(), "set region, profile or endpoint_url of the table's section")
-    })
+    let access = AwsAccess::connect(&at).await.map_err(|error| unreachable(&error))?;
+    Ok(access.with_pointer(settings.pointer.clone()))
 }
 
-/// Wrong or missing credentials end it here: STS says so, or, where it cannot be asked, `DynamoDB` itself. Returns who acts
-/// on the source.
+/// `write`: how long a write may take to be answered.
+fn timeouts(write: Duration) -> Timeouts {
+    Timeouts { connect: CONNECT, read: READ, write }
+}
+
+fn unreachable(error: &ConnectError) -> EngineError {
+    EngineError::refused(error.to_string(), "set region, profile or endpoint_url of the table's section")
+}
+
+/// Wrong or missing credentials end it here. Returns who acts on the source.
 async fn identify(access: &mut AwsAccess) -> Result<String, EngineError> {
-    let ways = [
-        ("source", &access.source, access.source_admin()),
-        ("shadow", &access.shadow, access.shadow_admin()),
-        ("state", &access.state, access.state_admin()),
-    ];
-    let (mut accounts, mut who) = ([const { None }; 3], None);
-    for ((role, connection, admin), account) in ways.into_iter().zip(&mut accounts) {
-        match check_identity(connection).await {
-            IdentityCheck::Confirmed(identity) => {
-                tracing::info!(role, account = identity.account, arn = identity.arn, "the credentials are good");
-                *account = Some(identity.account);
-                who.get_or_insert(identity.arn);
-            }
-            IdentityCheck::Unreachable(why) => {
-                tracing::debug!(role, why, "the credentials could not be checked with STS");
-                if let Err(error) = admin.describe().await
-                    && error.fault == Fault::Credentials
-                {
-                    return Err(error.into());
-                }
-            }
-            IdentityCheck::Refused(error) => return Err(error.into()),
+    let mut who = None;
+    for side in Side::BOTH {
+        if let Some(identity) = check_credentials(side.as_str(), &access.tables[side]).await? {
+            access.tables[side].know_account(&identity.account);
+            who.get_or_insert(identity.arn);
         }
     }
-    access.know_accounts(accounts);
+    if let Some(identity) = check_credentials("state", access.state.table()).await? {
+        access.state.know_account(&identity.account);
+        who.get_or_insert(identity.arn);
+    }
     Ok(who.unwrap_or_else(user_at_host))
+}
+
+/// Who we are to the service that holds a table. STS says so, or, where it cannot be asked, `DynamoDB` itself refuses
+/// credentials that are wrong.
+async fn check_credentials(role: &str, table: &AwsTable) -> Result<Option<Identity>, EngineError> {
+    match check_identity(table.connection()).await {
+        IdentityCheck::Confirmed(identity) => {
+            tracing::info!(role, account = identity.account, arn = identity.arn, "the credentials are good");
+            Ok(Some(identity))
+        }
+        IdentityCheck::Unreachable(why) => {
+            tracing::debug!(role, why, "the credentials could not be checked with STS");
+            match table.admin().describe().await {
+                Err(error) if error.fault == Fault::Credentials => Err(error.into()),
+                _ => Ok(None),
+            }
+        }
+        IdentityCheck::Refused(error) => Err(error.into()),
+    }
 }
 
 /// Who started this process, where nobody else can say.
@@ -183,7 +191,7 @@ pub(super) fn seed() -> u64 {
 impl StateAccess {
     /// What an error of a request means to whoever named the state table: it is not there, or it is another kind of table.
     fn explained(&self, error: EngineError) -> EngineError {
-        let place = self.ports.state_admin().place();
+        let place = self.ports.table().admin().place();
         let EngineError::Port(port) = &error else { return error };
         match port.fault {
             Fault::Missing if port.resource == place.table => EngineError::refused(

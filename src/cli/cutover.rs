@@ -10,12 +10,12 @@ use super::connect::on_state;
 use super::output::{data, pretty, talk};
 use super::table::table;
 use super::{CutoverArgs, DONE, FAILED, PARTIAL, start};
-use crate::aws::AwsPorts;
+use crate::aws::AwsState;
 use crate::config::CommandSettings;
 use crate::engine::EngineError;
 use crate::engine::state::entities::{Answer, EventRecord};
 use crate::operator::{self, Overview, command};
-use crate::ports::{Clock, Ports};
+use crate::ports::{Clock, StatePorts};
 use crate::protocol::checklist::{Point, Verdict};
 use crate::protocol::command::Verb;
 use crate::protocol::cutover::Gate;
@@ -44,7 +44,7 @@ pub(super) fn cutover(settings: &CommandSettings, args: &CutoverArgs) -> ExitCod
     })
 }
 
-async fn drive(ports: &AwsPorts, id: &str, who: &str, args: &CutoverArgs) -> Result<ExitCode, EngineError> {
+async fn drive(ports: &AwsState, id: &str, who: &str, args: &CutoverArgs) -> Result<ExitCode, EngineError> {
     let seen = operator::audit(ports, id).await?.len();
     if args.again {
         let answer = command(ports, id, who, Verb::SwitchAgain).await?;
@@ -100,7 +100,7 @@ async fn drive(ports: &AwsPorts, id: &str, who: &str, args: &CutoverArgs) -> Res
 }
 
 /// Tells what happens until the cutover ends or asks. It does not depend on being followed.
-async fn follow(ports: &AwsPorts, id: &str, seen: usize) -> Result<ExitCode, EngineError> {
+async fn follow(ports: &AwsState, id: &str, seen: usize) -> Result<ExitCode, EngineError> {
     let followed = tell(ports, id, seen).await;
     if followed.is_err() {
         talk("the cutover goes on without this command: `shadowtable status --watch` shows it");
@@ -108,7 +108,7 @@ async fn follow(ports: &AwsPorts, id: &str, seen: usize) -> Result<ExitCode, Eng
     followed
 }
 
-async fn tell(ports: &AwsPorts, id: &str, mut seen: usize) -> Result<ExitCode, EngineError> {
+async fn tell(ports: &AwsState, id: &str, mut seen: usize) -> Result<ExitCode, EngineError> {
     loop {
         let found = operator::overview(ports, id).await?;
         let events = operator::audit(ports, id).await?;

@@ -10,9 +10,9 @@ use super::status::who_runs;
 use super::table::table;
 use super::{DONE, FAILED, start};
 use crate::config::StateSettings;
-use crate::model::Timestamp;
+use crate::model::{Side, Timestamp};
 use crate::operator::{Overview, migrations, overview};
-use crate::ports::{Clock as _, Ports as _, TableAdmin as _};
+use crate::ports::{Clock as _, StatePorts as _, TableAdmin as _};
 
 /// `list`.
 pub(super) fn list(settings: &StateSettings, as_json: bool) -> ExitCode {
@@ -27,7 +27,7 @@ pub(super) fn list(settings: &StateSettings, as_json: bool) -> ExitCode {
             Ok(if as_json {
                 data(&pretty(&json!(found.iter().map(summary).collect::<Vec<_>>())))
             } else if found.is_empty() {
-                talk(&format!("no migration in the state table {}", ports.state_admin().place()));
+                talk(&format!("no migration in the state table {}", ports.table().admin().place()));
                 ExitCode::from(DONE)
             } else {
                 data(&rows(&found, now))
@@ -45,8 +45,8 @@ fn summary(found: &Overview) -> Value {
     json!({
         "migration": meta.migration,
         "phase": meta.phase,
-        "source_table": meta.source_table,
-        "shadow_table": meta.shadow_table,
+        "source_table": meta.name(Side::Source),
+        "shadow_table": meta.name(Side::Shadow),
         "created": meta.created.to_string(),
         "paused": meta.paused,
         "holder": holder(found).map(|(owner, _)| owner),
@@ -57,7 +57,13 @@ fn rows(found: &[Overview], now: Timestamp) -> String {
     let row = |one: &Overview| {
         let holder = who_runs(one, now);
         let meta = &one.meta;
-        [meta.migration.clone(), meta.phase.to_string(), meta.source_table.clone(), meta.shadow_table.clone(), holder]
+        [
+            meta.migration.clone(),
+            meta.phase.to_string(),
+            meta.name(Side::Source).to_owned(),
+            meta.name(Side::Shadow).to_owned(),
+            holder,
+        ]
     };
     table(["MIGRATION", "PHASE", "SOURCE", "SHADOW", "RUN BY"], found.iter().map(row))
 }

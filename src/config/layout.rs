@@ -5,7 +5,7 @@ use std::path::Path;
 use super::file::read_file;
 use super::mistake::{Mistake, Origin};
 use super::settings::TargetFile;
-use crate::plan::{LayoutProblem, Place, read_layout};
+use crate::layout::{LayoutProblem, Place, read_layout};
 
 /// Reads the layout file; `None` when that fails, which is added to `mistakes`. `origin` is where its path was given,
 /// and `folder` what the path is relative to.

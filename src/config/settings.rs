@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use crate::aws::ConnectionSettings;
 use crate::aws::PointerSettings;
+pub use crate::aws::{ConnectionSettings, TableSettings};
 use crate::engine::EngineSettings;
 use crate::model::TableLayout;
 use crate::protocol::transform::Rule;
@@ -105,15 +105,6 @@ impl fmt::Display for MigrationId {
 /// Whether a byte may stand in the name of a table or a migration.
 pub(super) const fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-')
-}
-
-/// A table and the way to it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TableSettings {
-    /// The table's name, 3 to 255 of `a-zA-Z0-9_.-` (`CreateTable`'s rule).
-    pub table: String,
-    /// The way to it.
-    pub connection: ConnectionSettings,
 }
 
 /// The layout file.

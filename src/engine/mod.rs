@@ -3,26 +3,20 @@
 //! | file | does |
 //! |---|---|
 //! | `state/` | what is durable, how it is written, and by whom: the lease |
-//! | `claims` | whose a table is |
-//! | `provision` | checks the source, makes the shadow, pins the stream |
-//! | `apply/` | the one applier: everything that is written to the shadow goes through it |
-//! | `copy/` | reads the source by segments and offers pages |
-//! | `tail/` | reads the source's stream by shards and offers changes |
+//! | `tables/` | the two tables as a whole: whose they are, and how the shadow is made |
+//! | `replicate/` | one leg of replication: copy, tail, and the applier that both offer to |
 //! | `cutover/` | the steps of a cutover |
 //! | `retry` | waits between attempts |
 //!
-//! `copy` and `tail` never import each other: they meet in `apply`.
+//! Every change of what is durable goes through `state/`, and every request that changes anything outside is sent under its lease.
 
-pub mod apply;
-pub mod claims;
-pub mod copy;
 pub mod cutover;
 pub mod error;
-pub mod provision;
+pub mod replicate;
 pub mod retry;
 mod settings;
 pub mod state;
-pub mod tail;
+pub mod tables;
 pub mod watched;
 
 pub use error::EngineError;

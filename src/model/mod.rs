@@ -12,6 +12,7 @@ mod key_json;
 mod layout;
 mod place;
 mod position;
+mod side;
 mod stream;
 mod surroundings;
 mod time;
@@ -31,6 +32,7 @@ pub use layout::{
 };
 pub use place::{Place, is_region};
 pub use position::{Position, PositionError};
+pub use side::{Side, Sides};
 pub use stream::{ListedShard, StartAt};
 pub use surroundings::{Aspect, TableSettings};
 pub use time::{Moment, Timestamp};

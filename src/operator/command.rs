@@ -13,7 +13,7 @@ use crate::engine::state::entry::{COMMAND, decode, encode, partition_of, unique_
 use crate::engine::state::holder::Holder;
 use crate::engine::{ApplySettings, EngineError};
 use crate::model::Moment;
-use crate::ports::{Clock, Fault, Guard, PortError, Ports, StateKey, StateStore};
+use crate::ports::{Clock, Fault, Guard, PortError, StateKey, StatePorts, StateStore};
 use crate::protocol::command::Verb;
 use crate::protocol::phase::Phase;
 
@@ -32,7 +32,7 @@ struct Asking<'a, P> {
 }
 
 /// Asks the active process, as `by`, and waits for its answer. Fails when nobody holds the lease.
-pub async fn command<P: Ports>(ports: &P, migration: &str, by: &str, verb: Verb) -> Result<Answer, EngineError> {
+pub async fn command<P: StatePorts>(ports: &P, migration: &str, by: &str, verb: Verb) -> Result<Answer, EngineError> {
     let phase = require(ports, migration).await?.meta.phase;
     if phase.is_final() {
         return Err(EngineError::refused(format!("migration {migration} is {phase}"), phase.advice()));
@@ -50,7 +50,7 @@ pub async fn command<P: Ports>(ports: &P, migration: &str, by: &str, verb: Verb)
     })
 }
 
-impl<P: Ports> Asking<'_, P> {
+impl<P: StatePorts> Asking<'_, P> {
     async fn wait(&mut self) -> Result<Answer, EngineError> {
         let (clock, state) = (self.ports.clock(), self.ports.state());
         let (asked, mut silent_since) = (clock.now(), None);

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use super::retry::patiently;
 use super::{OperatorJob, alone, lease_of, list, overview, unknown};
 use crate::engine::EngineError;
-use crate::engine::claims::Claims;
 use crate::engine::state::entities::{LeaseRecord, Meta};
 use crate::engine::state::entry::{DIRECTORY, LEASE, META, decode, partition_of};
-use crate::ports::{Fault, Guard, Ports, StateKey, StateStore};
+use crate::engine::tables::claims::Claims;
+use crate::ports::{Fault, Guard, StateKey, StatePorts, StateStore};
 
 /// Forgets a migration. One that has not ended is refused; one whose entries are gone in part is forgotten whole.
-pub async fn forget<P: Ports>(ports: &Arc<P>, migration: &str, job: &OperatorJob) -> Result<(), EngineError> {
+pub async fn forget<P: StatePorts>(ports: &Arc<P>, migration: &str, job: &OperatorJob) -> Result<(), EngineError> {
     let directory = StateKey { partition: DIRECTORY.to_owned(), sort: migration.to_owned() };
     let delete = async |key: &StateKey, guard| patiently(ports.clock(), || ports.state().delete(key, guard)).await;
     if let Some(found) = overview(&**ports, migration).await? {

@@ -26,17 +26,17 @@ pub use self::reseed::reseed;
 use self::retry::{patiently, put_new};
 use crate::engine::EngineError;
 use crate::engine::state::entities::{
-    DirectoryRecord, EVENT_SECONDS, EventRecord, LeaseRecord, Live, Meta, Pin, QuarantineRecord, RestlessRecord,
+    DirectoryRecord, EVENT_SECONDS, EventRecord, LeaseRecord, Live, Meta, QuarantineRecord, RestlessRecord,
 };
 use crate::engine::state::entry::{
-    DIRECTORY, EVENT, LEASE, LIVE, META, PIN, QUARANTINE, RESTLESS, decode, encode, partition_of, unique_name,
+    DIRECTORY, EVENT, LEASE, LIVE, META, QUARANTINE, RESTLESS, decode, encode, partition_of, unique_name,
 };
 use crate::engine::state::holder::Holder;
 use crate::engine::state::journal::{Journal, Trail};
 use crate::engine::state::lease::{Acquired, acquire};
 use crate::engine::state::store::Store;
 use crate::model::Timestamp;
-use crate::ports::{Clock, Entry, Fault, Guard, Ports, StateKey, StateStore};
+use crate::ports::{Clock, Entry, Fault, Guard, StateKey, StatePorts, StateStore};
 use crate::protocol::command::Verb;
 use crate::protocol::phase::Event;
 use crate::runtime::{Job, Status};
@@ -53,23 +53,21 @@ pub struct Overview {
     pub lease: Option<LeaseRecord>,
     /// Its counter, which moves while the holder is alive.
     pub lease_counter: u64,
-    /// Where the tail began.
-    pub pin: Option<Pin>,
     /// What the holder said last, and when.
     pub live: Option<(Timestamp, Status)>,
 }
 
 /// The ids of all migrations in the state table.
-pub async fn migrations<P: Ports>(ports: &P) -> Result<Vec<String>, EngineError> {
+pub async fn migrations<P: StatePorts>(ports: &P) -> Result<Vec<String>, EngineError> {
     let entries = patiently(ports.clock(), || ports.state().list(DIRECTORY, "")).await?;
     entries.iter().map(|entry| Ok(decode::<DirectoryRecord>(entry)?.migration)).collect()
 }
 
 /// One migration, or `None` when the state table does not know it.
-pub async fn overview<P: Ports>(ports: &P, migration: &str) -> Result<Option<Overview>, EngineError> {
+pub async fn overview<P: StatePorts>(ports: &P, migration: &str) -> Result<Option<Overview>, EngineError> {
     let Some(meta) = get(ports, migration, META).await? else { return Ok(None) };
+    let meta: Meta = decode(&meta)?;
     let lease = lease_of(ports, migration).await?;
-    let pin = get(ports, migration, PIN).await?.map(|entry| decode(&entry)).transpose()?;
     let live = match get(ports, migration, LIVE).await? {
         Some(entry) => {
             let live: Live = decode(&entry)?;
@@ -78,22 +76,22 @@ pub async fn overview<P: Ports>(ports: &P, migration: &str) -> Result<Option<Ove
         None => None,
     };
     let (lease, lease_counter) = lease.map_or((None, 0), |(lease, counter)| (Some(lease), counter));
-    Ok(Some(Overview { meta: decode(&meta)?, lease, lease_counter, pin, live }))
+    Ok(Some(Overview { meta, lease, lease_counter, live }))
 }
 
 /// Everything in quarantine.
-pub async fn quarantine<P: Ports>(ports: &P, migration: &str) -> Result<Vec<QuarantineRecord>, EngineError> {
+pub async fn quarantine<P: StatePorts>(ports: &P, migration: &str) -> Result<Vec<QuarantineRecord>, EngineError> {
     list(ports, migration, QUARANTINE).await?.iter().map(decode).collect()
 }
 
 /// The source keys that still changed when the drain of this cutover failed.
-pub async fn restless<P: Ports>(ports: &P, migration: &str, cutover: &str) -> Result<Vec<Value>, EngineError> {
+pub async fn restless<P: StatePorts>(ports: &P, migration: &str, cutover: &str) -> Result<Vec<Value>, EngineError> {
     let found = get(ports, migration, RESTLESS).await?.as_ref().map(decode::<RestlessRecord>).transpose()?;
     Ok(found.filter(|found| found.cutover == cutover).map(|found| found.keys).unwrap_or_default())
 }
 
 /// The audit trail, oldest first.
-pub async fn audit<P: Ports>(ports: &P, migration: &str) -> Result<Vec<EventRecord>, EngineError> {
+pub async fn audit<P: StatePorts>(ports: &P, migration: &str) -> Result<Vec<EventRecord>, EngineError> {
     let entries = list(ports, migration, EVENT).await?;
     let mut events: Vec<EventRecord> = entries.iter().map(decode).collect::<Result<_, _>>()?;
     events.sort_by_key(|event| event.at);
@@ -101,7 +99,7 @@ pub async fn audit<P: Ports>(ports: &P, migration: &str) -> Result<Vec<EventReco
 }
 
 /// Whether somebody holds the lease: its counter moves, or has not stood still for long enough to tell.
-pub async fn is_held<P: Ports>(ports: &P, migration: &str) -> Result<bool, EngineError> {
+pub async fn is_held<P: StatePorts>(ports: &P, migration: &str) -> Result<bool, EngineError> {
     let clock = ports.clock();
     let mut holder = Holder::default();
     loop {
@@ -123,7 +121,7 @@ pub enum Aborted {
 }
 
 /// Ends a migration: through its active process, or by taking the lease where nobody holds it.
-pub async fn abort<P: Ports>(ports: &Arc<P>, migration: &str, job: &OperatorJob) -> Result<Aborted, EngineError> {
+pub async fn abort<P: StatePorts>(ports: &Arc<P>, migration: &str, job: &OperatorJob) -> Result<Aborted, EngineError> {
     require(&**ports, migration).await?;
     if is_held(&**ports, migration).await? {
         let answer = command(&**ports, migration, &job.who, Verb::Abort).await?;
@@ -138,7 +136,7 @@ pub async fn abort<P: Ports>(ports: &Arc<P>, migration: &str, job: &OperatorJob)
 
 /// Gives back the lease of a holder that is known to be dead, so that nobody waits until it runs out. Refused while its
 /// counter moves. Returns what was given back.
-pub async fn release_lease<P: Ports>(ports: &P, migration: &str, who: &str) -> Result<LeaseRecord, EngineError> {
+pub async fn release_lease<P: StatePorts>(ports: &P, migration: &str, who: &str) -> Result<LeaseRecord, EngineError> {
     let clock = ports.clock();
     let nobody =
         || EngineError::refused(format!("nobody holds the lease of migration {migration}"), "start `shadowtable run`");
@@ -179,7 +177,7 @@ pub async fn release_lease<P: Ports>(ports: &P, migration: &str, who: &str) -> R
 }
 
 /// Adds a line to the audit trail, without a lease.
-async fn note<P: Ports>(ports: &P, migration: &str, epoch: u64, what: &str) -> Result<(), EngineError> {
+async fn note<P: StatePorts>(ports: &P, migration: &str, epoch: u64, what: &str) -> Result<(), EngineError> {
     let (clock, at) = (ports.clock(), ports.clock().service());
     let key = StateKey { partition: partition_of(migration), sort: format!("{EVENT}{}", unique_name(clock)) };
     let event = EventRecord { at, owner: "an operator".to_owned(), what: what.to_owned() };
@@ -213,7 +211,7 @@ impl OperatorJob {
 }
 
 /// Does something under the lease, while nobody else holds it.
-async fn alone<P: Ports>(
+async fn alone<P: StatePorts>(
     ports: &Arc<P>,
     migration: &str,
     job: &OperatorJob,
@@ -244,25 +242,25 @@ async fn alone<P: Ports>(
     done
 }
 
-async fn lease_of<P: Ports>(ports: &P, migration: &str) -> Result<Option<(LeaseRecord, u64)>, EngineError> {
+async fn lease_of<P: StatePorts>(ports: &P, migration: &str) -> Result<Option<(LeaseRecord, u64)>, EngineError> {
     match get(ports, migration, LEASE).await? {
         Some(entry) => Ok(Some((decode(&entry)?, entry.version))),
         None => Ok(None),
     }
 }
 
-async fn get<P: Ports>(ports: &P, migration: &str, sort: &str) -> Result<Option<Entry>, EngineError> {
+async fn get<P: StatePorts>(ports: &P, migration: &str, sort: &str) -> Result<Option<Entry>, EngineError> {
     let key = StateKey { partition: partition_of(migration), sort: sort.into() };
     Ok(patiently(ports.clock(), || ports.state().get(&key)).await?)
 }
 
-async fn list<P: Ports>(ports: &P, migration: &str, prefix: &str) -> Result<Vec<Entry>, EngineError> {
+async fn list<P: StatePorts>(ports: &P, migration: &str, prefix: &str) -> Result<Vec<Entry>, EngineError> {
     let partition = partition_of(migration);
     Ok(patiently(ports.clock(), || ports.state().list(&partition, prefix)).await?)
 }
 
 /// One migration; one that the state table does not know is refused.
-pub async fn require<P: Ports>(ports: &P, migration: &str) -> Result<Overview, EngineError> {
+pub async fn require<P: StatePorts>(ports: &P, migration: &str) -> Result<Overview, EngineError> {
     overview(ports, migration).await?.ok_or_else(|| unknown(migration))
 }
 

@@ -9,14 +9,14 @@ use std::time::Duration;
 use super::retry::{Outage, patiently};
 use super::{OperatorJob, POLL, alone, is_held, require};
 use crate::engine::EngineError;
-use crate::engine::claims::Claims;
 use crate::engine::cutover::pointer;
 use crate::engine::state::entities::{Meta, TableIdentity};
 use crate::engine::state::store::Store;
-use crate::model::TableStatus;
+use crate::engine::tables::claims::Claims;
+use crate::model::{Side, TableStatus};
 use crate::ports::{Clock, Fault, Ports, TableAdmin};
 use crate::protocol::cutover::Pointer;
-use crate::protocol::phase::{Event, Phase, next};
+use crate::protocol::phase::{Event, Phase};
 use crate::runtime::{Job, planned, replace_plan, replanned};
 
 /// Starts over with an empty shadow: forgets pin, checkpoints and quarantine. Nobody may hold the lease. `delete_shadow`
@@ -37,17 +37,18 @@ pub async fn reseed<P: Ports>(ports: &Arc<P>, job: &Job, delete_shadow: bool) ->
             is_its_own(&**ports, meta)?;
             is_dispensable(&**ports, job, meta).await?;
         }
-        clear_shadow(&**ports, &store, meta.shadow.as_ref(), delete_shadow, job.engine.apply.abandon).await?;
+        clear_shadow(&**ports, &store, meta.tables.shadow.identity.as_ref(), delete_shadow, job.engine.apply.abandon)
+            .await?;
         store.delete_generation().await?;
         let mut new = replanned(meta, planned(&**ports, job));
         // What had the configured name is gone, whoever deleted it. One that may have been made is not known yet.
-        let place = ports.shadow_admin().place();
+        let place = ports.admin(Side::Shadow).place();
         new.made.retain(|made| made.table_id.is_none() || !made.is_shadow_at(place));
         new.generation += 1;
         journal.transition_with(Event::Reseed, None, |meta| replace_plan(meta, new)).await?;
         // Only now: what it no longer has anything to do with may be another's from here on.
         let claims = Claims::new(Arc::clone(ports), Arc::clone(store.lease()), &job.migration);
-        claims.give_back_all(Some(ports.source_admin().name())).await
+        claims.give_back_all(Some(ports.admin(Side::Source).name())).await
     })
     .await
 }
@@ -55,7 +56,7 @@ pub async fn reseed<P: Ports>(ports: &Arc<P>, job: &Job, delete_shadow: bool) ->
 /// After a switch the shadow is the application's table.
 fn may_begin_anew(meta: &Meta) -> Result<(), EngineError> {
     let phase = meta.phase;
-    if next(phase, Event::Reseed).is_ok() {
+    if meta.standing().allows(Event::Reseed) {
         return Ok(());
     }
     let hint = match phase {
@@ -70,7 +71,9 @@ fn may_begin_anew(meta: &Meta) -> Result<(), EngineError> {
 
 /// Whether the configured shadow is one that this migration made.
 fn is_its_own<P: Ports>(ports: &P, meta: &Meta) -> Result<(), EngineError> {
-    let (Some(recorded), place) = (&meta.shadow, ports.shadow_admin().place()) else { return Ok(()) };
+    let (Some(recorded), place) = (&meta.tables.shadow.identity, ports.admin(Side::Shadow).place()) else {
+        return Ok(());
+    };
     if !recorded.place.is_same(place) {
         return Err(EngineError::refused(
             format!("the migration's shadow is {}, and {place} is configured: neither is deleted", recorded.place),
@@ -88,9 +91,9 @@ fn is_its_own<P: Ports>(ports: &P, meta: &Meta) -> Result<(), EngineError> {
 
 /// Whether the old shadow is certainly not the only copy, nor in use.
 async fn is_dispensable<P: Ports>(ports: &P, job: &Job, meta: &Meta) -> Result<(), EngineError> {
-    let (source, shadow) = (ports.source_admin(), ports.shadow_admin().name());
+    let (source, shadow) = (ports.admin(Side::Source), ports.admin(Side::Shadow).name());
     let keep = "keep it, and choose another shadow.table; delete it yourself once nobody needs it";
-    if let Some(recorded) = &meta.source {
+    if let Some(recorded) = &meta.tables.source.identity {
         let found = patiently(ports.clock(), || source.describe()).await?;
         if found.is_none_or(|found| found.table_id != recorded.table_id) {
             let problem = format!(
@@ -119,7 +122,7 @@ async fn clear_shadow<P: Ports>(
     delete: bool,
     abandon: Duration,
 ) -> Result<(), EngineError> {
-    let (admin, clock) = (ports.shadow_admin(), ports.clock());
+    let (admin, clock) = (ports.admin(Side::Shadow), ports.clock());
     let name = admin.name();
     let (mut outage, mut given_up) = (Outage::default(), false);
     // By id: another table of this name is none of ours.

@@ -17,46 +17,47 @@ pub use clock::Clock;
 pub use error::{Fault, PortError, Reaction};
 pub use state::{Entry, Guard, StateKey, StateStore};
 
-use crate::model::{Aspect, Change, Item, Key, Place, TableDescription, TableLayout, Timestamp, ViewType};
+use crate::model::{Aspect, Change, Item, Key, Place, Side, TableDescription, TableLayout, Timestamp, ViewType};
 pub use crate::model::{ListedShard, Moment, StartAt, Write};
 
-/// All ports of one migration: the single seam through which clients enter.
-pub trait Ports: Send + Sync + 'static {
-    /// Reads the source, and the shadow.
-    type Source: TableReader;
-    /// The source's stream.
-    type Feed: ChangeFeed;
-    /// Writes the shadow.
-    type Shadow: ShadowWriter;
-    /// Creates and describes tables.
-    type Admin: TableAdmin;
+/// The state table and the clock: all that whoever looks at migrations, or asks something of them, needs.
+pub trait StatePorts: Send + Sync + 'static {
     /// The state table's contents.
     type State: StateStore;
-    /// The application that uses the tables.
-    type Application: Application;
     /// Time and chance.
     type Clock: Clock;
 
-    /// Reads the source.
-    fn source(&self) -> &Self::Source;
-    /// Reads the shadow, for comparing it.
-    fn shadow_reader(&self) -> &Self::Source;
-    /// The source's stream.
-    fn feed(&self) -> &Self::Feed;
-    /// Writes the shadow.
-    fn shadow(&self) -> &Self::Shadow;
-    /// The source as a table.
-    fn source_admin(&self) -> &Self::Admin;
-    /// The shadow as a table.
-    fn shadow_admin(&self) -> &Self::Admin;
-    /// The state table as a table.
-    fn state_admin(&self) -> &Self::Admin;
     /// The state table's contents.
     fn state(&self) -> &Self::State;
-    /// The application that uses the tables.
-    fn application(&self) -> &Self::Application;
     /// Time and chance.
     fn clock(&self) -> &Self::Clock;
+}
+
+/// All ports of one migration: the single seam through which clients enter. Those of the two tables are asked for by side.
+pub trait Ports: StatePorts {
+    /// Reads a table.
+    type Reader: TableReader;
+    /// Reads a table's stream.
+    type Feed: ChangeFeed;
+    /// Writes a table.
+    type Writer: TableWriter;
+    /// Creates and describes a table.
+    type Admin: TableAdmin;
+    /// The application that uses the tables.
+    type Application: Application;
+
+    /// Reads this table.
+    fn reader(&self, side: Side) -> &Self::Reader;
+    /// Reads this table's stream.
+    fn feed(&self, side: Side) -> &Self::Feed;
+    /// Writes this table.
+    fn writer(&self, side: Side) -> &Self::Writer;
+    /// Creates and describes this table.
+    fn admin(&self, side: Side) -> &Self::Admin;
+    /// The state table as a table.
+    fn state_admin(&self) -> &Self::Admin;
+    /// The application that uses the tables.
+    fn application(&self) -> &Self::Application;
     /// When the credentials in use expire, by connection; none where there are none.
     fn credentials(&self) -> Vec<CredentialExpiry> {
         Vec::new()
@@ -147,7 +148,7 @@ pub trait ChangeFeed: Send + Sync + 'static {
 /// The service took the request. What it left undone is in `unprocessed`.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct BatchReply {
-    /// Shadow keys whose writes were not done, in no order.
+    /// Keys whose writes were not done, in no order.
     pub unprocessed: Vec<Key>,
     /// Write capacity units consumed, where the service says.
     pub write_units: Option<f64>,
@@ -162,8 +163,8 @@ pub struct OwnedReply {
     pub write_units: Option<f64>,
 }
 
-/// Writes the shadow.
-pub trait ShadowWriter: Send + Sync + 'static {
+/// Writes a table.
+pub trait TableWriter: Send + Sync + 'static {
     /// Up to 25 writes of distinct keys in one `BatchWriteItem`.
     fn write_batch(&self, writes: &[Arc<Write>]) -> impl Future<Output = Result<BatchReply, PortError>> + Send;
     /// One write under the condition "absent, or its owner's".

@@ -11,6 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::phase::Phase;
+use crate::model::Side;
 
 /// The migrations that claim one table.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -19,15 +20,6 @@ pub struct TableClaims {
     pub shadow_of: Option<String>,
     /// The migrations whose source it is, or was.
     pub sources_of: BTreeSet<String>,
-}
-
-/// What a migration wants with a table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Role {
-    /// To read it.
-    Source,
-    /// To write it.
-    Shadow,
 }
 
 /// Why a table cannot be had.
@@ -47,33 +39,33 @@ pub enum Taken {
     Itself,
 }
 
-/// The claims with that of `migration` among them. `phases` has the phase of each other migration that `claims` names and
+/// The claims with that of `migration` among them, which wants the table as its `side`. `phases` has the phase of each other migration that `claims` names and
 /// that still exists. Those of migrations that ended stay, unless this one takes their place.
 pub fn claim(
     claims: &TableClaims,
     migration: &str,
-    role: Role,
+    side: Side,
     phases: &BTreeMap<String, Phase>,
 ) -> Result<TableClaims, Taken> {
     let mut claims = claims.clone();
     let holder = claims.shadow_of.clone();
-    match (role, holder.as_deref()) {
-        (Role::Source, Some(holder)) if holder == migration => return Err(Taken::Itself),
-        (Role::Source, Some(holder)) => match phases.get(holder) {
+    match (side, holder.as_deref()) {
+        (Side::Source, Some(holder)) if holder == migration => return Err(Taken::Itself),
+        (Side::Source, Some(holder)) => match phases.get(holder) {
             Some(phase) if is_being_built(*phase) => return Err(Taken::Shadow(holder.to_owned(), *phase)),
             _ => {}
         },
-        (Role::Shadow, Some(holder)) if holder != migration => match phases.get(holder) {
+        (Side::Shadow, Some(holder)) if holder != migration => match phases.get(holder) {
             Some(phase) if is_being_built(*phase) => return Err(Taken::Shadow(holder.to_owned(), *phase)),
             Some(Phase::Switched | Phase::Finished) => return Err(Taken::Live(holder.to_owned())),
             _ => {}
         },
-        (Role::Source, None) | (Role::Shadow, _) => {}
+        (Side::Source, None) | (Side::Shadow, _) => {}
     }
-    match role {
-        Role::Source => drop(claims.sources_of.insert(migration.to_owned())),
-        Role::Shadow if claims.sources_of.contains(migration) => return Err(Taken::Itself),
-        Role::Shadow => {
+    match side {
+        Side::Source => drop(claims.sources_of.insert(migration.to_owned())),
+        Side::Shadow if claims.sources_of.contains(migration) => return Err(Taken::Itself),
+        Side::Shadow => {
             if let Some(source) = claims.sources_of.iter().find(|other| phases.contains_key(*other)) {
                 return Err(Taken::Source(source.clone()));
             }
@@ -99,16 +91,16 @@ mod tests {
         }
     }
 
-    fn ask(held: &TableClaims, role: Role, other: Option<Phase>) -> Result<TableClaims, Taken> {
+    fn ask(held: &TableClaims, side: Side, other: Option<Phase>) -> Result<TableClaims, Taken> {
         let phases = other.map(|phase| ("other".to_owned(), phase)).into_iter().collect();
-        claim(held, "mine", role, &phases)
+        claim(held, "mine", side, &phases)
     }
 
     #[test]
     fn a_free_table_is_had_and_stays_mine() {
-        for (role, held) in [(Role::Source, claims(None, &["mine"])), (Role::Shadow, claims(Some("mine"), &[]))] {
-            assert_eq!(ask(&claims(None, &[]), role, None), Ok(held.clone()));
-            assert_eq!(ask(&held, role, None), Ok(held));
+        for (side, held) in [(Side::Source, claims(None, &["mine"])), (Side::Shadow, claims(Some("mine"), &[]))] {
+            assert_eq!(ask(&claims(None, &[]), side, None), Ok(held.clone()));
+            assert_eq!(ask(&held, side, None), Ok(held));
         }
     }
 
@@ -121,9 +113,9 @@ mod tests {
                 Phase::Switched | Phase::Finished => Some(Taken::Live("other".into())),
                 _ => Some(Taken::Shadow("other".into(), phase)),
             };
-            assert_eq!(ask(&theirs, Role::Shadow, Some(phase)).err(), refused, "{phase}");
+            assert_eq!(ask(&theirs, Side::Shadow, Some(phase)).err(), refused, "{phase}");
         }
-        assert_eq!(ask(&theirs, Role::Shadow, None), Ok(claims(Some("mine"), &[])), "it was forgotten");
+        assert_eq!(ask(&theirs, Side::Shadow, None), Ok(claims(Some("mine"), &[])), "it was forgotten");
     }
 
     #[test]
@@ -132,7 +124,7 @@ mod tests {
         for phase in Phase::ALL {
             let free = matches!(phase, Phase::Switched | Phase::Finished | Phase::Aborted);
             let refused = (!free).then(|| Taken::Shadow("other".into(), phase));
-            assert_eq!(ask(&theirs, Role::Source, Some(phase)).err(), refused, "{phase}");
+            assert_eq!(ask(&theirs, Side::Source, Some(phase)).err(), refused, "{phase}");
         }
     }
 
@@ -140,15 +132,15 @@ mod tests {
     fn a_source_is_shared_and_never_a_shadow() {
         let theirs = claims(None, &["other"]);
         for phase in Phase::ALL {
-            assert_eq!(ask(&theirs, Role::Source, Some(phase)), Ok(claims(None, &["mine", "other"])));
-            assert_eq!(ask(&theirs, Role::Shadow, Some(phase)), Err(Taken::Source("other".into())));
+            assert_eq!(ask(&theirs, Side::Source, Some(phase)), Ok(claims(None, &["mine", "other"])));
+            assert_eq!(ask(&theirs, Side::Shadow, Some(phase)), Err(Taken::Source("other".into())));
         }
-        assert!(ask(&theirs, Role::Shadow, None).is_ok(), "it was forgotten");
+        assert!(ask(&theirs, Side::Shadow, None).is_ok(), "it was forgotten");
     }
 
     #[test]
     fn one_table_is_not_both() {
-        assert_eq!(ask(&claims(None, &["mine"]), Role::Shadow, None), Err(Taken::Itself));
-        assert_eq!(ask(&claims(Some("mine"), &[]), Role::Source, None), Err(Taken::Itself));
+        assert_eq!(ask(&claims(None, &["mine"]), Side::Shadow, None), Err(Taken::Itself));
+        assert_eq!(ask(&claims(Some("mine"), &[]), Side::Source, None), Err(Taken::Itself));
     }
 }

@@ -12,15 +12,15 @@ use crate::model::{counted, tenths};
 /// What is done in a phase of a cutover.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Step {
-    /// Stop writes to the source.
+    /// Stop writes to the leader.
     Fence,
     /// See that every change is applied.
     Drain,
     /// Compare the keys that changed lately.
     Recheck,
-    /// Point the application at the shadow.
+    /// Point the application at the other table.
     Switch,
-    /// Allow writes to the source again.
+    /// Allow writes to the leader again.
     Unfence,
 }
 
@@ -49,7 +49,7 @@ impl Step {
     }
 
     /// What a failure of the step leads to: before the switch's intent the fence is undone; afterwards nothing happens
-    /// by itself, since the application may be writing to the shadow already.
+    /// by itself, since the application may be writing to the other table already.
     pub const fn failed(self) -> Option<Event> {
         match self {
             Self::Fence | Self::Drain | Self::Recheck => Some(Event::CutoverGivenUp),
@@ -114,8 +114,8 @@ pub struct Figures {
     pub quarantined: usize,
     /// The shadow and its indexes that are not active, with their state.
     pub inactive: Vec<String>,
-    /// The source's name.
-    pub source: String,
+    /// The name of the table that leads.
+    pub leader: String,
     /// What the application is pointed at.
     pub pointer: Pointer,
     /// What the configuration lacks for a cutover.
@@ -180,7 +180,7 @@ fn gates_outside(figures: &Figures) -> [Gate; 4] {
             "pointer",
             match &figures.pointer {
                 Pointer::Unused => true,
-                Pointer::Names(named) => *named == figures.source,
+                Pointer::Names(named) => *named == figures.leader,
                 Pointer::Locked(..) | Pointer::Missing | Pointer::Unknown(_) => false,
             },
             match &figures.pointer {
@@ -267,7 +267,7 @@ fn gates_of_the_mirror(figures: &Figures, limits: &Limits) -> [Gate; 6] {
 
 #[cfg(test)]
 mod tests {
-    use super::super::phase::next;
+    use super::super::phase::{Standing, next};
     use super::*;
 
     const LIMITS: Limits = Limits { max_lag: Duration::from_secs(10), min_headroom: Duration::from_hours(12) };
@@ -282,7 +282,7 @@ mod tests {
             headroom: Some(Duration::from_hours(12)),
             quarantined: 0,
             inactive: Vec::new(),
-            source: "orders".into(),
+            leader: "orders".into(),
             pointer: Pointer::Names("orders".into()),
             missing: Vec::new(),
             unusable: Vec::new(),
@@ -329,11 +329,12 @@ mod tests {
 
     #[test]
     fn every_step_that_ends_leads_on() {
-        for phase in Phase::ALL {
-            let Some(step) = Step::of(phase) else { continue };
-            assert!(next(phase, step.done()).is_ok(), "{phase}");
+        for standing in Standing::all() {
+            let Some(step) = Step::of(standing.phase) else { continue };
+            assert!(standing.allows(step.done()), "{standing:?}");
             if let Some(event) = step.failed() {
-                assert_eq!(next(phase, event), Ok(Phase::Unfencing), "{phase}");
+                let unfencing = Standing { phase: Phase::Unfencing, ..standing };
+                assert_eq!(next(standing, event), Ok(unfencing), "{standing:?}");
             }
         }
     }

@@ -6,7 +6,8 @@
 //! | [`overtaken`] | whether a copied image is older than a change already offered | 2 |
 //! | [`ledger`] | how far a checkpoint or a cursor may move | 3, 5 |
 //! | [`lineage`] | which shards may be read, and from where | 4, 8 |
-//! | [`phase`] | which phase follows | 7 |
+//! | [`phase`] | which phase follows, and which table leads | 7 |
+//! | [`leg`] | what becomes of a table's changes, by which table leads | |
 //! | [`command`] | what is done of what operators ask | |
 //! | [`lag`] | how far behind the shadow is | |
 //! | [`budget`], [`window`] | how much may be read and written now | |
@@ -24,6 +25,7 @@ pub mod cutover;
 pub mod invariant;
 pub mod lag;
 pub mod ledger;
+pub mod leg;
 pub mod lineage;
 pub mod overtaken;
 pub mod phase;

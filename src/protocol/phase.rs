@@ -1,8 +1,13 @@
 //! Where a migration stands, and what may follow.
+//!
+//! A cutover is a walk: the table that leads is fenced, drained, and left for the other one. The walk does not depend on which
+//! table that is: giving it up leads back to where the leader rests, finishing it to where the other one does.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+use crate::model::Side;
 
 /// Where a migration stands. Durable in the migration's `META` entry; only [`next`] changes it (invariant 7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -18,7 +23,7 @@ pub enum Phase {
     Copying,
     /// Set when every segment's last page is durable. The tail goes on; a restart resumes it from its checkpoints.
     Tailing,
-    /// Set when a cutover begins, before the fence is asked for: from now on the source may be fenced. A restart fences
+    /// Set when a cutover begins, before the fence is asked for: from now on the leader may be fenced. A restart fences
     /// again.
     Fencing,
     /// Set when the fence stands. A restart drains.
@@ -26,12 +31,12 @@ pub enum Phase {
     /// Set when every change is applied, as far as the drain can tell. A restart goes back to `fenced`: what was proven
     /// held for the process that proved it.
     Drained,
-    /// Set before the application is pointed at the shadow: the switch's intent. The applier is closed; nothing unfences
+    /// Set before the application is pointed at the other table: the switch's intent. The applier is closed; nothing unfences
     /// by itself any more. A restart switches again, unless the switch failed: then it waits for the operator.
     Switching,
     /// Set when the application uses the shadow. The applier stays closed; a restart watches for late changes.
     Switched,
-    /// Set when a cutover is given up: the source may be fenced still. A restart unfences again.
+    /// Set when a cutover is given up: the leader may be fenced still. A restart unfences again.
     Unfencing,
     /// Set by `finish`. Final: a restart refuses.
     Finished,
@@ -40,6 +45,51 @@ pub enum Phase {
     /// Set by `abort`. Final: a restart refuses.
     Aborted,
 }
+
+/// Where a migration stands, and where its application writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Standing {
+    /// Its phase.
+    pub phase: Phase,
+    /// The table that the application writes to, and writes to again if a cutover is given up.
+    pub leader: Side,
+}
+
+impl Standing {
+    /// No cutover is under way, and the application writes there.
+    pub const fn at_rest(leader: Side) -> Self {
+        let phase = match leader {
+            Side::Source => Phase::Tailing,
+            Side::Shadow => Phase::Switched,
+        };
+        Self { phase, leader }
+    }
+
+    /// The phases that it goes through, in their order. The present one is among them: last, where it is off the way.
+    pub fn way(self) -> Vec<Phase> {
+        let aside = Some(self.phase).filter(|phase| phase.is_aside());
+        WAY.into_iter().chain(aside).collect()
+    }
+
+    /// Whether this may happen to it.
+    pub fn allows(self, event: Event) -> bool {
+        next(self, event).is_ok()
+    }
+}
+
+/// The phases of a migration that goes well.
+const WAY: [Phase; 10] = [
+    Phase::Planned,
+    Phase::Provisioned,
+    Phase::Copying,
+    Phase::Tailing,
+    Phase::Fencing,
+    Phase::Fenced,
+    Phase::Drained,
+    Phase::Switching,
+    Phase::Switched,
+    Phase::Finished,
+];
 
 /// What can happen to a migration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +102,7 @@ pub enum Event {
     CopyComplete,
     /// The operator began a cutover, and all gates held.
     CutoverBegun,
-    /// Writes to the source are stopped, by the operator's word or program.
+    /// Writes to the leader are stopped, by the operator's word or program.
     FenceStands,
     /// Every change is applied, as far as the drain can tell.
     Drained,
@@ -60,11 +110,11 @@ pub enum Event {
     Stirred,
     /// The keys that changed lately are equal on both sides, and the applier is closed.
     SwitchIntended,
-    /// The application uses the shadow.
+    /// The application uses the other table, which leads from now on.
     Switched,
     /// The cutover is given up before its intent, or after it by an operator who vouches that nothing was switched.
     CutoverGivenUp,
-    /// Writes to the source are allowed again.
+    /// Writes to the leader are allowed again.
     Unfenced,
     /// The operator has no more use for the migration.
     Finish,
@@ -107,30 +157,33 @@ pub struct Refused {
     pub event: Event,
 }
 
-/// The phase after `event`. The one place where phases change.
-pub fn next(phase: Phase, event: Event) -> Result<Phase, Refused> {
+/// Where a migration stands after `event`. The one place where phases change, and the leader.
+pub fn next(standing: Standing, event: Event) -> Result<Standing, Refused> {
     use Phase::{
         Aborted, Copying, Drained, Fenced, Fencing, Finished, NeedsReseed, Planned, Provisioned, Switched, Switching,
         Tailing, Unfencing,
     };
-    match (phase, event) {
-        (Planned, Event::ShadowReady) => Ok(Provisioned),
-        (Provisioned, Event::Pinned) => Ok(Copying),
-        (Copying, Event::CopyComplete) | (Unfencing, Event::Unfenced) => Ok(Tailing),
-        (Tailing, Event::CutoverBegun) => Ok(Fencing),
-        (Fencing, Event::FenceStands) | (Drained, Event::Stirred) => Ok(Fenced),
-        (Fenced, Event::Drained) => Ok(Drained),
-        (Drained, Event::SwitchIntended) => Ok(Switching),
-        (Switching, Event::Switched) => Ok(Switched),
-        (Fencing | Fenced | Drained | Switching, Event::CutoverGivenUp) => Ok(Unfencing),
-        (Switched, Event::Finish) => Ok(Finished),
+    let Standing { phase, leader } = standing;
+    let phase = match (phase, event) {
+        (Planned, Event::ShadowReady) => Provisioned,
+        (Provisioned, Event::Pinned) => Copying,
+        (Copying, Event::CopyComplete) => Tailing,
+        (Tailing, Event::CutoverBegun) => Fencing,
+        (Fencing, Event::FenceStands) | (Drained, Event::Stirred) => Fenced,
+        (Fenced, Event::Drained) => Drained,
+        (Drained, Event::SwitchIntended) => Switching,
+        (Switching, Event::Switched) => return Ok(Standing::at_rest(leader.other())),
+        (Fencing | Fenced | Drained | Switching, Event::CutoverGivenUp) => Unfencing,
+        (Unfencing, Event::Unfenced) => return Ok(Standing::at_rest(leader)),
+        (Switched, Event::Finish) => Finished,
         // Before the pin too: a table that was recorded may be replaced at any time. While the source may be fenced, it
         // is unfenced first.
-        (Planned | Provisioned | Copying | Tailing, Event::HistoryLost) => Ok(NeedsReseed),
-        (Planned | Provisioned | Copying | Tailing | NeedsReseed, Event::Reseed) => Ok(Planned),
-        (Planned | Provisioned | Copying | Tailing | NeedsReseed, Event::Abort) => Ok(Aborted),
-        (phase, event) => Err(Refused { phase, event }),
-    }
+        (Planned | Provisioned | Copying | Tailing, Event::HistoryLost) => NeedsReseed,
+        (Planned | Provisioned | Copying | Tailing | NeedsReseed, Event::Reseed) => Planned,
+        (Planned | Provisioned | Copying | Tailing | NeedsReseed, Event::Abort) => Aborted,
+        (phase, event) => return Err(Refused { phase, event }),
+    };
+    Ok(Standing { phase, leader })
 }
 
 impl Phase {
@@ -172,10 +225,42 @@ impl Phase {
 
     /// Whether the source may be fenced.
     pub const fn may_be_fenced(self) -> bool {
-        matches!(
-            self,
-            Self::Fencing | Self::Fenced | Self::Drained | Self::Switching | Self::Switched | Self::Unfencing
-        )
+        self.is_of_a_cutover() || matches!(self, Self::Switched)
+    }
+
+    /// Whether a cutover is under way, or being given up: the table that leads may be fenced.
+    pub const fn is_of_a_cutover(self) -> bool {
+        matches!(self, Self::Fencing | Self::Fenced | Self::Drained | Self::Switching | Self::Unfencing)
+    }
+
+    /// Whether it belongs to no migration that goes well.
+    pub fn is_aside(self) -> bool {
+        !WAY.contains(&self)
+    }
+
+    /// Whether no cutover is to come.
+    pub const fn is_past_cutovers(self) -> bool {
+        matches!(self, Self::Switched | Self::Finished | Self::Aborted | Self::NeedsReseed)
+    }
+
+    /// What it means to whoever looks, while this table leads.
+    pub fn meaning(self, leader: Side) -> String {
+        let other = leader.other();
+        match self {
+            Self::Planned => "the shadow is created next".into(),
+            Self::Provisioned => "the shadow is there; the stream is pinned next".into(),
+            Self::Copying => "items are copied, and changes are applied as they come".into(),
+            Self::Tailing => "the copy is complete, and changes are applied as they come".into(),
+            Self::Fencing => format!("writes to the {leader} are being stopped"),
+            Self::Fenced => format!("writes to the {leader} are stopped; the last changes are awaited"),
+            Self::Drained => "every change is applied; the keys that changed last are compared".into(),
+            Self::Switching => format!("the application is pointed at the {other}"),
+            Self::Switched => "the application uses the shadow; `shadowtable finish` ends the migration".into(),
+            Self::Unfencing => format!("the cutover was given up; writes to the {leader} are being allowed again"),
+            Self::Finished => "the migration has ended".into(),
+            Self::NeedsReseed => "history was lost: nothing is mirrored".into(),
+            Self::Aborted => "the migration was given up".into(),
+        }
     }
 
     /// What to do about a migration that nobody runs.
@@ -194,11 +279,6 @@ impl Phase {
     pub const fn is_final(self) -> bool {
         matches!(self, Self::Finished | Self::Aborted)
     }
-
-    /// Whether the applier takes no more changes: the application may be writing to the shadow.
-    pub const fn is_closed(self) -> bool {
-        matches!(self, Self::Switching | Self::Switched | Self::Finished)
-    }
 }
 
 impl fmt::Display for Phase {
@@ -208,13 +288,35 @@ impl fmt::Display for Phase {
 }
 
 #[cfg(test)]
+impl Standing {
+    /// Every phase, with each table that may lead in it.
+    pub(crate) fn all() -> Vec<Self> {
+        let leaders = |phase| match phase {
+            Phase::Fencing | Phase::Fenced | Phase::Drained | Phase::Switching | Phase::Unfencing => &Side::BOTH[..],
+            Phase::Switched | Phase::Finished => &[Side::Shadow],
+            _ => &[Side::Source],
+        };
+        let all = Phase::ALL.into_iter();
+        all.flat_map(|phase| leaders(phase).iter().map(move |leader| Self { phase, leader: *leader })).collect()
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
+    /// The phase after `event`, while the source leads.
+    fn after(phase: Phase, event: Event) -> Option<Phase> {
+        next(Standing { phase, leader: Side::Source }, event).ok().map(|to| to.phase)
+    }
+
     /// The phases from which `event` leads to `to`.
     fn ways_into(to: Phase) -> Vec<(Phase, Event)> {
-        let all = Phase::ALL.into_iter().flat_map(|phase| Event::ALL.map(|event| (phase, event)));
-        all.filter(|&(phase, event)| next(phase, event) == Ok(to)).collect()
+        let all = Standing::all().into_iter().flat_map(|standing| Event::ALL.map(|event| (standing, event)));
+        let ways = all.filter(|&(from, event)| next(from, event).is_ok_and(|found| found.phase == to));
+        let mut ways: Vec<_> = ways.map(|(from, event)| (from.phase, event)).collect();
+        ways.dedup();
+        ways
     }
 
     #[test]
@@ -230,58 +332,75 @@ mod tests {
             Event::Switched,
             Event::Finish,
         ];
-        let end = happy.into_iter().try_fold(Phase::Planned, next);
-        assert_eq!(end, Ok(Phase::Finished));
+        let end = happy.into_iter().try_fold(Standing { phase: Phase::Planned, leader: Side::Source }, next);
+        assert_eq!(end, Ok(Standing { phase: Phase::Finished, leader: Side::Shadow }));
+    }
+
+    /// Whichever table leads: the walk ends with the other one, or where it began.
+    #[test]
+    fn a_walk_is_the_same_with_the_sides_exchanged() {
+        for leader in Side::BOTH {
+            let fencing = Standing { phase: Phase::Fencing, leader };
+            let walk = [Event::FenceStands, Event::Drained, Event::SwitchIntended, Event::Switched];
+            assert_eq!(walk.into_iter().try_fold(fencing, next), Ok(Standing::at_rest(leader.other())));
+            for given_up_after in 0..walk.len() {
+                let mut events = walk.into_iter().take(given_up_after).chain([Event::CutoverGivenUp, Event::Unfenced]);
+                assert_eq!(events.try_fold(fencing, next), Ok(Standing::at_rest(leader)));
+            }
+        }
+    }
+
+    #[test]
+    fn the_leader_changes_only_with_the_switch() {
+        for standing in Standing::all() {
+            for event in Event::ALL {
+                let Ok(to) = next(standing, event) else { continue };
+                assert_eq!(to.leader != standing.leader, event == Event::Switched, "{standing:?} {event:?}");
+                assert!(Standing::all().contains(&to), "{standing:?} {event:?} {to:?}");
+            }
+        }
     }
 
     #[test]
     fn a_switch_is_intended_only_after_the_drain_and_a_restart_drains_again() {
         assert_eq!(ways_into(Phase::Switching), [(Phase::Drained, Event::SwitchIntended)]);
         assert_eq!(ways_into(Phase::Drained), [(Phase::Fenced, Event::Drained)]);
-        assert_eq!(next(Phase::Drained, Event::Stirred), Ok(Phase::Fenced));
+        assert_eq!(after(Phase::Drained, Event::Stirred), Some(Phase::Fenced));
     }
 
     #[test]
     fn a_phase_in_which_the_source_may_be_fenced_is_left_only_through_unfencing_or_the_switch() {
-        for phase in Phase::ALL.into_iter().filter(|phase| phase.may_be_fenced()) {
+        for standing in Standing::all().into_iter().filter(|standing| standing.phase.may_be_fenced()) {
             for event in Event::ALL {
-                let Ok(to) = next(phase, event) else { continue };
-                let undone = (phase, to) == (Phase::Unfencing, Phase::Tailing);
-                let finished = (phase, to) == (Phase::Switched, Phase::Finished);
-                assert!(to.may_be_fenced() || undone || finished, "{phase} {event:?} {to}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_closed_applier_is_opened_only_by_an_operator_who_gives_up() {
-        for phase in Phase::ALL.into_iter().filter(|phase| phase.is_closed()) {
-            for event in Event::ALL {
-                let Ok(to) = next(phase, event) else { continue };
-                assert!(to.is_closed() || event == Event::CutoverGivenUp, "{phase} {event:?} {to}");
+                let Ok(to) = next(standing, event) else { continue };
+                // The source is opened by an unfence of its own, or by a switch back to it.
+                let opened = to == Standing::at_rest(Side::Source)
+                    && matches!(standing.phase, Phase::Unfencing | Phase::Switching);
+                let finished = (standing.phase, to.phase) == (Phase::Switched, Phase::Finished);
+                assert!(to.phase.may_be_fenced() || opened || finished, "{standing:?} {event:?} {to:?}");
             }
         }
     }
 
     #[test]
     fn nothing_leaves_the_final_phases() {
-        for phase in [Phase::Aborted, Phase::Finished] {
-            assert!(Event::ALL.into_iter().all(|event| next(phase, event).is_err()));
+        for standing in Standing::all().into_iter().filter(|standing| standing.phase.is_final()) {
+            assert!(Event::ALL.into_iter().all(|event| !standing.allows(event)));
         }
     }
 
     #[test]
     fn lost_history_is_left_only_by_reseed_or_abort() {
-        let ways: Vec<_> = Event::ALL.into_iter().filter_map(|event| next(Phase::NeedsReseed, event).ok()).collect();
+        let ways: Vec<_> = Event::ALL.into_iter().filter_map(|event| after(Phase::NeedsReseed, event)).collect();
         assert_eq!(ways, [Phase::Planned, Phase::Aborted]);
     }
 
     #[test]
     fn reseed_and_abort_lead_out_of_every_phase_in_which_nothing_is_fenced() {
-        for phase in Phase::ALL {
-            let allowed = !phase.may_be_fenced() && !phase.is_final();
-            assert_eq!(next(phase, Event::Reseed).is_ok(), allowed, "{phase}");
-            assert_eq!(next(phase, Event::Abort).is_ok(), allowed, "{phase}");
+        for standing in Standing::all() {
+            let allowed = !standing.phase.may_be_fenced() && !standing.phase.is_final();
+            assert_eq!(standing.allows(Event::Reseed), allowed, "{standing:?}");
+            assert_eq!(standing.allows(Event::Abort), allowed, "{standing:?}");
         }
     }
 

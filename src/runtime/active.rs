@@ -11,13 +11,15 @@ use super::monitor::Snapshot;
 use super::status::{LeaseStatus, MirrorStatus, status};
 use super::{Job, Monitor};
 use crate::engine::EngineError;
-use crate::engine::apply::recent::Recent;
+use crate::engine::replicate::Replication;
+use crate::engine::replicate::apply::recent::Recent;
 use crate::engine::state::entities::{Live, Meta};
 use crate::engine::state::entry::LIVE;
 use crate::engine::state::journal::Trail;
 use crate::engine::state::store::Store;
 use crate::model::Moment;
 use crate::ports::{Clock, Ports};
+use crate::protocol::leg::Leg;
 use crate::telemetry::Meters;
 
 /// A process that holds the lease.
@@ -46,6 +48,12 @@ pub(super) struct Outcome {
 }
 
 impl<P: Ports> Active<P> {
+    /// What all that works for a leg shares.
+    pub(super) fn replication(&self, leg: Leg) -> Replication<P> {
+        let (ports, store, meters) = (Arc::clone(&self.ports), Arc::clone(&self.store), Arc::clone(&self.meters));
+        Replication { leg, ports, store, meters }
+    }
+
     /// Requests of the mirror that ended may land until `moment`.
     pub(super) fn may_land_until(&self, moment: Moment) {
         *self.landing.lock() = Some(moment);

@@ -5,28 +5,30 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Job;
 use crate::engine::state::entities::Meta;
 use crate::engine::{CutoverSettings, Fence, Switch};
-use crate::model::Place;
-use crate::plan::differences;
+use crate::layout::differences;
+use crate::model::{Place, Side, Sides};
 use crate::protocol::transform::Rule;
 
 const NOT_SET: &str = "not set";
 
 /// What of a process's configuration is not as recorded, a line each. What was left to the source is not compared: the
 /// recorded layout holds.
-pub(super) fn disagreements(meta: &Meta, job: &Job, source: &Place, shadow: &Place) -> Vec<String> {
+pub(super) fn disagreements(meta: &Meta, job: &Job, places: Sides<&Place>) -> Vec<String> {
     let mut lines = Vec::new();
     let mut compare = |what: &str, recorded: &str, configured: &str| {
         if recorded != configured {
             lines.push(format!("{what}: recorded {recorded}, configured {configured}"));
         }
     };
-    compare("source.table", &meta.source_table, &source.table);
-    compare("shadow.table", &meta.shadow_table, &shadow.table);
-    for ((role, recorded), place) in ["source", "shadow"].into_iter().zip(&meta.places).zip([source, shadow]) {
+    for side in Side::BOTH {
+        compare(&format!("{side}.table"), meta.name(side), &places[side].table);
+    }
+    for side in Side::BOTH {
+        let (recorded, place) = (&meta.tables[side].place, places[side]);
         let pairs = [("region", &recorded.region, &place.region), ("account", &recorded.account, &place.account)];
         for (name, recorded, configured) in pairs {
             if let (Some(recorded), Some(configured)) = (recorded, configured) {
-                compare(&format!("{role} {name}"), recorded, configured);
+                compare(&format!("{side} {name}"), recorded, configured);
             }
         }
     }
@@ -90,7 +92,9 @@ mod tests {
     /// Where a process that is configured for these places disagrees with [`Meta::example`].
     fn of(source: &Place, shadow: &Place) -> Vec<String> {
         let mut meta = Meta::example();
-        meta.places.iter_mut().for_each(|place| place.account = Some("111111111111".into()));
+        for side in Side::BOTH {
+            meta.tables[side].place.account = Some("111111111111".into());
+        }
         let keys = meta.target.key_schema();
         let job = Job {
             migration: meta.migration.clone(),
@@ -103,12 +107,13 @@ mod tests {
             host: String::new(),
             who: String::new(),
         };
-        disagreements(&meta, &job, source, shadow)
+        disagreements(&meta, &job, Sides { source, shadow })
     }
 
     #[test]
     fn another_region_or_account_is_another_table() {
-        let [source, shadow] = Meta::example().places;
+        let Sides { source, shadow } = Meta::example().tables;
+        let (source, shadow) = (source.place, shadow.place);
         assert_eq!(of(&source, &shadow), [""; 0], "an account that is not known is no difference");
         let elsewhere = Place { region: Some("us-east-1".into()), ..source.clone() };
         assert_eq!(of(&elsewhere, &shadow), ["source region: recorded eu-central-1, configured us-east-1"]);

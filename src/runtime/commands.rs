@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use super::active::Active;
+use super::parts::Parts;
 use crate::engine::EngineError;
-use crate::engine::apply::Applier;
 use crate::engine::cutover::compare_surroundings;
 use crate::engine::state::entities::{Answer, CommandRecord, Meta, QuarantineRecord};
-use crate::engine::state::entry::{COMMAND, QUARANTINE};
+use crate::engine::state::entry::{COMMAND, quarantine_of};
 use crate::engine::state::journal::{Journal, Named};
 use crate::engine::state::store::Stored;
 use crate::model::{counted, tenths};
@@ -130,7 +130,7 @@ pub(super) async fn pause<P: Ports>(
 ) -> Result<String, EngineError> {
     journal.edit(|meta| meta.paused = paused).await?;
     active.audit(&format!("paused: {}", paused.as_str())).await?;
-    let headroom = active.monitor.status().and_then(|status| status.headroom_seconds);
+    let headroom = active.monitor.status().and_then(|status| status.headroom_seconds());
     Ok(match paused {
         Paused::None => "resumed".to_owned(),
         Paused::Copy => "the copy is paused; the tail goes on".to_owned(),
@@ -144,24 +144,23 @@ pub(super) async fn pause<P: Ports>(
 /// Reads quarantined items again.
 pub(super) async fn retry<P: Ports>(
     active: &Active<P>,
-    applier: &Applier<P>,
+    parts: &Parts<P>,
     ids: &[String],
 ) -> Result<Answer, EngineError> {
-    let mut wanted = 0_u64;
-    for stored in active.store.load_all::<QuarantineRecord>(QUARANTINE).await? {
+    let (mut wanted, leg) = (0_u64, parts.leg);
+    for stored in active.store.load_all::<QuarantineRecord>(&quarantine_of(leg)).await? {
         if !ids.is_empty() && !ids.contains(&stored.value.id) {
             continue;
         }
-        match active.job.source_key.from_json(&stored.value.source_key) {
-            Ok(source) => {
-                applier.want(source);
-                wanted += 1;
-            }
-            Err(error) => tracing::warn!(%error, id = stored.value.id, "a quarantine entry cannot be read"),
+        if let Some(key) = parts.quarantine.key_read(&stored.value) {
+            parts.applier.want(key);
+            wanted += 1;
+        } else {
+            tracing::warn!(id = stored.value.id, "a quarantine entry cannot be read");
         }
     }
     let done = wanted > 0 || ids.is_empty();
-    Ok(Answer::new(done, format!("to be read again from the source: {}", counted(wanted, "item"))))
+    Ok(Answer::new(done, format!("to be read again from the {}: {}", leg.from, counted(wanted, "item"))))
 }
 
 /// The checklist. That it cannot be made is no reason to end.

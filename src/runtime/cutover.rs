@@ -15,15 +15,16 @@ use super::mirror::Mirror;
 use super::status::MirrorStatus;
 use super::watch::Outside;
 use crate::engine::EngineError;
-use crate::engine::apply::core::Intake;
 use crate::engine::cutover::{Occasion, StepEnd, StepFailure, Steps, Subject, run_hook, unfence};
 use crate::engine::state::entities::{Answer, CutoverRecord, Meta, RestlessRecord};
 use crate::engine::state::entry::{RESTLESS, unique_name};
 use crate::engine::state::journal::Journal;
 use crate::engine::{CutoverSettings, Fence, Switch};
+use crate::model::{Side, Sides};
 use crate::ports::{Clock, Ports, ProgramFailure, TableAdmin};
 use crate::protocol::command::{Act, Activity, Paused, Refusal, Verb, decide};
 use crate::protocol::cutover::{Figures, Gate, Step, gates};
+use crate::protocol::leg::Intake;
 use crate::protocol::phase::{Event, Phase};
 
 pub(super) const VOUCHED_SWITCH: &str = "cutover: the operator vouches that the application uses the shadow";
@@ -35,8 +36,8 @@ pub(super) fn subject(meta: &Meta) -> Subject {
     Subject {
         migration: meta.migration.clone(),
         cutover: cutover.map(|cutover| cutover.id.clone()).unwrap_or_default(),
-        source_table: meta.source_table.clone(),
-        shadow_table: meta.shadow_table.clone(),
+        leader: meta.leader,
+        tables: Sides::of(|side| meta.name(side).to_owned()),
         reason: cutover.and_then(|cutover| cutover.trouble.clone()).unwrap_or_default(),
     }
 }
@@ -89,16 +90,17 @@ impl MirrorStatus {
     pub(super) fn gates(&self, meta: &Meta, settings: &CutoverSettings, outside: Outside) -> Vec<Gate> {
         let missing = [("cutover.fence", settings.fence.is_none()), ("cutover.switch", settings.switch.is_none())];
         let span = |seconds: Option<f64>| seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        let leg = self.leg.as_ref();
         let figures = Figures {
             phase: meta.phase,
             paused: meta.paused != Paused::None,
             postponed: meta.postponed,
             segments_left: usize::try_from(self.copy.segments - self.copy.segments_done).unwrap_or(usize::MAX),
-            lag: span(self.lag_seconds),
-            headroom: span(self.headroom_seconds),
-            quarantined: self.quarantine,
+            lag: span(leg.and_then(|leg| leg.lag_seconds)),
+            headroom: span(leg.and_then(|leg| leg.headroom_seconds)),
+            quarantined: leg.map_or(0, |leg| leg.quarantine),
             inactive: outside.inactive,
-            source: meta.source_table.clone(),
+            leader: meta.name(meta.leader).to_owned(),
             pointer: outside.pointer,
             unusable: outside.unusable,
             replicas: unvouched(meta, &outside.source_replicas).chain(outside.other_replicas).collect(),
@@ -189,7 +191,7 @@ impl<P: Ports> Mirror<'_, P> {
     /// A restart in the middle of a cutover: what was drained must be drained again.
     pub(super) async fn resume_cutover(&mut self) -> Result<(), EngineError> {
         let phase = self.journal.meta().phase;
-        if phase.may_be_fenced() && phase != Phase::Switched {
+        if phase.is_of_a_cutover() {
             tracing::warn!(%phase, "a cutover was under way: the source may be fenced; it goes on");
         }
         if phase == Phase::Drained {
@@ -263,7 +265,7 @@ impl<P: Ports> Mirror<'_, P> {
         }
         // What another thread offers between the looks is seen by the second one; on one thread, it is given the chance.
         tokio::task::yield_now().await;
-        self.parts.applier.inspect(|core| core.set_intake(Intake::Held));
+        self.parts.applier.set_intake(Intake::Held);
         match steps.is_undisturbed() {
             Ok(()) => {
                 self.journal.transition(Event::SwitchIntended, None).await?;
@@ -277,7 +279,7 @@ impl<P: Ports> Mirror<'_, P> {
     async fn switched(&mut self) -> Result<(), EngineError> {
         // Until the phase is stored, no checkpoint may pass a late change: the switch may still be given up.
         let applier = Arc::clone(&self.parts.applier);
-        self.active.switched(self.journal, || applier.inspect(|core| core.set_intake(Intake::Closed))).await
+        self.active.switched(self.journal, || applier.set_intake(Intake::Closed)).await
     }
 
     /// Runs the hook on-ready when all gates hold for the first time.
@@ -309,8 +311,8 @@ impl<P: Ports> Mirror<'_, P> {
     async fn gates(&self) -> Result<Vec<Gate>, EngineError> {
         let (active, meta) = (self.active, &self.journal.meta());
         let settings = &active.job.engine.cutover;
-        let status = self.parts.status(meta.phase, &*active.ports);
-        let (source, shadow) = (active.ports.source_admin(), active.ports.shadow_admin());
+        let status = self.parts.status(meta.standing(), &*active.ports);
+        let (source, shadow) = (active.ports.admin(Side::Source), active.ports.admin(Side::Shadow));
         let found = (source.describe().await, shadow.describe().await);
         let tables = match &found {
             (Ok(Some(source)), Ok(Some(shadow))) => Ok((source, shadow)),
@@ -364,7 +366,7 @@ impl<P: Ports> Mirror<'_, P> {
                 self.journal.transition(Event::Finish, None).await?;
                 return Ok((LoopControl::Ended, done("the migration is finished")));
             }
-            Ok(Act::Retry(ids)) => retry(self.active, &self.parts.applier, ids).await?,
+            Ok(Act::Retry(ids)) => retry(self.active, &self.parts, ids).await?,
             // Nobody who mirrors undoes a fence.
             Ok(Act::Unfenced) => Answer::new(false, Refusal::NotUnfencing.told(phase)),
         };
@@ -415,7 +417,7 @@ impl<P: Ports> Mirror<'_, P> {
 
     /// Logs an error when changes arrived at the source after the switch's intent.
     pub(super) fn look_for_late(&mut self) {
-        let late = self.parts.applier.inspect(|core| core.late());
+        let late = self.parts.applier.figures().late;
         let new = late - self.late_told;
         if new > 0 {
             tracing::error!(

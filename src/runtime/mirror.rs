@@ -10,27 +10,26 @@ use tokio_util::sync::CancellationToken;
 
 use super::active::{Active, Outcome};
 use super::commands::{LoopControl, pending};
+use super::parts::Parts;
 use super::progress;
-use super::status::{ApplyStatus, CopyStatus, MirrorStatus, TailStatus};
+use super::status::MirrorStatus;
 use super::watch::{Outside, watch_tables};
 use crate::engine::EngineError;
-use crate::engine::apply::core::Intake;
-use crate::engine::apply::mapping::Mapping;
-use crate::engine::apply::recent::Recent;
-use crate::engine::apply::{Applier, Quarantine};
-use crate::engine::copy::{Copier, CopyParts};
 use crate::engine::cutover::StepEnd;
+use crate::engine::replicate::apply::mapping::Mapping;
+use crate::engine::replicate::apply::recent::Recent;
+use crate::engine::replicate::apply::{Applier, ApplyParts, Quarantine};
+use crate::engine::replicate::copy::{Copier, CopyParts};
+use crate::engine::replicate::tail::{Tail, TailParts};
 use crate::engine::state::entities::{Meta, Pin};
 use crate::engine::state::journal::Journal;
-use crate::engine::tail::{Tail, TailParts};
 use crate::engine::watched::Watched;
 use crate::ports::{Clock, Ports, RecordsPage};
 use crate::protocol::command::Paused;
 use crate::protocol::cutover::Step;
+use crate::protocol::leg::Intake;
 use crate::protocol::phase::{Event, Phase};
 
-/// How long the service keeps stream records.
-const RETENTION: Duration = Duration::from_hours(24);
 /// How often commands are looked for.
 const COMMAND_POLL: Duration = Duration::from_millis(500);
 /// How often `LIVE` is refreshed.
@@ -53,28 +52,6 @@ pub(super) struct Mirror<'a, P> {
     pub(super) late_told: u64,
 }
 
-/// The parts that work, and that status looks at.
-pub(super) struct Parts<P> {
-    pub(super) applier: Arc<Applier<P>>,
-    copier: Arc<Copier<P>>,
-    pub(super) tail: Arc<Tail<P>>,
-    items_expected: u64,
-    /// What was seen at the last look.
-    outside: Arc<Mutex<Outside>>,
-}
-
-impl<P> Clone for Parts<P> {
-    fn clone(&self) -> Self {
-        Self {
-            applier: Arc::clone(&self.applier),
-            copier: Arc::clone(&self.copier),
-            tail: Arc::clone(&self.tail),
-            items_expected: self.items_expected,
-            outside: Arc::clone(&self.outside),
-        }
-    }
-}
-
 /// What ended by itself.
 enum Ended {
     CopyComplete,
@@ -90,39 +67,28 @@ impl<'a, P: Ports> Mirror<'a, P> {
         live: HashMap<String, RecordsPage>,
         (items_expected, outside): (u64, Outside),
     ) -> Result<Self, EngineError> {
-        let (ports, store, meters, job) = (&active.ports, &active.store, &active.meters, &active.job);
-        let mapping = Mapping::new(job.transform.clone(), job.source_key.clone());
-        let quarantine = Quarantine::new(job.source_key.clone(), job.target.key_schema());
-        let quarantined = quarantine.load(store).await?;
+        let (job, leg) = (&active.job, journal.meta().leg());
+        let on = active.replication(leg);
+        let quarantine = Quarantine::new(leg, job.keys());
         let recent = active.recent.lock().take();
-        let recent = recent.unwrap_or_else(|| Recent::new(job.engine.apply.recent_keys));
         let paused = Arc::new(Watched::new(journal.meta().paused));
-        let applier = Arc::new(Applier::new(
-            Arc::clone(ports),
-            Arc::clone(store),
-            job.engine.apply.clone(),
-            mapping,
-            quarantine,
-            (quarantined, recent),
-            Arc::clone(meters),
-        ));
+        let apply = ApplyParts {
+            settings: job.engine.apply.clone(),
+            mapping: Mapping::new(job.transform.clone(), job.source_key.clone()),
+            quarantined: quarantine.load(&active.store).await?,
+            quarantine: quarantine.clone(),
+            recent: recent.unwrap_or_else(|| Recent::new(job.engine.apply.recent_keys)),
+            intake: Intake::of(leg, journal.meta().standing()),
+        };
+        let applier = Arc::new(Applier::new(on.clone(), apply));
         let tail = TailParts {
             pin: pin.clone(),
             live,
             settings: job.engine.tail.clone(),
             lease: job.engine.lease.clone(),
             paused: Arc::clone(&paused),
-            closed: journal.meta().phase.is_closed(),
         };
-        applier.inspect(|core| {
-            core.set_intake(match journal.meta().phase {
-                Phase::Switching => Intake::Held,
-                phase if phase.is_closed() => Intake::Closed,
-                _ => Intake::Open,
-            });
-        });
-        let tail = Tail::resume(Arc::clone(ports), Arc::clone(&applier), Arc::clone(store), Arc::clone(meters), tail);
-        let tail = Arc::new(tail.await?);
+        let tail = Arc::new(Tail::resume(on.clone(), Arc::clone(&applier), tail).await?);
         let copy = CopyParts {
             segments: journal.meta().segments,
             source: job.source_key.clone(),
@@ -130,16 +96,22 @@ impl<'a, P: Ports> Mirror<'a, P> {
             lease: job.engine.lease.clone(),
             paused: Arc::clone(&paused),
         };
-        let copier =
-            Copier::resume(Arc::clone(ports), Arc::clone(&applier), Arc::clone(store), Arc::clone(meters), copy);
-        let copier = Arc::new(copier.await?);
+        let copier = Arc::new(Copier::resume(on, Arc::clone(&applier), copy).await?);
         let shown = Arc::new(Mutex::new(journal.meta().clone()));
         Ok(Self {
             active,
             journal,
             shown,
             pin,
-            parts: Parts { applier, copier, tail, items_expected, outside: Arc::new(Mutex::new(outside)) },
+            parts: Parts {
+                leg,
+                applier,
+                quarantine,
+                copier,
+                tail,
+                items_expected,
+                outside: Arc::new(Mutex::new(outside)),
+            },
             paused,
             intent_is_fresh: false,
             late_told: 0,
@@ -187,13 +159,12 @@ impl<'a, P: Ports> Mirror<'a, P> {
         if !in_time {
             tracing::warn!("writes did not finish within the grace; what is not durable is read again by the next run");
         }
-        let landed = in_time && self.parts.applier.inspect(|core| core.nothing_can_land(clock.now()));
+        let landed = in_time && self.parts.applier.nothing_can_land();
         if ended == LoopControl::Unfences {
             if !landed {
                 self.active.may_land_until(clock.now().plus(self.active.job.engine.apply.abandon));
             }
-            let recent = self.parts.applier.inspect(|core| core.recent().clone());
-            *self.active.recent.lock() = Some(recent);
+            *self.active.recent.lock() = Some(self.parts.applier.recent());
             return Ok(None);
         }
         Ok(Some(Outcome { quiet: landed && self.active.acting.is_over() }))
@@ -360,7 +331,7 @@ impl<'a, P: Ports> Mirror<'a, P> {
         let settings = self.active.job.engine.cutover.clone();
         self.active.show_by(move || {
             let meta = shown.lock().clone();
-            let mirror = working.status(meta.phase, &*ports);
+            let mirror = working.status(meta.standing(), &*ports);
             let outside = working.outside.lock().clone();
             // After the switch there is no cutover to come.
             let to_come = meta.phase != Phase::Switched;
@@ -371,47 +342,4 @@ impl<'a, P: Ports> Mirror<'a, P> {
             (meta, MirrorStatus { gates, ..mirror })
         });
     }
-}
-
-impl<P: Ports> Parts<P> {
-    pub(super) fn status(&self, phase: Phase, ports: &P) -> MirrorStatus {
-        let (copy, tail, now) = (self.copier.progress(), self.tail.figures(), ports.clock().latest_service());
-        let (counts, superseded, quarantine, discarded, quiet) = self.applier.inspect(|core| {
-            let (counts, superseded) = core.counts();
-            (counts, superseded, core.quarantined(), core.pages_discarded(), core.is_quiet(ports.clock().now()))
-        });
-        let quiet_since = tail.last_change.unwrap_or(tail.known_through);
-        let complete = phase != Phase::Copying;
-        MirrorStatus {
-            lag_seconds: tail.lag.map(|lag| lag.as_secs_f64()),
-            headroom_seconds: tail.lag.map(|_| RETENTION.saturating_sub(now.since(tail.known_through)).as_secs_f64()),
-            since_poll_seconds: tail.since_poll.map(|since| since.as_secs_f64()),
-            quiet_seconds: if quiet && tail.caught_up { now.since(quiet_since).as_secs_f64() } else { 0.0 },
-            copy: CopyStatus {
-                segments: copy.segments,
-                segments_done: copy.segments_done,
-                items: copy.items,
-                items_expected: self.items_expected,
-                ratio: if complete { 1.0 } else { ratio(copy.items, self.items_expected) },
-                eta_seconds: None,
-                eta_at_most_seconds: None,
-            },
-            tail: TailStatus {
-                shards_open: tail.open,
-                shards_waiting: tail.waiting,
-                shards_finished: tail.finished,
-                caught_up: tail.caught_up,
-            },
-            apply: ApplyStatus { pending: counts.held, in_flight: counts.in_flight, bytes: counts.held_bytes },
-            quarantine,
-            gates: Vec::new(),
-            totals: (counts.coalesced, superseded, discarded),
-        }
-    }
-}
-
-/// Below 1 while the copy goes on: the service's count may be hours old.
-fn ratio(items: u64, expected: u64) -> f64 {
-    let thousandths = items.saturating_mul(1000).checked_div(expected).unwrap_or(0).min(999);
-    u32::try_from(thousandths).map_or(0.0, |thousandths| f64::from(thousandths) / 1000.0)
 }

@@ -10,7 +10,7 @@
 //! | `active` | the process that holds the lease: what it has, and what it shows |
 //! | `phases` | what it does, by phase |
 //! | `planning` | before the mirror: the plan, the claims, the shadow |
-//! | `mirror` | copy and tail at the same time |
+//! | `mirror`, `parts` | copy and tail at the same time, and what works for it |
 //! | `cutover`, `unfence`, `unmirrored` | a cutover's steps, undoing a fence, and waiting for a decision |
 //! | `commands` | which commands are to be done, and that each is done once |
 //! | `acting` | until when something that was begun may still act outside |
@@ -25,6 +25,7 @@ mod cutover;
 mod history;
 mod mirror;
 mod monitor;
+mod parts;
 mod phases;
 mod planning;
 mod progress;
@@ -50,14 +51,15 @@ pub use self::planning::{planned, replace_plan, replanned};
 use self::standby::stand_by;
 pub use self::state_table::prepare_state_table;
 pub use self::status::{
-    ApplyStatus, CopyStatus, CredentialStatus, LeaseStatus, MirrorStatus, STATUS_SCHEMA, Status, TailStatus,
+    ApplyStatus, CopyStatus, CredentialStatus, LeaseStatus, LegStatus, PhaseStatus, STATUS_SCHEMA, Status, TailStatus,
+    phases,
 };
 use crate::engine::state::entry::{partition_of, unique_name};
 use crate::engine::state::journal::{Listener, Trail};
 use crate::engine::state::lease::{Acquired, Claimant, Lease};
 use crate::engine::state::store::Store;
 use crate::engine::{EngineError, EngineSettings};
-use crate::model::{KeySchema, TableLayout};
+use crate::model::{KeySchema, Side, Sides, TableLayout};
 use crate::ports::{Clock, Ports, TableAdmin};
 use crate::protocol::transform::Transform;
 use crate::telemetry::Meters;
@@ -99,6 +101,11 @@ pub struct Allowed {
 }
 
 impl Job {
+    /// The primary keys of both tables.
+    pub fn keys(&self) -> Sides<KeySchema> {
+        Sides { source: self.source_key.clone(), shadow: self.target.key_schema() }
+    }
+
     /// Who asks for the lease, in this process.
     pub fn claimant(&self, clock: &impl Clock) -> Claimant {
         Claimant {
@@ -119,7 +126,8 @@ pub async fn run<P: Ports>(
     monitor: Arc<Monitor>,
     stop: CancellationToken,
 ) -> Result<(), EngineError> {
-    meters.expect_resources([ports.source_admin(), ports.shadow_admin(), ports.state_admin()].map(TableAdmin::name));
+    let admins = [ports.admin(Side::Source), ports.admin(Side::Shadow), ports.state_admin()];
+    meters.expect_resources(admins.map(TableAdmin::name));
     prepare_state_table(&*ports).await?;
     let claimant = job.claimant(ports.clock());
     let partition = partition_of(&job.migration);
@@ -199,7 +207,7 @@ async fn hold<P: Ports>(active: Active<P>, lease: &Lease<P>, settle: Duration) -
     let (chronicle, monitor) = (Arc::clone(&active.chronicle), Arc::clone(&active.monitor));
     let sampling = async {
         loop {
-            let lag = monitor.status().and_then(|status| status.lag_seconds);
+            let lag = monitor.status().and_then(|status| status.lag_seconds());
             chronicle.sample(ports.clock().now(), lag);
             ports.clock().sleep(SAMPLE).await;
         }

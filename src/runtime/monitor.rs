@@ -3,8 +3,9 @@
 use metrics::gauge;
 use parking_lot::{Mutex, MutexGuard};
 
-use super::status::Status;
+use super::status::{LegStatus, MirrorTotals, Status};
 use crate::engine::state::lease::Standby;
+use crate::model::Side;
 use crate::ports::{CredentialExpiry, Expiry};
 use crate::protocol::phase::Phase;
 use crate::telemetry::{Meters, names};
@@ -13,7 +14,7 @@ use crate::telemetry::{Meters, names};
 pub(super) struct Snapshot {
     pub(super) status: Status,
     /// Changes coalesced, copies superseded, pages discarded.
-    pub(super) totals: (u64, u64, u64),
+    pub(super) totals: MirrorTotals,
     /// When the credentials in use expire.
     pub(super) credentials: Vec<CredentialExpiry>,
 }
@@ -139,22 +140,17 @@ impl Monitor {
     /// Sets the gauges. To be called whenever metrics are asked for, so that no stuck task can leave them stale.
     pub fn publish(&self, meters: &Meters) {
         meters.lost_lines();
-        let Some(Snapshot { status, totals: (coalesced, superseded, discarded), credentials }) = self.snapshot() else {
+        let Some(Snapshot { status, totals, credentials }) = self.snapshot() else {
             return publish_nothing(self.phase_left());
         };
-        meters.totals(coalesced, superseded, discarded);
+        meters.totals(totals.coalesced, totals.superseded, totals.pages_discarded);
         gauge!(names::CLOCK_SKEW).set(status.clock_skew_seconds);
         gauge!(names::LEASE_HELD).set(if status.lease.held { 1.0 } else { 0.0 });
         for phase in Phase::ALL {
             gauge!(names::PHASE, "phase" => phase.as_str()).set(if status.phase == Some(phase) { 1.0 } else { 0.0 });
         }
-        let known = [
-            (names::LAG, status.lag_seconds),
-            (names::HEADROOM, status.headroom_seconds),
-            (names::POLL_AGE, status.since_poll_seconds),
-        ];
-        for (name, value) in known {
-            gauge!(name, "direction" => names::FORWARD).set(value.unwrap_or(f64::NAN));
+        for leg in &status.legs {
+            publish_leg(leg);
         }
         for CredentialExpiry { connection, expiry } in credentials {
             let seconds = match expiry {
@@ -165,22 +161,7 @@ impl Monitor {
             gauge!(names::CREDENTIALS_EXPIRY, "connection" => connection).set(seconds);
         }
         gauge!(names::COPY_RATIO).set(status.copy.ratio);
-        let counts = [
-            (names::QUARANTINE, status.quarantine),
-            (names::PENDING, status.apply.pending),
-            (names::HELD_BYTES, status.apply.bytes),
-        ];
-        for (name, count) in counts {
-            gauge!(name).set(count_f64(count));
-        }
-        let shards = [
-            ("open", status.tail.shards_open),
-            ("waiting", status.tail.shards_waiting),
-            ("finished", status.tail.shards_finished),
-        ];
-        for (state, count) in shards {
-            gauge!(names::SHARDS, "state" => state).set(count_f64(count));
-        }
+        gauge!(names::QUARANTINE).set(count_f64(status.quarantine()));
     }
 
     fn snapshot(&self) -> Option<Snapshot> {
@@ -195,6 +176,24 @@ impl Monitor {
     }
 }
 
+fn publish_leg(leg: &LegStatus) {
+    let known = [
+        (names::LAG, leg.lag_seconds),
+        (names::HEADROOM, leg.headroom_seconds),
+        (names::POLL_AGE, leg.since_poll_seconds),
+    ];
+    for (name, value) in known {
+        gauge!(name, "direction" => names::direction(leg.from)).set(value.unwrap_or(f64::NAN));
+    }
+    gauge!(names::PENDING).set(count_f64(leg.apply.pending));
+    gauge!(names::HELD_BYTES).set(count_f64(leg.apply.bytes));
+    let shards =
+        [("open", leg.tail.shards_open), ("waiting", leg.tail.shards_waiting), ("finished", leg.tail.shards_finished)];
+    for (state, count) in shards {
+        gauge!(names::SHARDS, "state" => state).set(count_f64(count));
+    }
+}
+
 /// A process without the lease knows nothing of the migration but the phase that it left: a figure that it knew once would
 /// be a lie by now.
 fn publish_nothing(phase_left: Option<Phase>) {
@@ -203,7 +202,7 @@ fn publish_nothing(phase_left: Option<Phase>) {
         gauge!(names::PHASE, "phase" => phase.as_str()).set(if phase_left == Some(phase) { 1.0 } else { 0.0 });
     }
     for name in [names::LAG, names::HEADROOM, names::POLL_AGE] {
-        gauge!(name, "direction" => names::FORWARD).set(f64::NAN);
+        gauge!(name, "direction" => names::direction(Side::Source)).set(f64::NAN);
     }
     for connection in ["source", "shadow", "state"] {
         gauge!(names::CREDENTIALS_EXPIRY, "connection" => connection).set(f64::NAN);

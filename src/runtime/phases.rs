@@ -11,13 +11,14 @@ use super::mirror::Mirror;
 use super::watch::{Outside, stream_is_there};
 use crate::engine::EngineError;
 use crate::engine::cutover::unusable_programs;
-use crate::engine::provision::{Source, check_source, provision_shadow, same_shadow, same_table};
+use crate::engine::replicate::tail::{Pinned, pin};
 use crate::engine::state::entities::{EventRecord, Meta, Pin};
-use crate::engine::state::entry::{EVENT, PIN};
+use crate::engine::state::entry::{EVENT, pin_sort};
 use crate::engine::state::journal::Journal;
-use crate::engine::tail::{Pinned, pin};
+use crate::engine::tables::provision::{Source, check_source, provision_shadow, same_shadow, same_table};
+use crate::model::Side;
 use crate::ports::{Clock, Ports, RecordsPage};
-use crate::protocol::phase::{Event, Phase, next};
+use crate::protocol::phase::{Event, Phase};
 
 /// How long the tables may take to answer while the source may be fenced, or an operator's decision is waited for.
 const LOOK: Duration = Duration::from_secs(20);
@@ -133,13 +134,13 @@ impl<P: Ports> Active<P> {
         let phase = journal.meta().phase;
         if phase.may_be_fenced() && !matches!(error, EngineError::LeaseLost) {
             tracing::error!(%phase, %error, "STOPPED BY AN ERROR WHILE THE SOURCE MAY BE FENCED");
-            if next(phase, Event::CutoverGivenUp).is_ok() && phase != Phase::Switching {
+            if journal.meta().standing().allows(Event::CutoverGivenUp) && phase != Phase::Switching {
                 give_up(journal, &error.to_string()).await?;
                 self.undo_fence(journal).await?;
             }
         }
         if let EngineError::Lost(reason) = error
-            && next(journal.meta().phase, Event::HistoryLost).is_ok()
+            && journal.meta().standing().allows(Event::HistoryLost)
         {
             journal.transition(Event::HistoryLost, Some(reason)).await?;
         }
@@ -184,7 +185,8 @@ impl<P: Ports> Active<P> {
 
     async fn pin(&self, journal: &mut Journal<P>) -> Result<HashMap<String, RecordsPage>, EngineError> {
         let source = self.unchanged_source(journal.meta()).await?;
-        let Pinned { live, .. } = pin(&*self.ports, &self.store, &source.table.table_id, &source.stream.arn).await?;
+        let on = self.replication(journal.meta().leg());
+        let Pinned { live, .. } = pin(&on, &source.table.table_id, &source.stream.arn).await?;
         journal.transition(Event::Pinned, None).await?;
         Ok(live)
     }
@@ -215,11 +217,11 @@ impl<P: Ports> Active<P> {
     /// Whether stream and tables are still those that were recorded. Waits for tables that do not answer, and for indexes
     /// that are not active.
     async fn look(&self, meta: &Meta) -> Result<Looked, EngineError> {
-        stream_is_there(&*self.ports).await?;
+        let pin_sort = pin_sort(meta.leg());
+        stream_is_there(&*self.ports, meta.leg().from).await?;
         let source = self.unchanged_source(meta).await?;
-        let pin = self.store.load::<Pin>(PIN).await?.map(|stored| stored.value).ok_or_else(|| EngineError::State {
-            entry: PIN.into(),
-            problem: "is missing, although the migration is past it".into(),
+        let pin = self.store.load::<Pin>(&pin_sort).await?.map(|stored| stored.value).ok_or_else(|| {
+            EngineError::State { entry: pin_sort, problem: "is missing, although the migration is past it".into() }
         })?;
         if source.stream.arn != pin.stream_arn {
             return Err(EngineError::Lost(format!(
@@ -227,7 +229,7 @@ impl<P: Ports> Active<P> {
                 source.stream.arn, pin.stream_arn
             )));
         }
-        let shadow = match &meta.shadow {
+        let shadow = match &meta.tables.shadow.identity {
             // It is the application's now, who may change its indexes and settings.
             Some(recorded) if meta.phase == Phase::Switched => same_shadow(&*self.ports, recorded).await?,
             recorded => provision_shadow(&*self.ports, &self.claims(), &self.job.target, recorded.as_ref()).await?,
@@ -239,8 +241,8 @@ impl<P: Ports> Active<P> {
     /// The source, if it is still the one that was recorded.
     async fn unchanged_source(&self, meta: &Meta) -> Result<Source, EngineError> {
         let source = check_source(&*self.ports, self.job.transform.properties().needs_old_images).await?;
-        if let Some(recorded) = &meta.source {
-            same_table("source", recorded, &source.table)?;
+        if let Some(recorded) = &meta.tables.source.identity {
+            same_table(Side::Source, recorded, &source.table)?;
         }
         Ok(source)
     }

@@ -8,18 +8,19 @@ use super::active::Active;
 use super::agreement::{disagreements, means};
 use super::standby::begun_otherwise;
 use crate::engine::EngineError;
-use crate::engine::claims::Claims;
-use crate::engine::provision::{
+use crate::engine::retry::outlast;
+use crate::engine::state::entities::{Made, Meta, Product, Recorded, TableIdentity};
+use crate::engine::state::journal::Journal;
+use crate::engine::tables::claims::Claims;
+use crate::engine::tables::provision::{
     Making, Source, check_replicas, check_source, create_shadow, describe, enable_stream, find_source,
     provision_shadow, same_table,
 };
-use crate::engine::retry::outlast;
-use crate::engine::state::entities::{Made, Meta, Product, TableIdentity};
-use crate::engine::state::journal::Journal;
-use crate::plan::{CopyEstimate, CopyVolume};
+use crate::layout::{CopyEstimate, CopyVolume};
+use crate::model::{Side, Sides};
 use crate::ports::{Clock, Ports, ScanRequest, TableAdmin, TableReader};
-use crate::protocol::claims::Role;
 use crate::protocol::command::Paused;
+use crate::protocol::leg::Leg;
 use crate::protocol::phase::{Event, Phase};
 use crate::protocol::trial::{Outcome, Trial};
 
@@ -45,8 +46,7 @@ impl<P: Ports> Active<P> {
         if self.job.like_source && journal.meta().like_source {
             self.job.target.clone_from(&journal.meta().target);
         }
-        let (source, shadow) = (self.ports.source_admin().place(), self.ports.shadow_admin().place());
-        let changed = disagreements(journal.meta(), &self.job, source, shadow);
+        let changed = disagreements(journal.meta(), &self.job, Sides::of(|side| self.ports.admin(side).place()));
         if !changed.is_empty() {
             if !matches!(journal.meta().phase, Phase::Planned | Phase::Provisioned) {
                 return Err(begun_otherwise(&self.job.migration, &changed));
@@ -72,7 +72,7 @@ impl<P: Ports> Active<P> {
             journal.transition_with(Event::Reseed, None, |meta| replace_plan(meta, value)).await?;
         }
         // Only now: what it no longer has anything to do with may be another's from here on.
-        self.claims().give_back_all(Some(self.ports.source_admin().name())).await
+        self.claims().give_back_all(Some(self.ports.admin(Side::Source).name())).await
     }
 
     /// Claims both tables, and makes the shadow.
@@ -84,16 +84,24 @@ impl<P: Ports> Active<P> {
         self.announce(&source);
         let shadow = self.shadow(journal, &claims).await?;
         let made = identified(&journal.meta().made, &shadow);
-        journal.edit(|meta| (meta.source, meta.shadow, meta.made) = (Some(identity), Some(shadow), made)).await?;
+        let found = Sides { source: identity, shadow };
+        journal
+            .edit(|meta| {
+                meta.made = made;
+                for side in Side::BOTH {
+                    meta.tables[side].identity = Some(found[side].clone());
+                }
+            })
+            .await?;
         journal.transition(Event::ShadowReady, None).await
     }
 
     /// Before anything about the source is changed.
     async fn claim_source(&self, journal: &Journal<P>, claims: &Claims<P>) -> Result<TableIdentity, EngineError> {
-        let (admin, clock) = (self.ports.source_admin(), self.ports.clock());
+        let (admin, clock) = (self.ports.admin(Side::Source), self.ports.clock());
         let found = find_source(clock, admin).await?;
-        if let Some(recorded) = &journal.meta().source {
-            same_table("source", recorded, &found)?;
+        if let Some(recorded) = &journal.meta().tables.source.identity {
+            same_table(Side::Source, recorded, &found)?;
         }
         check_replicas(&found, admin.place(), journal.meta().single_writer_region)?;
         let identity = TableIdentity::of(&found, admin.place());
@@ -103,7 +111,7 @@ impl<P: Ports> Active<P> {
                 "give shadowtable a state.table of its own; it creates it",
             ));
         }
-        claims.claim(&identity, Role::Source).await?;
+        claims.claim(&identity, Side::Source).await?;
         for (other, phase) in claims.others(&identity).await? {
             tracing::info!(other, %phase, "another migration has the same source");
         }
@@ -122,7 +130,7 @@ impl<P: Ports> Active<P> {
 
     /// The source, with a stream that carries what is needed. One is enabled where that was asked for.
     async fn source_with_stream(&self, journal: &mut Journal<P>) -> Result<Source, EngineError> {
-        let admin = self.ports.source_admin();
+        let admin = self.ports.admin(Side::Source);
         let found = find_source(self.ports.clock(), admin).await?;
         if found.stream.is_none() && self.job.allowed.enable_stream {
             let id = Some(found.table_id);
@@ -135,8 +143,8 @@ impl<P: Ports> Active<P> {
 
     /// The shadow, claimed; made if it is not there.
     async fn shadow(&self, journal: &mut Journal<P>, claims: &Claims<P>) -> Result<TableIdentity, EngineError> {
-        let (ports, recorded) = (&*self.ports, journal.meta().shadow.clone());
-        let admin = ports.shadow_admin();
+        let (ports, recorded) = (&*self.ports, journal.meta().tables.shadow.identity.clone());
+        let admin = ports.admin(Side::Shadow);
         if recorded.is_none() && describe(ports.clock(), admin).await?.is_none() {
             let table = Made { what: Product::Shadow, place: admin.place().clone(), table_id: None };
             self.make(journal, table, create_shadow(ports, &self.job.target)).await?;
@@ -185,7 +193,9 @@ impl<P: Ports> Active<P> {
         let looked = BTreeSet::from([0, segments / 2, segments - 1]);
         for segment in looked {
             let request = ScanRequest { segment, segments, start: None, limit: Some(TRIED_ITEMS) };
-            let page = outlast(clock, "the source could not be read", || self.ports.source().scan(&request)).await?;
+            let page =
+                outlast(clock, "the source could not be read", || self.ports.reader(Side::Source).scan(&request))
+                    .await?;
             page.items.into_iter().for_each(|item| trial.see(item));
         }
         match trial.outcome() {
@@ -237,7 +247,7 @@ fn identified(made: &[Made], shadow: &TableIdentity) -> Vec<Made> {
 /// A migration's entry for another plan: as if it were new, but for what it made, and for what an operator said of a source
 /// that stays.
 pub fn replanned(old: &Meta, new: Meta) -> Meta {
-    let same_source = old.places.first().zip(new.places.first()).is_some_and(|(old, new)| old.is_same(new));
+    let same_source = old.tables.source.place.is_same(&new.tables.source.place);
     Meta {
         phase: old.phase,
         phase_since: old.phase_since,
@@ -263,13 +273,11 @@ pub fn planned<P: Ports>(ports: &P, job: &Job) -> Meta {
     Meta {
         migration: job.migration.clone(),
         phase: Phase::Planned,
+        leader: Side::Source,
+        legs: vec![Leg::FIRST],
         phase_since: Some(now),
         reason: None,
-        source_table: ports.source_admin().name().to_owned(),
-        places: [ports.source_admin(), ports.shadow_admin()].map(|admin| admin.place().clone()),
-        source: None,
-        shadow_table: ports.shadow_admin().name().to_owned(),
-        shadow: None,
+        tables: Sides::of(|side| Recorded::at(ports.admin(side).place().clone())),
         made: Vec::new(),
         target: job.target.clone(),
         like_source: job.like_source,
@@ -298,22 +306,25 @@ mod tests {
 
     /// A plan for these tables, of which nothing is made yet.
     fn fresh(source: &str, shadow: &str) -> Meta {
-        Meta { places: [source, shadow].map(place), ..Meta::example() }
+        let [source, shadow] = [source, shadow].map(|table| Recorded::at(place(table)));
+        Meta { tables: Sides { source, shadow }, ..Meta::example() }
     }
 
     /// One that has made its shadow and the source's stream, and was vouched for.
     fn meta(source: &str, shadow: &str) -> Meta {
         let made = |what, table: &str, id: &str| Made { what, place: place(table), table_id: Some(id.to_owned()) };
         let made = vec![made(Product::Shadow, shadow, "1"), made(Product::Stream, source, "0")];
-        let shadow = TableIdentity { arn: "a".into(), table_id: "1".into(), place: place(shadow) };
-        Meta { shadow: Some(shadow), single_writer_region: true, made, ..fresh(source, "b") }
+        let identity = TableIdentity { arn: "a".into(), table_id: "1".into(), place: place(shadow) };
+        let mut meta = Meta { single_writer_region: true, made, ..fresh(source, "b") };
+        meta.tables.shadow.identity = Some(identity);
+        meta
     }
 
     #[test]
     fn another_plan_for_the_same_tables_keeps_what_was_made_and_said() {
         let planned = replanned(&meta("a", "b"), fresh("a", "b"));
         assert!(planned.made.len() == 2 && planned.single_writer_region);
-        assert_eq!(planned.shadow, None);
+        assert_eq!(planned.tables.shadow.identity, None);
     }
 
     /// An operator's word is about one table. What was made is known whatever is planned.
@@ -322,14 +333,16 @@ mod tests {
         let planned = replanned(&meta("a", "b"), fresh("c", "d"));
         assert!(planned.made.len() == 2 && !planned.single_writer_region);
         let mut elsewhere = fresh("a", "b");
-        elsewhere.places.iter_mut().for_each(|place| place.region = Some("us-east-1".into()));
+        for side in Side::BOTH {
+            elsewhere.tables[side].place.region = Some("us-east-1".into());
+        }
         assert!(!replanned(&meta("a", "b"), elsewhere).single_writer_region, "the same names in another region");
     }
 
     #[test]
     fn a_table_of_the_same_name_is_not_the_one_that_was_made() {
         let old = meta("a", "b");
-        let mut other = old.shadow.clone().unwrap();
+        let mut other = old.tables.shadow.identity.clone().unwrap();
         assert!(old.has_made(&other));
         "2".clone_into(&mut other.table_id);
         assert!(!old.has_made(&other));

@@ -54,15 +54,15 @@ pub(super) fn line(status: &Status) -> String {
         seconds.map_or_else(|| "not known".to_owned(), |seconds| format!("{} s", tenths(seconds)))
     };
     let hours =
-        status.headroom_seconds.map_or_else(|| "not known".to_owned(), |left| format!("{} h", tenths(left / 3600.0)));
+        status.headroom_seconds().map_or_else(|| "not known".to_owned(), |left| format!("{} h", tenths(left / 3600.0)));
     let phase = status.phase.map_or_else(|| "no phase".to_owned(), |phase| phase.to_string());
     let copy = copying(status).unwrap_or_default();
     let paused = if status.paused == crate::protocol::command::Paused::None { "" } else { ", PAUSED" };
     format!(
         "{phase}{copy}, lag {}, headroom {hours}, {} changes a second, {} in quarantine{paused}",
-        span(status.lag_seconds),
+        span(status.lag_seconds()),
         tenths(status.rates.changes_per_second),
-        grouped(status.quarantine),
+        grouped(status.quarantine()),
     )
 }
 

@@ -15,6 +15,7 @@ use crate::engine::state::entities::{LeaseRecord, Meta};
 use crate::engine::state::entry::{LEASE, META, decode, partition_of};
 use crate::engine::state::holder::Holder;
 use crate::engine::state::lease::{Acquired, Claimant, Standby, acquire};
+use crate::model::Sides;
 use crate::ports::{Clock, Entry, Ports, StateKey, StateStore, TableAdmin};
 use crate::protocol::phase::Phase;
 
@@ -137,7 +138,7 @@ async fn look<P: Ports>(ports: &P, job: &Job, lease: Option<&(LeaseRecord, u64)>
     let Some(meta) = meta.filter(|meta| !meta.phase.is_final()) else {
         return Ok(Fit { otherwise: Vec::new(), other_means: Vec::new(), is_open: true });
     };
-    let otherwise = disagreements(&meta, job, ports.source_admin().place(), ports.shadow_admin().place());
+    let otherwise = disagreements(&meta, job, Sides::of(|side| ports.admin(side).place()));
     let held = lease.is_some_and(|(lease, _)| !lease.released);
     let own = means(&job.engine.cutover);
     let other_means = if held { other_means(&meta.means, &own) } else { Vec::new() };

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::engine::EngineError;
-use crate::engine::provision::describe;
 use crate::engine::retry::{Retry, outlast};
 use crate::engine::state::entry::DIRECTORY;
+use crate::engine::tables::provision::describe;
 use crate::model::{Billing, KeyType, TableLayout, TableStatus};
 use crate::ports::{Clock, CreateOptions, Fault, Ports, Reaction, StateStore, TableAdmin};
 

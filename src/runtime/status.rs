@@ -5,11 +5,12 @@ use serde::{Deserialize, Serialize};
 use super::history::{EventLine, LagHistory, Memory, Rates};
 use crate::engine::state::entities::{CutoverRecord, Meta};
 use crate::engine::state::lease::Lease;
-use crate::model::Timestamp;
+use crate::model::{Side, Timestamp};
 use crate::ports::{Clock, CredentialExpiry, Expiry, Ports};
 use crate::protocol::command::Paused;
 use crate::protocol::cutover::Gate;
-use crate::protocol::phase::Phase;
+use crate::protocol::leg::{Intake, Leg};
+use crate::protocol::phase::{Phase, Standing};
 use crate::telemetry::Totals;
 
 /// The version of the document's form. It goes up when a field changes its meaning or goes; new fields do not count.
@@ -38,14 +39,12 @@ pub struct Status {
     pub shadow_table: String,
     /// Who is active.
     pub lease: LeaseStatus,
-    /// Age of the oldest change that may not be durable in the shadow, in seconds; `None` before the tail runs.
-    pub lag_seconds: Option<f64>,
-    /// Until unread history may be trimmed, in seconds.
-    pub headroom_seconds: Option<f64>,
-    /// Since the last successful poll, of the shard that waits longest, in seconds.
-    pub since_poll_seconds: Option<f64>,
-    /// For how long every shard has been caught up with nothing pending, in seconds; 0 otherwise.
-    pub quiet_seconds: f64,
+    /// The phases that it goes through, in their order; the present one is among them.
+    #[serde(default)]
+    pub phases: Vec<PhaseStatus>,
+    /// The directions in which changes are replicated, or watched for late ones: that of the table that leads first.
+    #[serde(default)]
+    pub legs: Vec<LegStatus>,
     /// The service's clock less this machine's, in seconds.
     #[serde(default)]
     pub clock_skew_seconds: f64,
@@ -72,12 +71,6 @@ pub struct Status {
     pub gates: Vec<Gate>,
     /// The copy.
     pub copy: CopyStatus,
-    /// The tail.
-    pub tail: TailStatus,
-    /// The applier.
-    pub apply: ApplyStatus,
-    /// Items that the shadow refuses for good.
-    pub quarantine: usize,
     /// When the credentials in use expire, by connection.
     #[serde(default)]
     pub credentials: Vec<CredentialStatus>,
@@ -95,29 +88,70 @@ pub struct CredentialStatus {
     pub expire_in_seconds: Option<f64>,
 }
 
-/// The parts that only a mirroring process knows.
-#[derive(Clone, Debug, PartialEq, Default)]
-pub struct MirrorStatus {
-    /// See [`Status::lag_seconds`].
+/// A phase of the way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PhaseStatus {
+    /// Which.
+    pub phase: Phase,
+    /// What it means, for people; commands stand between backticks.
+    pub meaning: String,
+    /// Whether a cutover is under way in it, or being given up.
+    pub cutover: bool,
+    /// Whether no cutover is to come.
+    pub past_cutovers: bool,
+    /// Whether it belongs to no migration that goes well.
+    pub aside: bool,
+}
+
+/// One direction of replication.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LegStatus {
+    /// The table whose changes are read.
+    pub from: Side,
+    /// The table that is written.
+    pub to: Side,
+    /// Which leg of the migration it is, from 1.
+    pub round: u32,
+    /// What becomes of its changes.
+    pub intake: Intake,
+    /// Age of the oldest change that may not be durable in the other table, in seconds; `None` before the tail runs.
     pub lag_seconds: Option<f64>,
-    /// See [`Status::headroom_seconds`].
+    /// Until unread history may be trimmed, in seconds.
     pub headroom_seconds: Option<f64>,
-    /// See [`Status::since_poll_seconds`].
+    /// Since the last successful poll, of the shard that waits longest, in seconds.
     pub since_poll_seconds: Option<f64>,
-    /// See [`Status::quiet_seconds`].
+    /// For how long every shard has been caught up with nothing pending, in seconds; 0 otherwise.
     pub quiet_seconds: f64,
-    /// The copy.
-    pub copy: CopyStatus,
     /// The tail.
     pub tail: TailStatus,
     /// The applier.
     pub apply: ApplyStatus,
-    /// Items that the shadow refuses for good.
+    /// Items that the other table refuses for good.
     pub quarantine: usize,
+}
+
+/// The parts that only a mirroring process knows.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub(super) struct MirrorStatus {
+    /// The leg that is mirrored; `None` where nothing is.
+    pub leg: Option<LegStatus>,
+    /// The copy.
+    pub copy: CopyStatus,
     /// See [`Status::gates`].
     pub gates: Vec<Gate>,
-    /// Totals for metrics: changes coalesced, copies superseded, pages discarded.
-    pub totals: (u64, u64, u64),
+    /// Totals for metrics.
+    pub totals: MirrorTotals,
+}
+
+/// What a mirror counted since it began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(super) struct MirrorTotals {
+    /// Changes that a later one replaced before they were written.
+    pub coalesced: u64,
+    /// Copied images dropped because a change overtook them.
+    pub superseded: u64,
+    /// Pages that had to be read again for lack of room.
+    pub pages_discarded: u64,
 }
 
 /// Who is active.
@@ -181,22 +215,68 @@ pub struct ApplyStatus {
     pub bytes: usize,
 }
 
-impl Status {
-    /// What is certain of it now, so many seconds later, if nobody has worked since: what lags or is left moves with time, and
-    /// nothing is done.
-    #[must_use]
-    pub fn aged(&self, seconds: f64) -> Self {
+impl LegStatus {
+    /// A leg of which nothing is known.
+    pub fn unknown(leg: Leg, standing: Standing) -> Self {
+        Self {
+            from: leg.from,
+            to: leg.to(),
+            round: leg.round,
+            intake: Intake::of(leg, standing),
+            lag_seconds: None,
+            headroom_seconds: None,
+            since_poll_seconds: None,
+            quiet_seconds: 0.0,
+            tail: TailStatus::default(),
+            apply: ApplyStatus::default(),
+            quarantine: 0,
+        }
+    }
+
+    fn aged(&self, seconds: f64) -> Self {
         let older = |figure: Option<f64>| figure.map(|figure| figure + seconds);
         Self {
             lag_seconds: older(self.lag_seconds),
             headroom_seconds: self.headroom_seconds.map(|headroom| (headroom - seconds).max(0.0)),
             since_poll_seconds: older(self.since_poll_seconds),
             quiet_seconds: 0.0,
+            tail: TailStatus { caught_up: false, ..self.tail.clone() },
+            apply: ApplyStatus { in_flight: 0, ..self.apply.clone() },
+            ..self.clone()
+        }
+    }
+}
+
+impl Status {
+    /// The leg of the table that leads.
+    pub fn leg(&self) -> Option<&LegStatus> {
+        self.legs.first()
+    }
+
+    /// Age of the oldest change of the table that leads that may not be durable in the other, in seconds.
+    pub fn lag_seconds(&self) -> Option<f64> {
+        self.leg().and_then(|leg| leg.lag_seconds)
+    }
+
+    /// Until unread history of the table that leads may be trimmed, in seconds.
+    pub fn headroom_seconds(&self) -> Option<f64> {
+        self.leg().and_then(|leg| leg.headroom_seconds)
+    }
+
+    /// Items that either table refuses for good.
+    pub fn quarantine(&self) -> usize {
+        self.legs.iter().map(|leg| leg.quarantine).sum()
+    }
+
+    /// What is certain of it now, so many seconds later, if nobody has worked since: what lags or is left moves with time, and
+    /// nothing is done.
+    #[must_use]
+    pub fn aged(&self, seconds: f64) -> Self {
+        Self {
+            legs: self.legs.iter().map(|leg| leg.aged(seconds)).collect(),
             rates: Rates::default(),
             gates: Vec::new(),
             copy: CopyStatus { eta_seconds: None, eta_at_most_seconds: None, ..self.copy.clone() },
-            apply: ApplyStatus { in_flight: 0, ..self.apply.clone() },
-            tail: TailStatus { caught_up: false, ..self.tail.clone() },
             credentials: self.credentials.iter().map(|one| one.aged(seconds)).collect(),
             ..self.clone()
         }
@@ -242,13 +322,11 @@ pub(super) fn status<P: Ports>(
         phase: Some(meta.phase),
         phase_since: meta.phase_since,
         reason: meta.reason.clone(),
-        source_table: meta.source_table.clone(),
-        shadow_table: meta.shadow_table.clone(),
+        source_table: meta.name(Side::Source).to_owned(),
+        shadow_table: meta.name(Side::Shadow).to_owned(),
         lease,
-        lag_seconds: mirror.lag_seconds,
-        headroom_seconds: mirror.headroom_seconds,
-        since_poll_seconds: mirror.since_poll_seconds,
-        quiet_seconds: mirror.quiet_seconds,
+        phases: phases(meta.standing()),
+        legs: vec![mirror.leg.unwrap_or_else(|| LegStatus::unknown(meta.leg(), meta.standing()))],
         clock_skew_seconds: service.since(wall).as_secs_f64() - wall.since(service).as_secs_f64(),
         lag_history: memory.lag_history,
         rates: memory.rates,
@@ -258,12 +336,21 @@ pub(super) fn status<P: Ports>(
         cutover: meta.cutover.clone(),
         gates: mirror.gates,
         copy: CopyStatus { eta_seconds, eta_at_most_seconds, ..mirror.copy },
-        tail: mirror.tail,
-        apply: mirror.apply,
-        quarantine: mirror.quarantine,
         credentials: ports.credentials().iter().map(|credentials| expiry(credentials, service)).collect(),
         events: memory.events,
     }
+}
+
+/// The phases that a migration goes through, with what they mean.
+pub fn phases(standing: Standing) -> Vec<PhaseStatus> {
+    let of = |phase: Phase| PhaseStatus {
+        phase,
+        meaning: phase.meaning(standing.leader),
+        cutover: phase.is_of_a_cutover(),
+        past_cutovers: phase.is_past_cutovers(),
+        aside: phase.is_aside(),
+    };
+    standing.way().into_iter().map(of).collect()
 }
 
 fn expiry(credentials: &CredentialExpiry, now: Timestamp) -> CredentialStatus {

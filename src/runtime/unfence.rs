@@ -60,7 +60,7 @@ impl<P: Ports> Active<P> {
         let unfenced = journal.transition_with(Event::Unfenced, None, |meta| meta.means = own).await;
         match vouched {
             Some(doing) => {
-                let answer = Answer::new(true, "the migration goes on tailing");
+                let answer = Answer::new(true, format!("the migration goes on {}", journal.meta().phase));
                 self.answer(journal, doing, unfenced.map(|()| answer)).await?;
             }
             None => unfenced?,

@@ -5,9 +5,10 @@ use std::time::Duration;
 use crate::engine::cutover::{movable_pointer, unusable_programs};
 use crate::engine::state::entities::{Meta, Pin};
 use crate::engine::{CutoverSettings, EngineError};
-use crate::model::{IndexStatus, TableDescription, TableStatus};
+use crate::model::{IndexStatus, Side, Sides, TableDescription, TableStatus};
 use crate::ports::{Clock, Ports, Reaction, TableAdmin};
 use crate::protocol::cutover::Pointer;
+use crate::protocol::leg::Intake;
 use parking_lot::Mutex;
 
 /// `DescribeTable` is eventually consistent: so many answers in a row must agree that something is wrong.
@@ -79,12 +80,12 @@ pub(super) async fn watch_tables<P: Ports>(
 }
 
 /// Past the pin, a stream that is off has lost history: enabling it makes another one.
-pub(super) async fn stream_is_there<P: Ports>(ports: &P) -> Result<(), EngineError> {
-    let admin = ports.source_admin();
+pub(super) async fn stream_is_there<P: Ports>(ports: &P, side: Side) -> Result<(), EngineError> {
+    let admin = ports.admin(side);
     for look in 1..=AGREEMENT {
         match admin.describe().await {
             Ok(Some(table)) if table.stream.is_none() && look == AGREEMENT => {
-                return Err(EngineError::Lost(format!("the stream of the source table {} was disabled", admin.name())));
+                return Err(EngineError::Lost(format!("the stream of the {side} table {} was disabled", admin.name())));
             }
             Ok(Some(table)) if table.stream.is_none() => ports.clock().sleep(LOOK_AGAIN).await,
             // Whatever else is wrong is told by whoever needs it.
@@ -108,37 +109,35 @@ async fn look<P: Ports>(
     settings: &CutoverSettings,
     outside: &Mutex<Outside>,
 ) -> Result<Option<String>, EngineError> {
-    let mut source = None;
-    for (role, admin, recorded) in
-        [("source", ports.source_admin(), &meta.source), ("shadow", ports.shadow_admin(), &meta.shadow)]
-    {
+    let (leg, intake) = (meta.leg(), Intake::of(meta.leg(), meta.standing()));
+    let mut found = Sides::of(|_| None);
+    for side in Side::BOTH {
+        let admin = ports.admin(side);
         let name = admin.name();
         let table = match admin.describe().await {
             Ok(Some(table)) => table,
-            Ok(None) => return Ok(Some(format!("the {role} table {name} was deleted"))),
+            Ok(None) => return Ok(Some(format!("the {side} table {name} was deleted"))),
             Err(error) if error.fault.reaction() == Reaction::BackOff => continue,
             Err(error) => return Err(error.into()),
         };
-        if recorded.as_ref().is_some_and(|recorded| !recorded.is(&table)) {
-            return Ok(Some(format!("the {role} table {name} was deleted and created again")));
+        if meta.tables[side].identity.as_ref().is_some_and(|recorded| !recorded.is(&table)) {
+            return Ok(Some(format!("the {side} table {name} was deleted and created again")));
         }
-        if let ("shadow", Some(source)) = (role, &source) {
-            let seen = Outside::look(ports, Ok((source, &table)), settings).await;
-            *outside.lock() = seen;
-        }
-        match (role, table.stream.as_ref().map(|stream| stream.arn.as_str())) {
-            ("source", None) => return Ok(Some(format!("the stream of the source table {name} was disabled"))),
-            ("source", Some(arn)) if arn != pin.stream_arn => {
-                return Ok(Some(format!("the stream of the source table {name} was disabled and enabled again")));
+        match &table.stream {
+            None if side == leg.from => return Ok(Some(format!("the stream of the {side} table {name} was disabled"))),
+            Some(stream) if side == leg.from && stream.arn != pin.stream_arn => {
+                return Ok(Some(format!("the stream of the {side} table {name} was disabled and enabled again")));
             }
-            ("shadow", Some(_)) if !meta.phase.is_closed() => {
-                tracing::warn!(table = name, "somebody enabled the shadow's stream; it must be off until the switch");
+            Some(_) if side == leg.to() && intake == Intake::Open => {
+                tracing::warn!(table = name, "somebody enabled the {side}'s stream; it must be off until the switch");
             }
             _ => {}
         }
-        if role == "source" {
-            source = Some(table);
-        }
+        found[side] = Some(table);
+    }
+    if let Sides { source: Some(source), shadow: Some(shadow) } = &found {
+        let seen = Outside::look(ports, Ok((source, shadow)), settings).await;
+        *outside.lock() = seen;
     }
     Ok(None)
 }

@@ -9,7 +9,7 @@ use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 
 use super::names::{self, Kind};
-use crate::model::ChangeKind;
+use crate::model::{ChangeKind, Side};
 use crate::ports::{Fault, PortError};
 use crate::protocol::invariant::{Invariant, Violation};
 use crate::protocol::phase::Phase;
@@ -118,7 +118,7 @@ impl Default for Meters {
             writes_unprocessed: counter!(names::UNPROCESSED),
             read_units: Fractions::new(counter!(names::READ_UNITS)),
             write_units: Fractions::new(counter!(names::WRITE_UNITS)),
-            latency: histogram!(names::APPLY_LATENCY, "direction" => names::FORWARD),
+            latency: histogram!(names::APPLY_LATENCY, "direction" => names::direction(Side::Source)),
             coalesced: counter!(names::COALESCED),
             superseded: counter!(names::SUPERSEDED),
             pages_discarded: counter!(names::PAGES_REREAD),

@@ -2,6 +2,8 @@
 
 use metrics::Unit;
 
+use crate::model::Side;
+
 /// What kind of metric it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -97,5 +99,10 @@ metrics_table! {
     CLOCK_SKEW = "shadowtable_clock_skew_seconds", Gauge, Seconds, "The service's clock less this machine's, as of the last reply.";
 }
 
-/// The label `direction` of what is replicated from the source to the shadow.
-pub const FORWARD: &str = "forward";
+/// The label `direction` of what is replicated from this table to the other.
+pub const fn direction(from: Side) -> &'static str {
+    match from {
+        Side::Source => "forward",
+        Side::Shadow => "reverse",
+    }
+}

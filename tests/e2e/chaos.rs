@@ -297,7 +297,7 @@ fn shards_that_split_again_and_again_are_followed() {
         std::thread::sleep(Duration::from_millis(300));
     }
     writers.finish();
-    process.wait_until("readers of them all", |status| status.number("/tail/shards_open") > 5.0);
+    process.wait_until("readers of them all", |status| status.number("/legs/0/tail/shards_open") > 5.0);
     scene.migration.finish(process);
 }
 

@@ -202,7 +202,7 @@ fn a_plan_is_changed_until_something_is_copied() {
     migration.project.set_transform(&rule("customer"));
     let mut process = migration.run();
     process.wait_for_tailing();
-    assert_eq!(process.status().unwrap().number("/quarantine").to_bits(), 0.0_f64.to_bits());
+    assert_eq!(process.status().unwrap().number("/legs/0/quarantine").to_bits(), 0.0_f64.to_bits());
     process.stop();
 }
 

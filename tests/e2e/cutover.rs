@@ -59,7 +59,7 @@ fn a_cutover_moves_a_writing_application_and_loses_nothing() {
     // Somebody whom the fence does not hold.
     let before = migration.shadow.get(&items::key(ID, 1)).unwrap();
     migration.source.set(&items::key(ID, 1), "round", s("late"));
-    process.wait_until("the late change in quarantine", |status| status.number("/quarantine") > 0.5);
+    process.wait_until("the late change in quarantine", |status| status.number("/legs/0/quarantine") > 0.5);
     assert_eq!(migration.project.quarantine()[0].reason, "late");
     assert_eq!(migration.shadow.get(&items::key(ID, 1)).unwrap(), before);
     clock::wait_for("the late change is counted", || {
@@ -159,7 +159,7 @@ fn each_gate_of_the_mirror_refuses_in_turn_with_its_remedy() {
     source.put(&poisoned);
     refused(&migration, &["quarantine empty"], "shadowtable quarantine list");
     source.delete(&items::item([("id", s("poisoned"))]));
-    process.wait_until("an empty quarantine", |status| status.number("/quarantine") < 0.5);
+    process.wait_until("an empty quarantine", |status| status.number("/legs/0/quarantine") < 0.5);
     let creating = Effect::Rewrite("\"IndexStatus\":\"ACTIVE\"", "\"IndexStatus\":\"CREATING\"");
     chaos.set([Rule::on("DescribeTable", creating)]);
     refused(&migration, &["indexes active"], "all its indexes are ACTIVE");

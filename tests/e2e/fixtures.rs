@@ -267,7 +267,7 @@ fn a_drain_is_not_believed_before_its_time() {
     let server = std::thread::spawn(move || serve(&listener, &answers));
     let (begun, patience) = (clock::now(), Duration::from_millis(500));
     let status = process.drain(patience);
-    assert!((status.number("/quiet_seconds") - 0.2).abs() < 1e-9, "the last of them");
+    assert!((status.number("/legs/0/quiet_seconds") - 0.2).abs() < 1e-9, "the last of them");
     assert!(begun.elapsed() > patience + Duration::from_secs(1), "and nothing was asked for earlier");
     server.join().unwrap();
 }
@@ -290,7 +290,7 @@ fn serve(listener: &TcpListener, statuses: &[(&str, f64, Option<f64>)]) {
         assert!(request[..read].starts_with(b"GET /status HTTP/1.1\r\n"));
         let lease = serde_json::json!({ "held": true });
         let body = serde_json::json!({
-            "phase": phase, "quiet_seconds": quiet, "since_poll_seconds": polled, "lease": lease,
+            "phase": phase, "legs": [{ "quiet_seconds": quiet, "since_poll_seconds": polled }], "lease": lease,
         });
         let body = body.to_string();
         write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();

@@ -53,7 +53,7 @@ fn what_the_new_index_refuses_is_quarantined_until_it_is_fixed_or_deleted() {
     for entry in migration.project.quarantine() {
         let told = format!("shadowtable quarantine show {}", entry.id);
         let line = log.lines().find(|line| line.contains(&told)).unwrap_or_else(|| panic!("{told}: {log}"));
-        assert!(line.contains("source_key"), "{line}");
+        assert!(line.contains(r#""table":"source""#) && line.contains(r#""key":"#), "{line}");
     }
     let mut process = migration.run();
     process.drain(CAUGHT_UP);

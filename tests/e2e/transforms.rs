@@ -191,7 +191,7 @@ fn items_that_collide_for_good_are_all_shown() {
     process.drain(CAUGHT_UP);
     migration.check();
     assert_eq!(migration.project.quarantine().len(), 2);
-    assert!((process.status().unwrap().number("/quarantine") - 2.0).abs() < 0.5);
+    assert!((process.status().unwrap().number("/legs/0/quarantine") - 2.0).abs() < 0.5);
 
     // The one that holds the key goes: another gets it. That one moves away: the last gets it.
     let holder = || {

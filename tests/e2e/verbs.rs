@@ -60,15 +60,26 @@ fn assert_all_metrics(scraped: &str) {
 fn assert_whole(status: &Status, id: &str) {
     assert_eq!((status.text("/migration"), status.phase(), status.text("/paused")), (id, "tailing", "none"));
     assert!((status.number("/schema") - 1.0).abs() < 0.5);
-    for pointer in ["/lag_seconds", "/headroom_seconds", "/since_poll_seconds", "/lease/epoch", "/apply/bytes"] {
+    for pointer in [
+        "/legs/0/lag_seconds",
+        "/legs/0/headroom_seconds",
+        "/legs/0/since_poll_seconds",
+        "/lease/epoch",
+        "/legs/0/apply/bytes",
+    ] {
         status.number(pointer);
     }
     assert!((status.number("/copy/items") - 60.0).abs() < 0.5);
     assert!((status.number("/copy/ratio") - 1.0).abs() < 1e-6);
     assert!((status.number("/copy/segments_done") - status.number("/copy/segments")).abs() < 0.5);
-    assert!((status.number("/tail/shards_open") + status.number("/tail/shards_finished")) > 0.5);
-    assert!(status.truth("/tail/caught_up"));
-    assert!(status.number("/apply/pending") + status.number("/apply/in_flight") + status.number("/quarantine") < 0.5);
+    assert!((status.number("/legs/0/tail/shards_open") + status.number("/legs/0/tail/shards_finished")) > 0.5);
+    assert!(status.truth("/legs/0/tail/caught_up"));
+    assert!(
+        status.number("/legs/0/apply/pending")
+            + status.number("/legs/0/apply/in_flight")
+            + status.number("/legs/0/quarantine")
+            < 0.5
+    );
 }
 
 #[test]

@@ -65,7 +65,7 @@ fn what_others_continue_is_waited_for() {
         world.state().stream.unlisted.insert(children[1].clone());
         unseen(&world, &children[1]);
         world.roll(&children[1]);
-        until(&world, "one child is known", |state| state.entry(&format!("SHARD#forward#{}", children[0])).is_some())
+        until(&world, "one child is known", |state| state.entry(&format!("SHARD#source#1#{}", children[0])).is_some())
             .await;
         first.stop().await.unwrap();
         let _second = start(&world, &unconcerned(&world));
@@ -92,7 +92,7 @@ fn one_listing_is_not_believed() {
         let children = world.split(&world.shard_of("a"), 2);
         world.state().stream.unlisted.insert(children[1].clone());
         unseen(&world, &children[1]);
-        until(&world, "one child is known", |state| state.entry(&format!("SHARD#forward#{}", children[0])).is_some())
+        until(&world, "one child is known", |state| state.entry(&format!("SHARD#source#1#{}", children[0])).is_some())
             .await;
         assert!(cutover(&world).await.done);
         until_phase(&world, "fenced").await;

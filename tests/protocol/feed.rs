@@ -151,7 +151,7 @@ fn the_first_empty_page_after_a_pause_does_not_make_a_shard_caught_up() {
         pause(&world, Paused::None).await;
         sleep(Duration::from_secs(3)).await;
         let status = running.status().unwrap();
-        assert!(!status.tail.caught_up && status.lag_seconds.unwrap() > 30.0, "{status:#?}");
+        assert!(!status.leg().unwrap().tail.caught_up && status.lag_seconds().unwrap() > 30.0, "{status:#?}");
         world.no_more_faults();
         running.caught_up().await;
         assert_exact(&world);

@@ -146,7 +146,7 @@ fn what_a_parent_that_is_listed_late_may_hold_counts_as_lag() {
         world.put("a", &[]);
         world.roll(&child);
         sleep(Duration::from_secs(30)).await;
-        let lag = running.status().unwrap().lag_seconds.unwrap();
+        let lag = running.status().unwrap().lag_seconds().unwrap();
         assert!(lag >= 30.0, "{lag}");
         world.state().stream.unlisted.clear();
         running.caught_up().await;

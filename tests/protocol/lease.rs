@@ -13,7 +13,7 @@ use shadowtable::engine::state::lease::{Acquired, acquire};
 use shadowtable::engine::state::store::Store;
 use shadowtable::model::Timestamp;
 use shadowtable::operator::release_lease;
-use shadowtable::ports::{Entry, Guard, Ports as _, StateKey, StateStore as _};
+use shadowtable::ports::{Entry, Guard, StateKey, StatePorts as _, StateStore as _};
 use shadowtable::protocol::invariant::Invariant;
 use shadowtable::runtime::Readiness;
 use tokio::time::sleep;

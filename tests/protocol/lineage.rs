@@ -186,7 +186,7 @@ fn pin_after_a_claim_that_lands_after(late: Duration) {
         world.put("a", &[]);
         world.roll(&first);
         let newest = world.put("a", &[]);
-        let (mut claims, sort) = (0, format!("SHARD#forward#{first}"));
+        let (mut claims, sort) = (0, format!("SHARD#source#1#{first}"));
         world.script(move |_, call| match call {
             Call::StatePut(entry) if entry.key.sort == sort && claims == 0 => {
                 claims += 1;
@@ -197,7 +197,7 @@ fn pin_after_a_claim_that_lands_after(late: Duration) {
         let mut running = start(&world, &job(&world));
         running.caught_up().await;
         sleep(Duration::from_secs(40)).await;
-        let stored = world.state().entry(&format!("SHARD#forward#{first}")).unwrap().body["stage"].clone();
+        let stored = world.state().entry(&format!("SHARD#source#1#{first}")).unwrap().body["stage"].clone();
         assert_eq!(stored, "before-pin", "its child is pinned");
         running.crash().await;
         let mut running = start(&world, &job(&world));
@@ -221,7 +221,7 @@ fn a_closed_shard_without_children_yet_is_waited_for() {
         until(&world, "the parent's end is stored", |state| state.entries_at("SHARD#").any(is_final)).await;
         sleep(Duration::from_secs(30)).await;
         let status = running.status().unwrap();
-        assert!(!status.tail.caught_up && status.lag_seconds.unwrap() > 20.0, "{status:#?}");
+        assert!(!status.leg().unwrap().tail.caught_up && status.lag_seconds().unwrap() > 20.0, "{status:#?}");
         running.caught_up().await;
         assert_exact(&world);
     });
@@ -242,7 +242,8 @@ fn a_record_of_an_earlier_pin_that_lands_late_is_written_over() {
                 listings += 1;
                 // The second one is the pin's own.
                 if listings == 2 {
-                    let key = StateKey { partition: "MIGRATION#orders".into(), sort: format!("SHARD#forward#{shard}") };
+                    let key =
+                        StateKey { partition: "MIGRATION#orders".into(), sort: format!("SHARD#source#1#{shard}") };
                     let body = json!({
                         "schema": 1, "shard": shard, "parent": null, "stage": "pinned", "position": null,
                         "known_through": landing.service(),
@@ -258,7 +259,7 @@ fn a_record_of_an_earlier_pin_that_lands_late_is_written_over() {
         world.no_more_faults();
         assert_exact(&world);
         let state = world.state();
-        let kept = state.entry(&format!("SHARD#forward#{parent}")).unwrap();
+        let kept = state.entry(&format!("SHARD#source#1#{parent}")).unwrap();
         assert_eq!(kept.body["stage"], "before-pin");
         assert_eq!(read_begins(&state, &parent), None, "it was closed when the stream was pinned");
     });

@@ -52,7 +52,7 @@ fn a_shadow_replaced_before_the_pin_needs_a_reseed_and_says_why() {
         });
         let running = start(&world, &job(&world));
         until(&world, "the shadow is recorded", |state| {
-            state.entry("META").is_some_and(|meta| !meta.body["shadow"].is_null())
+            state.entry("META").is_some_and(|meta| !meta.body["tables"]["shadow"]["identity"].is_null())
         })
         .await;
         running.crash().await;

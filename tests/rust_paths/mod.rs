@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn a_file_is_its_module() {
-        assert_eq!(module_of("engine/tail/mod.rs"), ["engine", "tail"]);
+        assert_eq!(module_of("engine/replicate/tail/mod.rs"), ["engine", "replicate", "tail"]);
         assert_eq!(module_of("engine/lease.rs"), ["engine", "lease"]);
         assert_eq!(module_of("lib.rs"), [""; 0]);
     }

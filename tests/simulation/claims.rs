@@ -58,7 +58,9 @@ impl Contender {
 /// The migrations that ever recorded a shadow.
 fn owners(state: &State) -> BTreeSet<String> {
     let stored = state.log.iter().filter_map(|(_, _, event)| match event {
-        Event::Stored(entry) if entry.key.sort == "META" && !entry.body["shadow"].is_null() => Some(entry),
+        Event::Stored(entry) if entry.key.sort == "META" && !entry.body["tables"]["shadow"]["identity"].is_null() => {
+            Some(entry)
+        }
         _ => None,
     });
     stored.map(|entry| entry.body["migration"].as_str().unwrap().to_owned()).collect()

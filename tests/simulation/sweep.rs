@@ -101,7 +101,9 @@ impl Sweep {
     }
 
     fn is_caught_up(&self) -> bool {
-        self.running.status().is_some_and(|status| status.quiet_seconds > 0.0 && status.copy.ratio >= 1.0)
+        self.running
+            .status()
+            .is_some_and(|status| status.leg().is_some_and(|leg| leg.quiet_seconds > 0.0) && status.copy.ratio >= 1.0)
     }
 
     async fn start_again(&mut self) {

@@ -4,26 +4,6 @@
   // What comes later than this leaves a gap in the line.
   const GAP_SECONDS = 12;
   const CHART_HEIGHT = 200, CHART_LEAST_SECONDS = 60;
-  // Each with what it means for whoever looks.
-  const PHASES = {
-    planned: "the shadow is created next",
-    provisioned: "the shadow is there; the stream is pinned next",
-    copying: "items are copied, and changes are applied as they come",
-    tailing: "the copy is complete, and changes are applied as they come",
-    fencing: "writes to the source are being stopped",
-    fenced: "writes to the source are stopped; the last changes are awaited",
-    drained: "every change is applied; the keys that changed last are compared",
-    switching: "the application is pointed at the shadow",
-    switched: "the application uses the shadow; `shadowtable finish` ends the migration",
-    finished: "the migration has ended",
-  };
-  const ASIDE = {
-    unfencing: "the cutover was given up; writes to the source are being allowed again",
-    "needs-reseed": "history was lost: nothing is mirrored",
-    aborted: "the migration was given up",
-  };
-  const FENCED = ["fencing", "fenced", "drained", "switching", "unfencing"];
-  const OVER = ["switched", "finished", "aborted", "needs-reseed"];
 
   // Nothing is touched that stays the same: a selection lives on, and nothing is read out twice.
   const id = name => document.getElementById(name);
@@ -107,12 +87,13 @@
     const last = points[0][points[0].length - 1];
     if (now <= last) return;
     if (now - last > GAP_SECONDS) put(last + 1, null);
-    put(now, status.lag_seconds);
+    const lag = status.legs[0].lag_seconds;
+    put(now, lag);
     while (points[0][0] < now - KEEP_SECONDS) { points[0].shift(); points[1].shift(); }
     if (!chart) draw(); else chart.setData(points);
     const first = points[1].findIndex(lag => lag !== null);
     summary = first >= 0
-      ? "now " + span(status.lag_seconds) + ", highest " + span(Math.max(...points[1])) + " in the last " +
+      ? "now " + span(lag) + ", highest " + span(Math.max(...points[1])) + " in the last " +
         span(now - points[0][first])
       : "not known yet";
     id("chart").setAttribute("aria-label", "Lag over time: " + summary);
@@ -122,11 +103,10 @@
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { if (chart) chart.redraw(false); });
 
   // --- the parts of the page ---
-  const strip = phase => {
-    const aside = phase in ASIDE, shown = phase === null ? [] : Object.keys(PHASES).concat(aside ? phase : []);
-    const at = shown.indexOf(phase);
-    fill(id("phases"), shown.map((name, index) => {
-      const item = element("li", name, name in ASIDE ? "bad" : index < at && !aside ? "past" : "");
+  const strip = (phases, phase) => {
+    const at = phases.findIndex(one => one.phase === phase);
+    fill(id("phases"), phases.map((one, index) => {
+      const item = element("li", one.phase, one.aside ? "bad" : index < at && !phases[at].aside ? "past" : "");
       if (index === at) item.setAttribute("aria-current", "step");
       return item;
     }));
@@ -138,7 +118,7 @@
     line.append(head, element("td", value));
     return line;
   };
-  const work = status => {
+  const work = (status, leg) => {
     const throttles = Object.entries(status.totals.throttles).filter(([, count]) => count > 0)
       .map(([table, count]) => row("throttles of " + table, whole(count)));
     const credentials = status.credentials.filter(one => one.expire_in_seconds !== null)
@@ -149,18 +129,18 @@
       row("writes per second", whole(status.rates.writes_per_second)),
       row("throttles per second", status.rates.throttles_per_second.toFixed(1)),
       ...throttles,
-      row("writes pending, in flight", whole(status.apply.pending) + ", " + whole(status.apply.in_flight)),
-      row("memory of images", (status.apply.bytes / 1048576).toFixed(1) + " MiB"),
+      row("writes pending, in flight", whole(leg.apply.pending) + ", " + whole(leg.apply.in_flight)),
+      row("memory of images", (leg.apply.bytes / 1048576).toFixed(1) + " MiB"),
       row("shards open, waiting, finished",
-        [status.tail.shards_open, status.tail.shards_waiting, status.tail.shards_finished].map(whole).join(", ")),
+        [leg.tail.shards_open, leg.tail.shards_waiting, leg.tail.shards_finished].map(whole).join(", ")),
       row("late changes", whole(status.totals.late_changes)),
       row("clock skew", status.clock_skew_seconds.toFixed(1) + " s"),
       ...credentials,
       row("process", element("code", status.lease.owner)),
     ]);
   };
-  const gates = status => {
-    const list = OVER.includes(status.phase) ? [] : status.gates;
+  const gates = (status, over) => {
+    const list = status.gates;
     id("gates").hidden = list.length === 0;
     fill(id("gates").tBodies[0], list.map(gate => {
       const line = element("tr"), seen = element("td", gate.figure), head = element("th", gate.name);
@@ -170,7 +150,7 @@
       return line;
     }));
     const givenUp = status.phase === "tailing" && status.cutover && status.cutover.trouble;
-    say("gates-text", OVER.includes(status.phase) ? "there is no cutover to come"
+    say("gates-text", over ? "there is no cutover to come"
       : list.length === 0 ? "not known before the tail runs"
       : (list.every(gate => gate.holds) ? "all hold: a cutover may begin" : "a cutover begins only when all hold") +
         (givenUp ? "; the last one was given up: " + givenUp : ""));
@@ -186,7 +166,7 @@
   const waits = status => {
     forget();
     alarm("");
-    strip(null);
+    strip([], null);
     say("tables", "");
     fill(id("phase-text"), [status.standby ? "standby" : "starting, or ended"]);
     say("phase-since", status.standby
@@ -202,26 +182,27 @@
   };
   const mirrors = status => {
     const { phase, lease, copy, cutover } = status;
+    const now = status.phases.find(one => one.phase === phase) || { meaning: "" }, leg = status.legs[0];
     say("tables", status.source_table + " → " + status.shadow_table);
-    strip(phase);
-    fill(id("phase-text"), [element("strong", phase), ": ", ...prose(PHASES[phase] || ASIDE[phase] || ""),
+    strip(status.phases, phase);
+    fill(id("phase-text"), [element("strong", phase), ": ", ...prose(now.meaning),
       (status.reason ? " (" + status.reason + ")" : "") +
       (status.paused === "none" ? "" : "; paused: " + status.paused) + (status.postponed ? "; cutovers are postponed" : "")]);
     say("phase-since", (status.phase_since ? "for " + since(status.phase_since, status.at) + ", since " + date(status.phase_since) +
-      " UTC" : "") + (FENCED.includes(phase) && cutover && cutover.fenced
+      " UTC" : "") + (now.cutover && cutover && cutover.fenced
       ? "; writes to the source stopped for " + since(cutover.fenced, status.at) : ""));
-    const unmirrored = ["switching", "switched"].includes(phase) && status.lag_seconds === null && status.reason;
+    const unmirrored = ["switching", "switched"].includes(phase) && leg.lag_seconds === null && status.reason;
     alarm(unmirrored ? phase + ": " + status.reason
       : phase === "needs-reseed" ? "History was lost: nothing is mirrored. Start over with shadowtable reseed."
-      : FENCED.includes(phase) ? "The source may be fenced: " + (cutover && cutover.trouble || "a cutover is under way") + "."
+      : now.cutover ? "The source may be fenced: " + (cutover && cutover.trouble || "a cutover is under way") + "."
       : status.totals.late_changes > 0 ? "The source was written after the switch: see the quarantine." : "");
 
     const late = status.gates.some(gate => gate.name === "lag" && !gate.holds);
-    figure("lag", span(status.lag_seconds), status.lag_seconds > 300 ? "bad" : late ? "warn" : "");
-    figure("headroom", span(status.headroom_seconds),
-      status.headroom_seconds === null ? "" : status.headroom_seconds < 21600 ? "bad" : status.headroom_seconds < 43200 ? "warn" : "");
-    figure("poll", span(status.since_poll_seconds), status.since_poll_seconds > 120 ? "bad" : "");
-    figure("quarantine", whole(status.quarantine), status.quarantine > 0 ? "warn" : "");
+    figure("lag", span(leg.lag_seconds), leg.lag_seconds > 300 ? "bad" : late ? "warn" : "");
+    figure("headroom", span(leg.headroom_seconds),
+      leg.headroom_seconds === null ? "" : leg.headroom_seconds < 21600 ? "bad" : leg.headroom_seconds < 43200 ? "warn" : "");
+    figure("poll", span(leg.since_poll_seconds), leg.since_poll_seconds > 120 ? "bad" : "");
+    figure("quarantine", whole(leg.quarantine), leg.quarantine > 0 ? "warn" : "");
     figure("holder", lease.held ? lease.host : "nobody", lease.held ? "" : "bad");
     say("holder-since", (lease.since ? "for " + since(lease.since, status.at) + ", " : "") + "epoch " + lease.epoch);
 
@@ -230,8 +211,8 @@
       copy.segments_done + " of " + copy.segments + " segments" +
       (copy.ratio < 1 ? ", " + whole(status.rates.items_copied_per_second) + " items per second" : "") +
       left(copy));
-    gates(status);
-    work(status);
+    gates(status, now.past_cutovers);
+    work(status, leg);
     events(status.events);
     // The chart is as wide as its place, which has no width while it is hidden.
     id("mirror").hidden = false;

@@ -15,7 +15,7 @@ use super::book::{Book, Deed};
 use crate::aws::{ApplicationTable, AwsPorts, Connection, Update};
 use crate::engine::EngineError;
 use crate::model::{AttributeValue, Item};
-use crate::ports::{Clock, Ports};
+use crate::ports::{Clock, StatePorts};
 
 /// The seed of all items and all deeds.
 const SEED: u64 = 0x0073_6861_646f_7774;

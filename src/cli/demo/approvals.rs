@@ -169,7 +169,7 @@ fn map<const N: usize>(entries: [(&str, AttributeValue); N]) -> AttributeValue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::differences;
+    use crate::layout::differences;
 
     #[test]
     fn the_layouts_differ_in_the_projection_alone() {

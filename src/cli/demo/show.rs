@@ -19,15 +19,15 @@ use super::progress::{Display, Scene};
 use super::report::{IndexAnswer, Report, Spans};
 use super::stall::Stall;
 use crate::aws::{
-    AwsAccess, AwsPorts, AwsTableAdmin, PointerItem, PointerSettings, ServiceSkew, SystemClock, TableNames,
+    AwsAccess, AwsPorts, AwsState, AwsTable, AwsTableAdmin, PointerItem, PointerSettings, ServiceSkew, SystemClock,
 };
 use crate::cli::DemoArgs;
 use crate::cli::connect::{host, seed};
 use crate::cli::signals::obey_signals;
 use crate::config::DemoSettings;
 use crate::engine::EngineError;
-use crate::model::{Moment, TableStatus, ViewType};
-use crate::ports::{Clock, CreateOptions, Ports, ScanRequest, TableAdmin, TableReader};
+use crate::model::{Moment, Side, Sides, TableStatus, ViewType};
+use crate::ports::{Clock, CreateOptions, Ports, ScanRequest, StatePorts, TableAdmin, TableReader};
 use crate::protocol::command::Verb;
 use crate::protocol::phase::Phase;
 use crate::runtime::Status;
@@ -91,11 +91,11 @@ async fn play(settings: &DemoSettings, args: &DemoArgs) -> Result<Report, Engine
         .say("the migration is finished; comparing every item of both tables, and what was written since the switch");
     let compared = clock.now();
     let schema = source_layout().key_schema();
-    let (mut expected, mut users) = (read_all(ports.source(), &schema).await?, HashSet::new());
+    let (mut expected, mut users) = (read_all(ports.reader(Side::Source), &schema).await?, HashSet::new());
     for deed in &log.after_switch {
         deed.replay(&mut expected, &mut users, &schema)?;
     }
-    let comparison = compare(expected, ports.shadow_reader(), &schema).await?;
+    let comparison = compare(expected, ports.reader(Side::Shadow), &schema).await?;
     let answer = ask(&ports, &application, &users).await?;
     let now = clock.now();
     let spans = Spans {
@@ -113,16 +113,15 @@ fn connect(embedded: &Embedded, settings: &DemoSettings) -> (Arc<AwsPorts>, Appl
     let skew = Arc::<ServiceSkew>::default();
     let connection = embedded.connect(settings.engine.apply.request_timeout, Arc::clone(&skew));
     let application = Application::new(&connection);
-    let tables = TableNames { source: SOURCE.to_owned(), shadow: SHADOW.to_owned(), state: STATE.to_owned() };
-    let clock = SystemClock::new(skew, seed());
-    let access = AwsAccess::from_connections(connection.clone(), connection.clone(), connection, tables, clock);
+    let [source, shadow, state] = [SOURCE, SHADOW, STATE].map(|table| AwsTable::new(connection.clone(), table));
+    let access = AwsAccess::new(Sides { source, shadow }, AwsState::new(state, SystemClock::new(skew, seed())));
     let pointer = PointerSettings::Item(PointerItem {
         table: SETTINGS.to_owned(),
         key: pointer_key(),
         attribute: POINTER_ATTRIBUTE.to_owned(),
     });
     let access = access.with_pointer(Some(pointer));
-    let ports = access.into_ports(source_layout().key_schema(), target_layout().key_schema());
+    let ports = access.into_ports(Sides { source: source_layout().key_schema(), shadow: target_layout().key_schema() });
     (Arc::new(ports), application)
 }
 
@@ -134,8 +133,8 @@ async fn fill(
     items: u32,
     display: &mut Display,
 ) -> Result<(), EngineError> {
-    let (admin, clock) = (ports.source_admin(), ports.clock());
-    let settings = AwsTableAdmin::new(&ports.access().source, SETTINGS);
+    let (admin, clock) = (ports.admin(Side::Source), ports.clock());
+    let settings = AwsTableAdmin::new(ports.access().tables.source.connection(), SETTINGS);
     for (admin, layout) in [(&settings, settings_layout()), (admin, source_layout())] {
         admin.create(&layout, &CreateOptions::default()).await?;
         while admin.describe().await?.is_none_or(|table| table.status != TableStatus::Active) {
@@ -233,7 +232,7 @@ impl Watched<'_> {
     }
 
     fn look(&mut self, status: &Status, changes: u64, now: Moment) {
-        self.longest_lag = status.lag_seconds.unwrap_or(0.0).max(self.longest_lag);
+        self.longest_lag = status.lag_seconds().unwrap_or(0.0).max(self.longest_lag);
         if status.phase == Some(Phase::Tailing) {
             self.copied_at.get_or_insert(now);
         }
@@ -241,9 +240,9 @@ impl Watched<'_> {
             act: status.phase.map_or_else(|| "starting".to_owned(), |phase| phase.to_string()),
             done: status.copy.items,
             of: status.copy.items_expected.max(status.copy.items),
-            lag_seconds: status.lag_seconds,
+            lag_seconds: status.lag_seconds(),
             changes,
-            pending: status.apply.pending,
+            pending: status.leg().map_or(0, |leg| leg.apply.pending),
         };
         self.display.show(&scene, now);
     }
@@ -255,7 +254,8 @@ async fn ask(
     application: &Application,
     changed: &HashSet<String>,
 ) -> Result<IndexAnswer, EngineError> {
-    let page = ports.source().scan(&ScanRequest { segment: 0, segments: 1, start: None, limit: None }).await?;
+    let page =
+        ports.reader(Side::Source).scan(&ScanRequest { segment: 0, segments: 1, start: None, limit: None }).await?;
     let mut users = page.items.iter().filter_map(|item| item.get("user_id")?.as_s().ok().cloned());
     let user = users.find(|user| !changed.contains(user)).unwrap_or_default();
     let (source, shadow) = application.approvals_of(&user).await?;

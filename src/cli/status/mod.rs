@@ -15,12 +15,12 @@ use super::connect::{complain, on_state};
 use super::output::{data, pretty};
 use super::table::span;
 use super::{FAILED, StatusArgs, start};
-use crate::aws::AwsPorts;
+use crate::aws::AwsState;
 use crate::config::CommandSettings;
 use crate::engine::EngineError;
 use crate::model::Timestamp;
 use crate::operator::{Overview, overview};
-use crate::ports::{Clock, Ports};
+use crate::ports::{Clock, StatePorts};
 
 /// Runs the verb.
 pub(super) fn status(settings: &CommandSettings, args: &StatusArgs) -> ExitCode {
@@ -51,7 +51,7 @@ pub(super) fn who_runs(found: &Overview, now: Timestamp) -> String {
     }
 }
 
-async fn look(ports: &AwsPorts, settings: &CommandSettings) -> Result<Overview, EngineError> {
+async fn look(ports: &AwsState, settings: &CommandSettings) -> Result<Overview, EngineError> {
     let id = settings.migration.as_str();
     overview(ports, id).await?.ok_or_else(|| {
         EngineError::refused(

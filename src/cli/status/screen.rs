@@ -9,24 +9,11 @@ use ratatui::widgets::{Cell, LineGauge, Paragraph, Row, Sparkline, SparklineBar,
 use super::seen::Seen;
 use super::text::{copy, known, pending, shards};
 use crate::cli::table::span;
-use crate::model::{counted, grouped, tenths as tenths_of};
+use crate::model::{Side, counted, grouped, tenths as tenths_of};
 use crate::protocol::cutover::Gate;
-use crate::protocol::phase::Phase;
+use crate::protocol::phase::Standing;
 use crate::runtime::{EventLine, Status};
 
-/// The phases of a migration that goes well.
-const STRIP: [Phase; 10] = [
-    Phase::Planned,
-    Phase::Provisioned,
-    Phase::Copying,
-    Phase::Tailing,
-    Phase::Fencing,
-    Phase::Fenced,
-    Phase::Drained,
-    Phase::Switching,
-    Phase::Switched,
-    Phase::Finished,
-];
 /// Lag above which it is looked at, and above which it is bad, in seconds: the default gate, and the alert.
 const LAG_SECONDS: (f64, f64) = (10.0, 300.0);
 /// Headroom below which it is looked at, and below which it is bad, in seconds: the default gate, and the alert.
@@ -90,7 +77,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, seen: &Seen, trouble: Option<&str>, co
     .spacing(1);
     let [head, strip, alarm_area, first, copying, middle, trail, foot] = areas.areas(frame.area());
     draw_head(frame, head, seen, &pen);
-    frame.render_widget(Paragraph::new(phases(seen.found.meta.phase, &pen)), strip);
+    frame.render_widget(Paragraph::new(phases(seen.found.meta.standing(), &pen)), strip);
     if let Some(alarm) = alarm {
         frame.render_widget(Paragraph::new(alarm).style(pen.style(Mood::Bad)).wrap(Wrap { trim: true }), alarm_area);
     }
@@ -134,7 +121,7 @@ fn draw_narrow(frame: &mut Frame<'_>, seen: &Seen, status: Option<&Status>, trou
         lines.push(Line::raw(NO_FIGURES));
     }
     lines.push(row("run by", seen.run_by(), mood, pen));
-    lines.push(row("tables", format!("{} → {}", meta.source_table, meta.shadow_table), Mood::Plain, pen));
+    lines.push(row("tables", format!("{} → {}", meta.name(Side::Source), meta.name(Side::Shadow)), Mood::Plain, pen));
     if let Some(status) = status {
         lines.extend(work_rows(status).map(|(name, value)| row(name, value, Mood::Plain, pen)));
         for gate in status.gates.iter().filter(|gate| !gate.holds) {
@@ -158,7 +145,7 @@ fn draw_head(frame: &mut Frame<'_>, area: Rect, seen: &Seen, pen: &Pen) {
     };
     let title = Line::from(vec![
         Span::styled(meta.migration.clone(), Style::new().add_modifier(Modifier::BOLD)),
-        Span::raw(format!("  {} → {}", meta.source_table, meta.shadow_table)),
+        Span::raw(format!("  {} → {}", meta.name(Side::Source), meta.name(Side::Shadow))),
         age,
     ]);
     let mood = if alive || meta.phase.is_final() { Mood::Plain } else { Mood::Bad };
@@ -167,19 +154,19 @@ fn draw_head(frame: &mut Frame<'_>, area: Rect, seen: &Seen, pen: &Pen) {
 }
 
 /// The phases in their order; one that is none of them stands behind.
-fn phases(now: Phase, pen: &Pen) -> Line<'static> {
-    let at = STRIP.iter().position(|phase| *phase == now);
+fn phases(now: Standing, pen: &Pen) -> Line<'static> {
     let mut spans = Vec::new();
-    for (index, phase) in STRIP.iter().enumerate() {
-        if index > 0 {
+    for phase in now.way() {
+        if phase.is_aside() {
+            spans.push(Span::styled(format!("  [{phase}]"), pen.style(Mood::Bad)));
+            continue;
+        }
+        if !spans.is_empty() {
             spans.push(Span::styled(" › ", QUIET));
         }
-        let here = at == Some(index);
+        let here = phase == now.phase;
         let style = if here { Style::new().add_modifier(Modifier::REVERSED) } else { QUIET };
         spans.push(Span::styled(if here { format!("[{phase}]") } else { phase.to_string() }, style));
-    }
-    if at.is_none() {
-        spans.push(Span::styled(format!("  [{now}]"), pen.style(Mood::Bad)));
     }
     Line::from(spans)
 }
@@ -200,17 +187,17 @@ const fn lag_mood(lag: Option<f64>) -> Mood {
 
 /// What is looked at first.
 fn first_rows(seen: &Seen, status: &Status, pen: &Pen) -> Vec<Line<'static>> {
-    let headroom = match status.headroom_seconds {
+    let headroom = match status.headroom_seconds() {
         Some(headroom) if headroom < HEADROOM_SECONDS.1 => Mood::Bad,
         Some(headroom) if headroom < HEADROOM_SECONDS.0 => Mood::Watch,
         _ => Mood::Plain,
     };
-    let quarantined = if status.quarantine > 0 { Mood::Watch } else { Mood::Plain };
+    let quarantined = if status.quarantine() > 0 { Mood::Watch } else { Mood::Plain };
     vec![
-        row("lag", known(seen, status.lag_seconds), lag_mood(status.lag_seconds), pen),
-        row("headroom", known(seen, status.headroom_seconds), headroom, pen),
-        row("quarantine", counted(status.quarantine, "item"), quarantined, pen),
-        row("last poll", known(seen, status.since_poll_seconds), Mood::Plain, pen),
+        row("lag", known(seen, status.lag_seconds()), lag_mood(status.lag_seconds()), pen),
+        row("headroom", known(seen, status.headroom_seconds()), headroom, pen),
+        row("quarantine", counted(status.quarantine(), "item"), quarantined, pen),
+        row("last poll", known(seen, status.leg().and_then(|leg| leg.since_poll_seconds)), Mood::Plain, pen),
     ]
 }
 
@@ -230,7 +217,7 @@ fn draw_first(frame: &mut Frame<'_>, area: Rect, seen: &Seen, status: &Status, p
     let room = usize::from(chart.width);
     let skipped = history.seconds.len().saturating_sub(room);
     let bars = history.seconds.iter().skip(skipped).map(|lag| SparklineBar::from(lag.map(tenths)));
-    let mood = lag_mood(status.lag_seconds);
+    let mood = lag_mood(status.lag_seconds());
     let sparkline = Sparkline::default().data(bars).max(tenths(highest).max(10)).style(pen.style(mood));
     frame.render_widget(sparkline, chart);
 }
@@ -278,7 +265,7 @@ fn work_rows(status: &Status) -> impl Iterator<Item = (&'static str, String)> {
         ("writes", format!("{}/s", tenths_of(rates.writes_per_second))),
         ("throttles", format!("{}/s, {} in all", tenths_of(rates.throttles_per_second), grouped(throttled))),
         ("pending", pending(status)),
-        ("memory", format!("{} KiB of images", grouped(status.apply.bytes / 1024))),
+        ("memory", format!("{} KiB of images", grouped(status.leg().map_or(0, |leg| leg.apply.bytes) / 1024))),
         ("shards", shards(status)),
         ("paused", status.paused.as_str().to_owned()),
         ("clock skew", format!("{} s", tenths_of(status.clock_skew_seconds))),

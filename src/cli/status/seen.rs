@@ -3,10 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::cli::table::span;
-use crate::model::Timestamp;
+use crate::model::{Side, Timestamp};
 use crate::operator::Overview;
-use crate::protocol::phase::Phase;
-use crate::runtime::{STATUS_SCHEMA, Status};
+use crate::runtime::{STATUS_SCHEMA, Status, phases};
 
 /// How old the holder's figures may be, in seconds, until they are called old.
 pub(super) const FRESH_SECONDS: f64 = 15.0;
@@ -92,15 +91,18 @@ impl Seen {
         if self.is_fresh() {
             return Some(status.clone());
         }
-        let aged = status.aged(self.age_seconds().unwrap_or_default());
-        if self.found.meta.phase.is_final() {
-            return Some(Status { lag_seconds: None, headroom_seconds: None, since_poll_seconds: None, ..aged });
+        let mut aged = status.aged(self.age_seconds().unwrap_or_default());
+        let ended = self.found.meta.phase.is_final();
+        for leg in &mut aged.legs {
+            // Somebody works and does not tell: how far behind it is now nobody knows.
+            if ended || self.holding.is_held() {
+                (leg.lag_seconds, leg.since_poll_seconds) = (None, None);
+            }
+            if ended {
+                leg.headroom_seconds = None;
+            }
         }
-        // Somebody works and does not tell: how far behind it is now nobody knows.
-        let told = !self.holding.is_held();
-        let [lag_seconds, since_poll_seconds] =
-            [aged.lag_seconds, aged.since_poll_seconds].map(|figure| figure.filter(|_| told));
-        Some(Status { lag_seconds, since_poll_seconds, ..aged })
+        Some(aged)
     }
 
     /// How old they are, in seconds.
@@ -130,7 +132,7 @@ impl Seen {
     pub(super) fn alarm(&self) -> Option<String> {
         let meta = &self.found.meta;
         let trouble = meta.cutover.as_ref().and_then(|cutover| cutover.trouble.as_deref());
-        if meta.phase.may_be_fenced() && meta.phase != Phase::Switched {
+        if meta.phase.is_of_a_cutover() {
             let why = trouble.unwrap_or("a cutover is under way");
             return Some(format!("THE SOURCE MAY BE FENCED: {why}"));
         }
@@ -155,9 +157,10 @@ impl Seen {
                 ("migration", json!(meta.migration)),
                 ("phase", json!(meta.phase)),
                 ("phase_since", json!(meta.phase_since)),
+                ("phases", json!(phases(meta.standing()))),
                 ("reason", json!(meta.reason)),
-                ("source_table", json!(meta.source_table)),
-                ("shadow_table", json!(meta.shadow_table)),
+                ("source_table", json!(meta.name(Side::Source))),
+                ("shadow_table", json!(meta.name(Side::Shadow))),
                 ("paused", json!(meta.paused)),
                 ("postponed", json!(meta.postponed)),
                 ("cutover", json!(meta.cutover)),

@@ -2,8 +2,7 @@
 
 use super::seen::Seen;
 use crate::cli::table::span;
-use crate::model::{counted, grouped, tenths};
-use crate::protocol::phase::Phase;
+use crate::model::{Side, counted, grouped, tenths};
 use crate::runtime::Status;
 
 /// `status` without flags: a figure a line.
@@ -12,8 +11,8 @@ pub(super) fn lines(seen: &Seen) -> String {
     let mut rows = vec![
         ("migration", meta.migration.clone()),
         ("phase", meta.reason.as_ref().map_or_else(|| meta.phase.to_string(), |why| format!("{} ({why})", meta.phase))),
-        ("source", meta.source_table.clone()),
-        ("shadow", meta.shadow_table.clone()),
+        ("source", meta.name(Side::Source).to_owned()),
+        ("shadow", meta.name(Side::Shadow).to_owned()),
         ("paused", meta.paused.as_str().to_owned()),
         ("run by", seen.run_by()),
     ];
@@ -24,7 +23,7 @@ pub(super) fn lines(seen: &Seen) -> String {
         let trouble = cutover.trouble.as_ref().map_or_else(String::new, |trouble| format!(": {trouble}"));
         rows.push(("cutover", format!("{}, asked for by {}{trouble}", cutover.begun, cutover.by)));
     }
-    if meta.phase.may_be_fenced() && meta.phase != Phase::Switched {
+    if meta.phase.is_of_a_cutover() {
         rows.push(("source", "MAY BE FENCED".to_owned()));
     }
     if meta.postponed {
@@ -82,22 +81,23 @@ fn rate(per_second: f64) -> String {
 
 /// The shards by state.
 pub(super) fn shards(status: &Status) -> String {
-    let tail = &status.tail;
+    let tail = status.leg().map(|leg| leg.tail.clone()).unwrap_or_default();
     let [open, waiting, finished] = [tail.shards_open, tail.shards_waiting, tail.shards_finished].map(grouped);
     format!("{open} open, {waiting} waiting, {finished} finished")
 }
 
 /// What is offered and not durable.
 pub(super) fn pending(status: &Status) -> String {
-    format!("{}, {} in flight", counted(status.apply.pending, "write"), grouped(status.apply.in_flight))
+    let apply = status.leg().map(|leg| leg.apply.clone()).unwrap_or_default();
+    format!("{}, {} in flight", counted(apply.pending, "write"), grouped(apply.in_flight))
 }
 
 fn figures(seen: &Seen, status: &Status) -> Vec<(&'static str, String)> {
     let rates = &status.rates;
     let mut rows = vec![
-        ("lag", known(seen, status.lag_seconds)),
-        ("headroom", known(seen, status.headroom_seconds)),
-        ("last poll", known(seen, status.since_poll_seconds)),
+        ("lag", known(seen, status.lag_seconds())),
+        ("headroom", known(seen, status.headroom_seconds())),
+        ("last poll", known(seen, status.leg().and_then(|leg| leg.since_poll_seconds))),
         ("copy", copy(status)),
     ];
     if seen.is_fresh() {
@@ -108,7 +108,7 @@ fn figures(seen: &Seen, status: &Status) -> Vec<(&'static str, String)> {
     rows.extend([
         ("shards", shards(status)),
         ("pending", pending(status)),
-        ("quarantine", counted(status.quarantine, "item")),
+        ("quarantine", counted(status.quarantine(), "item")),
     ]);
     if !status.gates.is_empty() {
         let closed: Vec<_> = status.gates.iter().filter(|gate| !gate.holds).map(|gate| gate.name.as_str()).collect();
@@ -128,7 +128,7 @@ pub(super) fn one_line(seen: &Seen) -> String {
     let Some(status) = seen.figures() else {
         return format!("{}  {}  run by {}{alarm}\n", seen.now, meta.phase, seen.run_by());
     };
-    let (lag, headroom) = (known(status.lag_seconds), known(status.headroom_seconds));
+    let (lag, headroom) = (known(status.lag_seconds()), known(status.headroom_seconds()));
     if !seen.is_fresh() {
         let (now, phase, run_by) = (seen.now, meta.phase, seen.run_by());
         return format!("{now}  {phase}  lag {lag}  headroom {headroom}  run by {run_by}{alarm}\n");
@@ -141,6 +141,6 @@ pub(super) fn one_line(seen: &Seen) -> String {
         meta.phase,
         tenths(status.copy.ratio * 100.0),
         tenths(status.rates.throttles_per_second),
-        grouped(status.quarantine),
+        grouped(status.quarantine()),
     )
 }

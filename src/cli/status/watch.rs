@@ -13,13 +13,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::seen::{Holding, Seen};
 use super::{look, screen, text};
-use crate::aws::AwsPorts;
+use crate::aws::AwsState;
 use crate::cli::output::{data, talk};
 use crate::cli::{DONE, FAILED};
 use crate::config::{self, CommandSettings};
 use crate::engine::EngineError;
 use crate::engine::state::holder::Holder;
-use crate::ports::{Clock, Ports};
+use crate::ports::{Clock, StatePorts};
 use crate::telemetry::stderr;
 
 /// How often it is looked on a terminal.
@@ -31,7 +31,7 @@ const KEYS: Duration = Duration::from_millis(200);
 
 /// Watches until told to stop. The first look must succeed; later ones may fail for a while.
 pub(super) async fn watch(
-    ports: &AwsPorts,
+    ports: &AwsState,
     settings: &CommandSettings,
     as_json: bool,
 ) -> Result<ExitCode, EngineError> {
@@ -51,7 +51,7 @@ pub(super) async fn watch(
 
 /// Times the holder's counter from look to look.
 struct Looker<'a> {
-    ports: &'a AwsPorts,
+    ports: &'a AwsState,
     settings: &'a CommandSettings,
     holder: Holder,
     silent_since: Option<crate::model::Moment>,

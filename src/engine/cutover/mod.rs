@@ -1,4 +1,4 @@
-//! The steps of a cutover: each does one thing and says what it saw, or why it failed.
+//! The steps of a cutover: each does one thing and says what it saw, or why it failed. The table that leads is an argument.
 //!
 //! Nothing here decides what follows or stores anything: that is the phase's business (`protocol::cutover`) and the
 //! runtime's. Every step may be run more than once, since a process that is killed in a step begins it again.
@@ -13,10 +13,10 @@ use std::time::Duration;
 use self::programs::run_program;
 pub use self::programs::{Occasion, Subject, run_hook, unfence};
 pub use self::surroundings::{compare_surroundings, movable_pointer, pointer, unusable_programs};
-use super::apply::Applier;
 use super::settings::{CutoverSettings, Fence, Switch};
-use super::tail::Tail;
-use crate::model::{Key, Moment, Timestamp};
+use crate::engine::replicate::apply::Applier;
+use crate::engine::replicate::tail::Tail;
+use crate::model::{Key, Moment, Side, Timestamp};
 use crate::ports::{Application, Clock, Fault, Ports, ProgramFailure, Reaction, TableAdmin};
 use crate::protocol::cutover::Step;
 
@@ -74,7 +74,7 @@ pub struct Steps<P> {
     pub subject: Subject,
     /// When the fence stood.
     pub fenced: Option<Timestamp>,
-    /// How long the source may stay fenced from now on.
+    /// How long the leader may stay fenced from now on.
     pub left: Duration,
     /// How long after a request was given up it may still take effect.
     pub abandon: Duration,
@@ -122,7 +122,9 @@ impl<P: Ports> Steps<P> {
         }
         match &self.settings.fence {
             None => Err("no [cutover] fence is configured".into()),
-            Some(Fence::Manual) => Ok("the operator vouches that writes to the source are stopped".into()),
+            Some(Fence::Manual) => {
+                Ok(format!("the operator vouches that writes to the {} are stopped", self.subject.leader))
+            }
             Some(Fence::Command { fence, .. }) => {
                 let environment = self.subject.environment(Occasion::Fence);
                 let limits = (self.settings.program_timeout, self.abandon);
@@ -139,15 +141,17 @@ impl<P: Ports> Steps<P> {
         let (clock, quiet) = (self.ports.clock(), self.settings.quiet);
         let since = self.fenced.ok_or("the fence's time is not known")?;
         let began = clock.now();
-        let changes = self.applier.inspect(|core| core.recent().changes());
+        let changes = self.applier.recent().changes();
         self.tail.list_soon();
         // One listing may be inconsistent: another one is asked for when the span is reached.
         let mut listed_again = None::<Timestamp>;
         loop {
-            let (settled, waiting) = self.applier.inspect(|core| (core.is_quiet(clock.now()), core.counts().0.held));
+            let applied = self.applier.figures();
             let last: String = match self.tail.undisturbed(since) {
                 Err(obstacle) => obstacle,
-                Ok(_) if !settled => format!("{waiting} writes are not durable yet, or a request may still land"),
+                Ok(_) if !applied.is_quiet => {
+                    format!("{} writes are not durable yet, or a request may still land", applied.counts.held)
+                }
                 Ok(span) if span < quiet => {
                     format!("no change arrived for {:.1} of {:.1} s", span.as_secs_f64(), quiet.as_secs_f64())
                 }
@@ -163,8 +167,8 @@ impl<P: Ports> Steps<P> {
             };
             if clock.now().since(began) >= self.settings.drain_timeout {
                 let limit = self.settings.drain_timeout.as_secs_f64();
-                let keys = self.applier.inspect(|core| core.recent().since(changes, KEYS_NAMED));
-                let reason = format!("the source did not come to rest within {limit} s: {last}");
+                let keys = self.applier.recent().since(changes, KEYS_NAMED);
+                let reason = format!("the {} did not come to rest within {limit} s: {last}", self.subject.leader);
                 return Err(StepFailure { keys, ..reason.into() });
             }
             clock.sleep(DRAIN_POLL).await;
@@ -175,12 +179,16 @@ impl<P: Ports> Steps<P> {
     pub fn is_undisturbed(&self) -> Result<(), String> {
         let since = self.fenced.ok_or("the fence's time is not known")?;
         let span = self.tail.undisturbed(since)?;
-        let quiet = self.applier.inspect(|core| core.is_quiet(self.ports.clock().now()));
-        if span >= self.settings.quiet && quiet { Ok(()) } else { Err("a change arrived after the drain".into()) }
+        if span >= self.settings.quiet && self.applier.figures().is_quiet {
+            Ok(())
+        } else {
+            Err("a change arrived after the drain".into())
+        }
     }
 }
 
-/// Points the application at the shadow. `abandon`: how long after a request was given up it may still take effect.
+/// Points the application at the other table than the leader. `abandon`: how long after a request was given up it may still
+/// take effect.
 pub async fn switch<P: Ports>(
     ports: &P,
     settings: &CutoverSettings,
@@ -200,14 +208,16 @@ pub async fn switch<P: Ports>(
                 }
             }
         }
-        Some(Switch::Pointer | Switch::SsmParameter) => point(ports, settings.program_timeout, abandon).await,
+        Some(Switch::Pointer | Switch::SsmParameter) => {
+            point(ports, settings.program_timeout, subject.leader, abandon).await
+        }
     }
 }
 
-/// Lets the pointer name the shadow. A reply that was lost is looked after, so that the outcome is definite.
-async fn point<P: Ports>(ports: &P, limit: Duration, abandon: Duration) -> Result<String, StepFailure> {
+/// Lets the pointer name the other table than `leader`. A reply that was lost is looked after, so that the outcome is definite.
+async fn point<P: Ports>(ports: &P, limit: Duration, leader: Side, abandon: Duration) -> Result<String, StepFailure> {
     let (application, clock) = (ports.application(), ports.clock());
-    let (from, to) = (ports.source_admin().name(), ports.shadow_admin().name());
+    let (from, to) = (ports.admin(leader).name(), ports.admin(leader.other()).name());
     let (began, mut abandoned) = (clock.now(), false);
     loop {
         let moved = application.point(from, to).await;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::engine::settings::{CutoverSettings, Fence};
+use crate::model::{Side, Sides};
 use crate::ports::{Application, Clock, Ports, Program, ProgramFailure};
 
 /// As much of a program's output as goes into the audit trail, in characters.
@@ -16,10 +17,10 @@ pub struct Subject {
     pub migration: String,
     /// The cutover's id.
     pub cutover: String,
-    /// The source.
-    pub source_table: String,
-    /// The shadow.
-    pub shadow_table: String,
+    /// The table that the application leaves.
+    pub leader: Side,
+    /// The names of both tables.
+    pub tables: Sides<String>,
     /// Why, where something failed.
     pub reason: String,
 }
@@ -72,8 +73,8 @@ impl Subject {
             ("CUTOVER_OCCASION", occasion.to_string()),
             ("CUTOVER_MIGRATION", self.migration.clone()),
             ("CUTOVER_ID", self.cutover.clone()),
-            ("CUTOVER_SOURCE", self.source_table.clone()),
-            ("CUTOVER_SHADOW", self.shadow_table.clone()),
+            ("CUTOVER_SOURCE", self.tables.source.clone()),
+            ("CUTOVER_SHADOW", self.tables.shadow.clone()),
             ("CUTOVER_REASON", self.reason.clone()),
         ]
     }
@@ -94,7 +95,7 @@ pub(super) async fn run_program<P: Ports>(
     ended
 }
 
-/// Allows writes to the source again. `abandon`: how long what was cut short may still take effect.
+/// Allows writes to the leader again. `abandon`: how long what was cut short may still take effect.
 pub async fn unfence<P: Ports>(
     ports: &P,
     settings: &CutoverSettings,
@@ -103,7 +104,7 @@ pub async fn unfence<P: Ports>(
 ) -> Result<String, String> {
     match &settings.fence {
         None => Err("no [cutover] fence is configured any more, so nothing tells how to undo it".into()),
-        Some(Fence::Manual) => Ok("the operator may allow writes to the source again".into()),
+        Some(Fence::Manual) => Ok(format!("the operator may allow writes to the {} again", subject.leader)),
         Some(Fence::Command { unfence, .. }) => {
             let environment = subject.environment(Occasion::Unfence);
             match run_program(ports, (settings.program_timeout, abandon), unfence, &environment).await {
@@ -141,8 +142,9 @@ mod tests {
     /// What begins so is a setting (`config::PREFIX`): a program that calls shadowtable would give it a wrong one.
     #[test]
     fn no_variable_of_a_program_looks_like_a_setting() {
-        let [migration, cutover, source_table, shadow_table, reason] = ["m", "c", "s", "t", ""].map(str::to_owned);
-        let subject = Subject { migration, cutover, source_table, shadow_table, reason };
+        let [migration, cutover, source, shadow, reason] = ["m", "c", "s", "t", ""].map(str::to_owned);
+        let tables = Sides { source, shadow };
+        let subject = Subject { migration, cutover, leader: Side::Source, tables, reason };
         for (name, _) in subject.environment(Occasion::Fence) {
             assert!(!name.starts_with("SHADOWTABLE"), "{name}");
         }

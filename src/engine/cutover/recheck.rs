@@ -5,9 +5,9 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use super::Steps;
-use crate::engine::apply::mapping::Mapping;
+use crate::engine::replicate::apply::mapping::Mapping;
 use crate::engine::retry::outlast;
-use crate::model::{Item, Key};
+use crate::model::{Item, Key, Side};
 use crate::ports::{Ports, TableReader};
 use crate::protocol::slots::{Effect, Place};
 
@@ -19,20 +19,21 @@ const TOLD: usize = 3;
 impl<P: Ports> Steps<P> {
     /// Fails when keys differ, or when something is in quarantine.
     pub(super) async fn recheck(&self) -> Result<String, String> {
-        let mut keys = self.applier.inspect(|core| core.recent().keys()).into_iter();
+        let mut keys = self.applier.recent().keys().into_iter();
         let (mut compared, mut different, mut flying) = (0_usize, Vec::new(), JoinSet::new());
         loop {
             while flying.len() < AT_ONCE {
                 let Some(key) = keys.next() else { break };
-                let (ports, applier) = (Arc::clone(&self.ports), Arc::clone(&self.applier));
-                flying.spawn(async move { differs(&*ports, applier.mapping(), &key).await });
+                let (ports, applier, leader) =
+                    (Arc::clone(&self.ports), Arc::clone(&self.applier), self.subject.leader);
+                flying.spawn(async move { differs(&*ports, applier.mapping(), leader, &key).await });
             }
             let Some(ended) = flying.join_next().await else { break };
             compared += 1;
             different.extend(ended.map_err(|error| error.to_string())??);
         }
         // What was quarantined since the gates held need not be among the keys compared.
-        let quarantined = self.applier.inspect(|core| core.quarantined());
+        let quarantined = self.applier.figures().quarantined;
         if quarantined > 0 {
             return Err(format!(
                 "{quarantined} changes went to quarantine since the cutover began: see `shadowtable quarantine list`"
@@ -46,9 +47,10 @@ impl<P: Ports> Steps<P> {
     }
 }
 
-/// How a key differs, without naming it: this goes into the log and the audit trail.
-async fn differs<P: Ports>(ports: &P, mapping: &Mapping, source: &Key) -> Result<Option<String>, String> {
-    let item = get(ports, ports.source(), source).await?;
+/// How a key of the leader differs in the other table, without naming it: this goes into the log and the audit trail.
+async fn differs<P: Ports>(ports: &P, mapping: &Mapping, leader: Side, source: &Key) -> Result<Option<String>, String> {
+    let other = leader.other();
+    let item = get(ports, ports.reader(leader), source).await?;
     let expected = match item {
         Some(item) => mapping.item(source, item).map_err(|error| error.to_string())?,
         None => None,
@@ -56,7 +58,7 @@ async fn differs<P: Ports>(ports: &P, mapping: &Mapping, source: &Key) -> Result
     let (place, image) = match expected {
         Some(mapped) => match (mapped.place, mapped.effect) {
             (Place::Shadow(key), Effect::Write(write)) => (key, write.image.clone()),
-            _ => return Ok(Some("an item has no place in the shadow".into())),
+            _ => return Ok(Some(format!("an item has no place in the {other}"))),
         },
         // Where it was before is known only if its key says so.
         None => match mapping.place_of(source) {
@@ -64,15 +66,15 @@ async fn differs<P: Ports>(ports: &P, mapping: &Mapping, source: &Key) -> Result
             None => return Ok(None),
         },
     };
-    let found = get(ports, ports.shadow_reader(), &place).await?;
+    let found = get(ports, ports.reader(other), &place).await?;
     Ok(match (image, found) {
         (None, None) => None,
         (Some(expected), Some(found)) if expected.same_as(&found) => None,
-        (Some(_), Some(_)) => Some("an item's image is another one in the shadow".into()),
-        (Some(_), None) => Some("an item is missing in the shadow".into()),
+        (Some(_), Some(_)) => Some(format!("an item's image is another one in the {other}")),
+        (Some(_), None) => Some(format!("an item is missing in the {other}")),
         // Under a transform that is not injective it may be another item's.
         (None, Some(_)) if mapping.is_owned() => None,
-        (None, Some(_)) => Some("an item that is gone from the source is in the shadow".into()),
+        (None, Some(_)) => Some(format!("an item that is gone from the {leader} is in the {other}")),
     })
 }
 

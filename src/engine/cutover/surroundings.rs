@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::engine::error::EngineError;
 use crate::engine::settings::{CutoverSettings, Switch};
-use crate::model::Aspect;
+use crate::model::{Aspect, Side};
 use crate::ports::{Application, Fault, PortError, Ports, TableAdmin};
 use crate::protocol::checklist::{Point, Surroundings, checklist};
 use crate::protocol::cutover::Pointer;
@@ -45,7 +45,7 @@ pub async fn unusable_programs<P: Ports>(ports: &P, settings: &CutoverSettings) 
 
 /// How the shadow's surroundings differ from the source's.
 pub async fn compare_surroundings<P: Ports>(ports: &P) -> Result<Vec<Point>, EngineError> {
-    let (source, shadow) = tokio::join!(look(ports.source_admin()), look(ports.shadow_admin()));
+    let (source, shadow) = tokio::join!(look(ports.admin(Side::Source)), look(ports.admin(Side::Shadow)));
     Ok(checklist(&source?, &shadow?))
 }
 

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::engine::EngineError;
 use crate::ports::{Clock, Entry, StateKey};
+use crate::protocol::leg::Leg;
 
 /// Something stored as one entry.
 pub trait Entity: Serialize + DeserializeOwned + Clone + PartialEq + Send + Sync + 'static {
@@ -45,12 +46,12 @@ pub enum Written {
 pub const META: &str = "META";
 /// Sort key of the lease.
 pub const LEASE: &str = "LEASE";
-/// Sort key of the pin.
-pub const PIN: &str = "PIN";
+/// Prefix of the legs' pins.
+pub const PIN: &str = "PIN#";
 /// Sort key of the figures for `status`.
 pub const LIVE: &str = "LIVE";
-/// Prefix of the shards' checkpoints: forward direction.
-pub const SHARD: &str = "SHARD#forward#";
+/// Prefix of the shards' checkpoints.
+pub const SHARD: &str = "SHARD#";
 /// Prefix of the segments' cursors.
 pub const SEGMENT: &str = "SEGMENT#";
 /// Prefix of quarantine entries.
@@ -67,6 +68,21 @@ pub const DIRECTORY: &str = "DIRECTORY";
 /// The partition of a migration.
 pub fn partition_of(migration: &str) -> String {
     format!("MIGRATION#{migration}")
+}
+
+/// The sort key of a leg's pin.
+pub fn pin_sort(leg: Leg) -> String {
+    format!("{PIN}{leg}")
+}
+
+/// What the sort keys of a leg's checkpoints begin with.
+pub fn shards_of(leg: Leg) -> String {
+    format!("{SHARD}{leg}#")
+}
+
+/// What the sort keys of a leg's quarantine begin with.
+pub fn quarantine_of(leg: Leg) -> String {
+    format!("{QUARANTINE}{leg}#")
 }
 
 /// The sort key of a segment: padded, so that a listing is in order.

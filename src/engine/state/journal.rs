@@ -6,9 +6,9 @@ use super::entities::{EVENT_SECONDS, EventRecord, Meta};
 use super::entry::{EVENT, META, unique_name};
 use super::store::{Store, Stored};
 use crate::engine::EngineError;
-use crate::ports::{Clock, Ports};
+use crate::ports::{Clock, StatePorts};
 use crate::protocol::invariant::{Invariant, Violation};
-use crate::protocol::phase::{Event, next};
+use crate::protocol::phase::{Event, Standing, next};
 
 /// Hears of each line that was added to the trail.
 pub type Listener = Arc<dyn Fn(&EventRecord) + Send + Sync>;
@@ -25,7 +25,7 @@ impl<P> Clone for Trail<P> {
     }
 }
 
-impl<P: Ports> Trail<P> {
+impl<P: StatePorts> Trail<P> {
     /// The trail of the migration in `store`.
     pub fn new(store: Arc<Store<P>>, listener: Listener) -> Self {
         Self { store, listener }
@@ -57,7 +57,7 @@ pub struct Named {
     before: Option<String>,
 }
 
-impl<P: Ports> Journal<P> {
+impl<P: StatePorts> Journal<P> {
     /// Claims everything that holders write, and reads the migration. `None`: there is none yet.
     pub async fn open(trail: Trail<P>, who: Option<String>) -> Result<Option<Self>, EngineError> {
         trail.store.claim_all().await?;
@@ -102,15 +102,16 @@ impl<P: Ports> Journal<P> {
         reason: Option<&str>,
         edit: impl FnOnce(&mut Meta),
     ) -> Result<(), EngineError> {
-        let phase = match (next(self.meta.value.phase, event), &self.who) {
-            (Ok(phase), _) => phase,
+        let Standing { phase, leader } = match (next(self.meta.value.standing(), event), &self.who) {
+            (Ok(standing), _) => standing,
             (Err(refused), None) => return Err(Violation::new(Invariant::PhaseTransitions, refused).into()),
             // An operator may ask for anything.
             (Err(refused), Some(_)) => return Err(refused.into()),
         };
         let since = self.trail.store.clock().service();
         self.edit(|meta| {
-            (meta.phase, meta.phase_since, meta.reason) = (phase, Some(since), reason.map(str::to_owned));
+            (meta.phase, meta.leader) = (phase, leader);
+            (meta.phase_since, meta.reason) = (Some(since), reason.map(str::to_owned));
             edit(meta);
         })
         .await?;

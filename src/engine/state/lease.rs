@@ -20,7 +20,7 @@ use super::entry::{LEASE, decode, encode};
 use crate::engine::EngineError;
 use crate::engine::retry::{Retry, outlast};
 use crate::model::{Moment, Timestamp};
-use crate::ports::{Clock, Fault, Guard, PortError, Ports, Reaction, StateKey, StateStore};
+use crate::ports::{Clock, Fault, Guard, PortError, Reaction, StateKey, StatePorts, StateStore};
 use crate::protocol::invariant::{Invariant, Violation};
 
 /// Who asks for the lease, and how it is kept.
@@ -74,7 +74,7 @@ pub struct Acquired<P> {
 }
 
 /// Waits until the lease is free or stale, and takes it. `waiting` is told whenever the holder seen changes.
-pub async fn acquire<P: Ports>(
+pub async fn acquire<P: StatePorts>(
     ports: &Arc<P>,
     partition: &str,
     claimant: &Claimant,
@@ -165,7 +165,7 @@ fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
-impl<P: Ports> Lease<P> {
+impl<P: StatePorts> Lease<P> {
     /// The epoch under which everything durable is written.
     pub fn epoch(&self) -> u64 {
         self.epoch

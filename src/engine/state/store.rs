@@ -14,7 +14,7 @@ use super::entry::{DIRECTORY, Entity, Written, decode, encode};
 use super::lease::Lease;
 use crate::engine::EngineError;
 use crate::engine::retry::Retry;
-use crate::ports::{Clock, Entry, Fault, Guard, Ports, Reaction, StateKey, StateStore};
+use crate::ports::{Clock, Entry, Fault, Guard, Reaction, StateKey, StatePorts, StateStore};
 
 /// What is said while the state table does not take a request.
 pub(in crate::engine) const FAILED: &str = "a request to the state table failed";
@@ -38,7 +38,7 @@ pub struct Store<P> {
     abandon: Duration,
 }
 
-impl<P: Ports> Store<P> {
+impl<P: StatePorts> Store<P> {
     /// The state under `partition`. `abandon` is the abandonment bound.
     pub fn new(ports: Arc<P>, lease: Arc<Lease<P>>, partition: String, abandon: Duration) -> Self {
         Self { ports, lease, partition, abandon }

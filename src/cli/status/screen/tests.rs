@@ -7,11 +7,13 @@ use super::super::seen::{Holding, Seen};
 use super::super::text::{lines, one_line};
 use super::*;
 use crate::engine::state::entities::{CutoverRecord, LeaseRecord, Meta};
-use crate::model::Timestamp;
+use crate::model::{Side, Timestamp};
 use crate::operator::Overview;
 use crate::protocol::command::Paused;
+use crate::protocol::phase::Phase;
 use crate::runtime::{
-    ApplyStatus, CopyStatus, CredentialStatus, LagHistory, LeaseStatus, Rates, STATUS_SCHEMA, TailStatus,
+    ApplyStatus, CopyStatus, CredentialStatus, LagHistory, LeaseStatus, LegStatus, Rates, STATUS_SCHEMA, TailStatus,
+    phases,
 };
 
 const NOW: i64 = 1_795_000_000;
@@ -21,14 +23,10 @@ fn at(ago: i64) -> Timestamp {
 }
 
 fn meta(phase: Phase) -> Meta {
-    Meta {
-        phase,
-        phase_since: Some(at(754)),
-        source_table: "Orders".into(),
-        shadow_table: "Orders-v2".into(),
-        created: at(5_000),
-        ..Meta::example()
-    }
+    let mut meta = Meta { phase, phase_since: Some(at(754)), created: at(5_000), ..Meta::example() };
+    "Orders".clone_into(&mut meta.tables.source.place.table);
+    "Orders-v2".clone_into(&mut meta.tables.shadow.place.table);
+    meta
 }
 
 fn status(meta: &Meta) -> Status {
@@ -40,6 +38,15 @@ fn status(meta: &Meta) -> Status {
     };
     let lease =
         LeaseStatus { held: true, owner: "01A".into(), host: "worker-1".into(), epoch: 3, since: Some(at(900)) };
+    let leg = LegStatus {
+        lag_seconds: Some(9.5),
+        headroom_seconds: Some(86_123.0),
+        since_poll_seconds: Some(0.2),
+        tail: TailStatus { shards_open: 4, shards_waiting: 1, shards_finished: 9, caught_up: false },
+        apply: ApplyStatus { pending: 210, in_flight: 100, bytes: 345_678 },
+        quarantine: 2,
+        ..LegStatus::unknown(meta.leg(), meta.standing())
+    };
     let seconds = (0..30).map(|step| (step != 7).then(|| f64::from(step % 10) + 0.5)).collect();
     Status {
         schema: STATUS_SCHEMA,
@@ -48,13 +55,11 @@ fn status(meta: &Meta) -> Status {
         phase: Some(meta.phase),
         phase_since: meta.phase_since,
         reason: None,
-        source_table: meta.source_table.clone(),
-        shadow_table: meta.shadow_table.clone(),
+        source_table: meta.name(Side::Source).to_owned(),
+        shadow_table: meta.name(Side::Shadow).to_owned(),
         lease,
-        lag_seconds: Some(9.5),
-        headroom_seconds: Some(86_123.0),
-        since_poll_seconds: Some(0.2),
-        quiet_seconds: 0.0,
+        phases: phases(meta.standing()),
+        legs: vec![leg],
         clock_skew_seconds: -0.3,
         lag_history: LagHistory { step_seconds: 10, seconds },
         rates: Rates {
@@ -83,9 +88,6 @@ fn status(meta: &Meta) -> Status {
             eta_seconds: Some(1_280.0),
             eta_at_most_seconds: Some(1_900.0),
         },
-        tail: TailStatus { shards_open: 4, shards_waiting: 1, shards_finished: 9, caught_up: false },
-        apply: ApplyStatus { pending: 210, in_flight: 100, bytes: 345_678 },
-        quarantine: 2,
         credentials: vec![CredentialStatus { connection: "shadow".into(), expire_in_seconds: Some(1_900.0) }],
         events: vec![
             EventLine { at: at(2_000), what: "the migration was planned".into() },
@@ -107,7 +109,7 @@ fn seen(phase: Phase, holding: Holding) -> Seen {
         since: at(900),
     };
     let live = Some((status.at, status));
-    Seen { found: Overview { meta, lease: Some(lease), lease_counter: 4, pin: None, live }, holding, now: at(0) }
+    Seen { found: Overview { meta, lease: Some(lease), lease_counter: 4, live }, holding, now: at(0) }
 }
 
 fn held() -> Holding {
@@ -163,8 +165,8 @@ fn what_a_holder_does_not_refresh_is_told_only_where_it_is_certain() {
         assert!(shown.contains(line), "{line} is missing in\n{shown}");
     }
     let document = seen.document();
-    assert!(document["lag_seconds"].is_null() && document["fresh"] == false, "{document}");
-    assert_eq!(document["tail"]["caught_up"], false);
+    assert!(document["legs"][0]["lag_seconds"].is_null() && document["fresh"] == false, "{document}");
+    assert_eq!(document["legs"][0]["tail"]["caught_up"], false);
 }
 
 /// What matters most is there before anything else.

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Place, TableDescription, TableLayout, Timestamp};
+use crate::model::{Place, Side, Sides, TableDescription, TableLayout, Timestamp};
 use crate::protocol::command::Paused;
-use crate::protocol::phase::Phase;
+use crate::protocol::leg::Leg;
+use crate::protocol::phase::{Phase, Standing};
 use crate::protocol::transform::Rule;
 
 /// `META`: the migration itself. Changed only by the lease holder.
@@ -17,21 +18,17 @@ pub struct Meta {
     pub migration: String,
     /// Where it stands.
     pub phase: Phase,
+    /// The table that the application writes to.
+    pub leader: Side,
+    /// The directions in which changes are replicated, or watched for late ones: one from each table at most.
+    pub legs: Vec<Leg>,
     /// Since when, on the service's clock.
     #[serde(default)]
     pub phase_since: Option<Timestamp>,
     /// Why, where the phase is `needs-reseed`, or where nothing is mirrored after the switch's intent.
     pub reason: Option<String>,
-    /// The source's name.
-    pub source_table: String,
-    /// Where source and shadow are, as they were configured when this was planned.
-    pub places: [Place; 2],
-    /// The source as it was found, once checked.
-    pub source: Option<TableIdentity>,
-    /// The shadow's name.
-    pub shadow_table: String,
-    /// The shadow, once it is provisioned. Any other table is refused.
-    pub shadow: Option<TableIdentity>,
+    /// Both tables.
+    pub tables: Sides<Recorded>,
     /// What this migration asked the service to make: nothing else is its own to remove.
     pub made: Vec<Made>,
     /// The target layout.
@@ -69,6 +66,15 @@ pub struct Meta {
     pub created: Timestamp,
 }
 
+/// One of the two tables, as it was configured and found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recorded {
+    /// Where it is, as it was configured when the migration was planned.
+    pub place: Place,
+    /// The table, once the source is checked and the shadow provisioned. Any other is refused.
+    pub identity: Option<TableIdentity>,
+}
+
 /// Something that a migration made, noted before it is asked for, and taken back when it was refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Made {
@@ -99,13 +105,11 @@ impl Meta {
         Self {
             migration: "orders-2026".into(),
             phase: Phase::Planned,
+            leader: Side::Source,
+            legs: vec![Leg::FIRST],
             phase_since: None,
             reason: None,
-            source_table: "orders".into(),
-            places: [place("orders"), place("orders-new")],
-            source: None,
-            shadow_table: "orders-new".into(),
-            shadow: None,
+            tables: Sides { source: Recorded::at(place("orders")), shadow: Recorded::at(place("orders-new")) },
             made: Vec::new(),
             target: TableLayout {
                 partition_key: ("id".into(), crate::model::KeyType::S),
@@ -137,7 +141,31 @@ impl Made {
     }
 }
 
+impl Recorded {
+    /// A table that is configured, and was not looked at yet.
+    pub fn at(place: Place) -> Self {
+        Self { place, identity: None }
+    }
+}
+
 impl Meta {
+    /// Where it stands, and which table leads.
+    pub fn standing(&self) -> Standing {
+        Standing { phase: self.phase, leader: self.leader }
+    }
+
+    /// A table's name.
+    pub fn name(&self, side: Side) -> &str {
+        &self.tables[side].place.table
+    }
+
+    /// The leg that is mirrored: the leader's, or, where it has none, that of the other table, which is watched for late
+    /// changes.
+    pub fn leg(&self) -> Leg {
+        let from = |side| self.legs.iter().find(|leg| leg.from == side).copied();
+        from(self.leader).or_else(|| from(self.leader.other())).unwrap_or(Leg::FIRST)
+    }
+
     /// Whether this migration made that table.
     pub fn has_made(&self, shadow: &TableIdentity) -> bool {
         self.made.iter().any(|made| {

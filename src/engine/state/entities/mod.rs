@@ -8,7 +8,7 @@ mod meta;
 mod records;
 
 pub use self::command::{Answer, CommandRecord};
-pub use self::meta::{CutoverRecord, Made, Meta, Product, TableIdentity};
+pub use self::meta::{CutoverRecord, Made, Meta, Product, Recorded, TableIdentity};
 pub use self::records::{
     ClaimRecord, DirectoryRecord, EVENT_SECONDS, EventRecord, LeaseRecord, Live, Pin, QuarantineRecord, RestlessRecord,
     SegmentRecord,
@@ -33,11 +33,11 @@ macro_rules! entities {
 }
 
 entities! {
-    Meta: Kind { name: "META", form: 4, sort: META, written: Written::ByHolder, of_generation: false },
-    Pin: Kind { name: "PIN", form: 1, sort: PIN, written: Written::ByHolder, of_generation: true },
-    QuarantineRecord: Kind { name: "QUARANTINE", form: 1, sort: QUARANTINE, written: Written::ByHolder, of_generation: true },
+    Meta: Kind { name: "META", form: 5, sort: META, written: Written::ByHolder, of_generation: false },
+    Pin: Kind { name: "PIN", form: 2, sort: PIN, written: Written::ByHolder, of_generation: true },
+    QuarantineRecord: Kind { name: "QUARANTINE", form: 2, sort: QUARANTINE, written: Written::ByHolder, of_generation: true },
     SegmentRecord: Kind { name: "SEGMENT", form: 1, sort: SEGMENT, written: Written::ByHolder, of_generation: true },
-    ShardRecord: Kind { name: "SHARD", form: 1, sort: SHARD, written: Written::ByHolder, of_generation: true },
+    ShardRecord: Kind { name: "SHARD", form: 2, sort: SHARD, written: Written::ByHolder, of_generation: true },
     Live: Kind { name: "LIVE", form: 1, sort: LIVE, written: Written::ByHolder, of_generation: false },
     RestlessRecord: Kind { name: "RESTLESS", form: 1, sort: RESTLESS, written: Written::ByHolder, of_generation: false },
     LeaseRecord: Kind { name: "LEASE", form: 1, sort: LEASE, written: Written::ByAnybody, of_generation: false },

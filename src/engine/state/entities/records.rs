@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::model::Timestamp;
+use crate::model::{Sides, Timestamp};
 use crate::protocol::slots::Reason;
 
 /// `LEASE`: who is active. Its version is the heartbeat counter, its epoch goes up at every takeover.
@@ -27,12 +27,12 @@ pub struct LeaseRecord {
     pub since: Timestamp,
 }
 
-/// `PIN`: where the tail begins.
+/// `PIN#<leg>`: where the tail of a leg begins.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pin {
     /// The stream's ARN. Another one means that records are missing in between.
     pub stream_arn: String,
-    /// The source's table id.
+    /// The id of the table that is read.
     pub table_id: String,
     /// The service's time before the first shard was pinned.
     pub at: Timestamp,
@@ -53,15 +53,13 @@ pub struct SegmentRecord {
     pub items: u64,
 }
 
-/// `QUARANTINE#<digest>`: what the shadow refuses for good.
+/// `QUARANTINE#<leg>#<digest>`: what a table refuses for good.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct QuarantineRecord {
-    /// The digest of source key and place.
+    /// The digest of both keys.
     pub id: String,
-    /// The source key, in DynamoDB JSON.
-    pub source_key: Value,
-    /// The shadow key, in DynamoDB JSON; none where the transform makes none.
-    pub shadow_key: Option<Value>,
+    /// The item's key in each table, in DynamoDB JSON; none in the one that is written where the transform makes none.
+    pub keys: Sides<Option<Value>>,
     /// Why.
     pub reason: Reason,
     /// What the service or the transform said.

@@ -8,14 +8,14 @@
 use std::process::ExitCode;
 
 use testkit::model::catalogue::{
-    CASES, CUTOVER, Case, HISTORY, OWNERSHIP, REMOVALS, REPLICATION, TWO_CUTOVERS, TWO_KEYS,
+    CASES, CUTOVER, Case, HISTORY, OWNERSHIP, REMOVALS, REPLICATION, THERE_AND_BACK, TWO_CUTOVERS, TWO_KEYS,
 };
 use testkit::model::ownership::Begin;
 use testkit::model::rules::{Guards, Invariant, Rule};
 use testkit::model::{cutover, ownership, replication, takeover};
 
 /// What is looked at beyond the tests.
-const LARGE: [Case; 16] = [
+const LARGE: [Case; 17] = [
     Case::Replication(replication::Bounds { writes: 3, ..REPLICATION }),
     Case::Replication(replication::Bounds { writes: 3, trims: 0, crashes: 2, rolls: 2, ..REPLICATION }),
     Case::Replication(replication::Bounds { writes: 3, refusals: 0, trims: 0, faults: 2, rolls: 0, ..REPLICATION }),
@@ -32,6 +32,7 @@ const LARGE: [Case; 16] = [
     Case::Cutover(cutover::Bounds { writes: 2, cutovers: 2, faults: 2, ..CUTOVER }),
     Case::Cutover(cutover::Bounds { cutovers: 2, ends: 2, ..CUTOVER }),
     Case::Cutover(cutover::Bounds { writes: 2, cutovers: 2, faults: 2, ends: 2, ..CUTOVER }),
+    Case::Cutover(cutover::Bounds { cutovers: 2, ..THERE_AND_BACK }),
 ];
 
 /// States up to which cycles are looked for.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use shadowtable::model::{
-    Aspect, Place, StreamDescription, TableDescription, TableLayout, TableSettings, TableStatus, ViewType,
+    Aspect, Place, Side, StreamDescription, TableDescription, TableLayout, TableSettings, TableStatus, ViewType,
 };
 use shadowtable::ports::{CreateOptions, Fault, PortError, TableAdmin};
 
@@ -14,8 +14,7 @@ use super::{Call, Process, State, failure, request};
 /// One of the three tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
-    Source,
-    Shadow,
+    Table(Side),
     State,
 }
 
@@ -36,8 +35,8 @@ impl FakeAdmin {
 impl Role {
     const fn name(self) -> &'static str {
         match self {
-            Self::Source => SOURCE,
-            Self::Shadow => SHADOW,
+            Self::Table(Side::Source) => SOURCE,
+            Self::Table(Side::Shadow) => SHADOW,
             Self::State => "state",
         }
     }
@@ -45,8 +44,8 @@ impl Role {
     fn describe(self, state: &State) -> Option<TableDescription> {
         let stream = StreamDescription { arn: state.stream.arn.clone(), view: state.setup.view };
         let (layout, table_id, stream) = match self {
-            Self::Source => (state.setup.source.clone(), state.source_id.clone(), Some(stream)),
-            Self::Shadow => {
+            Self::Table(Side::Source) => (state.setup.source.clone(), state.source_id.clone(), Some(stream)),
+            Self::Table(Side::Shadow) => {
                 let (layout, table_id) = state.shadow_layout.clone()?;
                 (layout, table_id, None)
             }
@@ -84,7 +83,7 @@ impl TableAdmin for FakeAdmin {
     async fn create(&self, layout: &TableLayout, _options: &CreateOptions) -> Result<(), PortError> {
         let (role, layout) = (self.role, layout.clone());
         request(&self.process, &Call::Create, move |state, _, _| {
-            if role == Role::Shadow && state.shadow_layout.is_none() {
+            if role == Role::Table(Side::Shadow) && state.shadow_layout.is_none() {
                 state.shadows_made += 1;
                 state.shadow_layout = Some((layout, format!("shadow-{}", state.shadows_made)));
             } else if role == Role::State && state.entries_layout.is_none() {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use shadowtable::model::{Item, Key, Timestamp};
 use shadowtable::ports::{Entry, Guard, StateKey};
-use shadowtable::protocol::phase::{Event, Phase, next};
+use shadowtable::protocol::phase::{Event, Phase, Standing, next};
 use shadowtable::protocol::transform::Target;
 
 use super::{Event as Happened, State, Waiting, source_schema, version_of};
@@ -12,8 +12,8 @@ use super::{Event as Happened, State, Waiting, source_schema, version_of};
 /// Sort keys and their prefixes, as `docs/adr/0002-state-table.md` has them.
 const LEASE: &str = "LEASE";
 const META: &str = "META";
-const PIN: &str = "PIN";
-const SHARD: &str = "SHARD#forward#";
+const PIN: &str = "PIN#source#1";
+const SHARD: &str = "SHARD#source#1#";
 const SEGMENT: &str = "SEGMENT#";
 const QUARANTINE: &str = "QUARANTINE#";
 
@@ -32,9 +32,9 @@ impl State {
         } else if sort.starts_with(SEGMENT) && entry.body["segment"].is_u64() {
             self.unsettled_pages(process, found, entry)
         } else if sort == META {
-            let before = self.phase;
+            let before = self.stored_phase();
             let mut broken = self.odd_phase(entry);
-            if self.phase == Some(Phase::Switching) && before != self.phase {
+            if self.stored_phase() == Some(Phase::Switching) && before != self.stored_phase() {
                 broken.extend(self.undrained());
             }
             broken
@@ -73,14 +73,23 @@ impl State {
         }
     }
 
+    fn stored_phase(&self) -> Option<Phase> {
+        self.standing.map(|standing| standing.phase)
+    }
+
     /// Invariant 7: each phase follows from the one that was stored.
     fn odd_phase(&mut self, entry: &Entry) -> Vec<String> {
         // One that somebody else wrote may say anything.
-        let Ok(phase) = serde_json::from_value::<Phase>(entry.body["phase"].clone()) else { return Vec::new() };
-        let before = self.phase.replace(phase);
-        let follows = |before| before == phase || Event::ALL.into_iter().any(|event| next(before, event) == Ok(phase));
+        let part = |name: &str| entry.body[name].clone();
+        let (Ok(phase), Ok(leader)) = (serde_json::from_value(part("phase")), serde_json::from_value(part("leader")))
+        else {
+            return Vec::new();
+        };
+        let now = Standing { phase, leader };
+        let before = self.standing.replace(now);
+        let follows = |before| before == now || Event::ALL.into_iter().any(|event| next(before, event) == Ok(now));
         let odd = before.is_some_and(|before| !follows(before));
-        odd.then(|| format!("invariant 7: {} is stored after {}", phase, before.unwrap())).into_iter().collect()
+        odd.then(|| format!("invariant 7: {now:?} is stored after {:?}", before.unwrap())).into_iter().collect()
     }
 
     /// The promise of the drain: when the switch is intended, all that was written before the fence is durable. (Items that
@@ -108,7 +117,7 @@ impl State {
 
     /// The application may be writing to the shadow.
     fn is_closed(&self) -> bool {
-        matches!(self.phase, Some(Phase::Switching | Phase::Switched | Phase::Finished))
+        matches!(self.stored_phase(), Some(Phase::Switching | Phase::Switched | Phase::Finished))
     }
 
     /// Invariant 3.
@@ -144,7 +153,7 @@ impl State {
     /// Invariant 8: what was made before a shard's known-through time is durable.
     fn untrue_time(&self, shard: &str, entry: &Entry) -> Vec<String> {
         // A pin that was not finished is made anew, and is not stored yet.
-        let pinned = !matches!(self.phase, None | Some(Phase::Planned | Phase::Provisioned));
+        let pinned = !matches!(self.stored_phase(), None | Some(Phase::Planned | Phase::Provisioned));
         let read = pinned && entry.body["stage"] != "before-pin";
         let Some(known) = self.stream.shard(shard).filter(|_| read) else { return Vec::new() };
         let Some(through) = entry.body["known_through"].as_i64().map(Timestamp::from_millis) else { return Vec::new() };
@@ -236,12 +245,12 @@ impl State {
         let schema = source_schema(self);
         let entries = self.entries_at(QUARANTINE);
         let mut entries =
-            entries.filter(|entry| schema.from_json(&entry.body["source_key"]).is_ok_and(|key| key == *source));
+            entries.filter(|entry| schema.from_json(&entry.body["keys"]["source"]).is_ok_and(|key| key == *source));
         entries.any(|entry| {
             if entry.body["reason"] == "late" {
                 return late;
             }
-            let place = self.setup.target.key_schema().from_json(&entry.body["shadow_key"]).ok();
+            let place = self.setup.target.key_schema().from_json(&entry.body["keys"]["shadow"]).ok();
             let mut versions = self.history.iter().skip(version).filter(|written| written.key == *source);
             versions.any(|written| match written.image.as_ref().map(|item| self.setup.transform.apply(item.clone())) {
                 Some(Ok(Target::Item { key, .. })) => place.as_ref() == Some(&key),
@@ -259,7 +268,7 @@ impl State {
     pub fn is_quarantined(&self, source: &Key) -> bool {
         let schema = source_schema(self);
         self.entries_at(QUARANTINE)
-            .any(|entry| schema.from_json(&entry.body["source_key"]).is_ok_and(|key| key == *source))
+            .any(|entry| schema.from_json(&entry.body["keys"]["source"]).is_ok_and(|key| key == *source))
     }
 
     /// Prints all that happened, for somebody who looks into a failure.

@@ -28,7 +28,7 @@ pub use process::{Death, FakePorts, Freeze, Process};
 pub use shadow::REFUSED;
 use shadowtable::model::{AttributeValue, Item, Key, KeySchema, TableLayout, Timestamp, ViewType};
 use shadowtable::ports::{Entry, Fault, PortError, StateKey, Write};
-use shadowtable::protocol::phase::Phase;
+use shadowtable::protocol::phase::Standing;
 use shadowtable::protocol::transform::Transform;
 pub use source::key_of;
 pub use stream::Stream;
@@ -99,7 +99,7 @@ pub struct State {
     /// Changes that are not durable yet.
     waiting: Vec<Waiting>,
     /// The phase that is stored.
-    phase: Option<Phase>,
+    standing: Option<Standing>,
     /// The regions of a table's replicas.
     pub replicas: BTreeMap<&'static str, Vec<String>>,
     /// Programs that cannot be started.
@@ -303,7 +303,7 @@ impl World {
             drains: true,
             pointer: SOURCE.to_owned(),
             waiting: Vec::new(),
-            phase: None,
+            standing: None,
             replicas: BTreeMap::new(),
             missing_programs: BTreeSet::new(),
             pointer_locked: false,

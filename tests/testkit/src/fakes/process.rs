@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use shadowtable::engine::watched::Watched;
-use shadowtable::model::{Moment, Timestamp};
-use shadowtable::ports::{Clock, Ports};
+use shadowtable::model::{Moment, Side, Sides, Timestamp};
+use shadowtable::ports::{Clock, Ports, StatePorts};
 
 use super::World;
 use super::admin::{FakeAdmin, Role};
 use super::application::FakeApplication;
-use super::shadow::FakeShadow;
-use super::source::FakeSource;
+use super::shadow::FakeWriter;
+use super::source::FakeReader;
 use super::state::FakeStateStore;
 use super::stream::FakeFeed;
 
@@ -167,29 +167,36 @@ impl Process {
 
 /// All ports of one process.
 pub struct FakePorts {
-    source: FakeSource,
-    shadow_reader: FakeSource,
-    feed: FakeFeed,
-    shadow: FakeShadow,
-    source_admin: FakeAdmin,
-    shadow_admin: FakeAdmin,
+    tables: Sides<FakeTable>,
     state_admin: FakeAdmin,
     state: FakeStateStore,
     application: FakeApplication,
     clock: FakeClock,
 }
 
+struct FakeTable {
+    reader: FakeReader,
+    feed: FakeFeed,
+    writer: FakeWriter,
+    admin: FakeAdmin,
+}
+
+impl FakeTable {
+    fn new(process: &Arc<Process>, side: Side) -> Self {
+        Self {
+            reader: FakeReader { process: Arc::clone(process), side },
+            feed: FakeFeed { process: Arc::clone(process), side },
+            writer: FakeWriter { process: Arc::clone(process), side },
+            admin: FakeAdmin::new(process, Role::Table(side)),
+        }
+    }
+}
+
 impl FakePorts {
     pub fn new(process: &Arc<Process>) -> Self {
-        let admin = |role| FakeAdmin::new(process, role);
         Self {
-            source: FakeSource { process: Arc::clone(process), of_shadow: false },
-            shadow_reader: FakeSource { process: Arc::clone(process), of_shadow: true },
-            feed: FakeFeed(Arc::clone(process)),
-            shadow: FakeShadow(Arc::clone(process)),
-            source_admin: admin(Role::Source),
-            shadow_admin: admin(Role::Shadow),
-            state_admin: admin(Role::State),
+            tables: Sides::of(|side| FakeTable::new(process, side)),
+            state_admin: FakeAdmin::new(process, Role::State),
             state: FakeStateStore(Arc::clone(process)),
             application: FakeApplication(Arc::clone(process)),
             clock: FakeClock(Arc::clone(process)),
@@ -197,53 +204,48 @@ impl FakePorts {
     }
 }
 
-impl Ports for FakePorts {
-    type Source = FakeSource;
-    type Feed = FakeFeed;
-    type Shadow = FakeShadow;
-    type Admin = FakeAdmin;
+impl StatePorts for FakePorts {
     type State = FakeStateStore;
-    type Application = FakeApplication;
     type Clock = FakeClock;
 
-    fn source(&self) -> &FakeSource {
-        &self.source
+    fn state(&self) -> &FakeStateStore {
+        &self.state
     }
 
-    fn shadow_reader(&self) -> &FakeSource {
-        &self.shadow_reader
+    fn clock(&self) -> &FakeClock {
+        &self.clock
+    }
+}
+
+impl Ports for FakePorts {
+    type Reader = FakeReader;
+    type Feed = FakeFeed;
+    type Writer = FakeWriter;
+    type Admin = FakeAdmin;
+    type Application = FakeApplication;
+
+    fn reader(&self, side: Side) -> &FakeReader {
+        &self.tables[side].reader
     }
 
-    fn feed(&self) -> &FakeFeed {
-        &self.feed
+    fn feed(&self, side: Side) -> &FakeFeed {
+        &self.tables[side].feed
     }
 
-    fn shadow(&self) -> &FakeShadow {
-        &self.shadow
+    fn writer(&self, side: Side) -> &FakeWriter {
+        &self.tables[side].writer
     }
 
-    fn source_admin(&self) -> &FakeAdmin {
-        &self.source_admin
-    }
-
-    fn shadow_admin(&self) -> &FakeAdmin {
-        &self.shadow_admin
+    fn admin(&self, side: Side) -> &FakeAdmin {
+        &self.tables[side].admin
     }
 
     fn state_admin(&self) -> &FakeAdmin {
         &self.state_admin
     }
 
-    fn state(&self) -> &FakeStateStore {
-        &self.state
-    }
-
     fn application(&self) -> &FakeApplication {
         &self.application
-    }
-
-    fn clock(&self) -> &FakeClock {
-        &self.clock
     }
 }
 

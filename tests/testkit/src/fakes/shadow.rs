@@ -3,22 +3,26 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use shadowtable::model::{Key, Write};
-use shadowtable::ports::{BatchReply, Fault, OwnedReply, PortError, ShadowWriter};
+use shadowtable::model::{Key, Side, Write};
+use shadowtable::ports::{BatchReply, Fault, OwnedReply, PortError, TableWriter};
 
 use super::{Call, Event, Fate, Process, State, failure, request, version_of};
 
 /// An item with this attribute is refused by the shadow for good.
 pub const REFUSED: &str = "bad";
 
-/// Writes the shadow.
-pub struct FakeShadow(pub(super) Arc<Process>);
+/// Writes a table.
+pub struct FakeWriter {
+    pub(super) process: Arc<Process>,
+    pub(super) side: Side,
+}
 
-impl ShadowWriter for FakeShadow {
+impl TableWriter for FakeWriter {
     async fn write_batch(&self, writes: &[Arc<Write>]) -> Result<BatchReply, PortError> {
-        let (process, batch) = (self.0.id(), writes.to_vec());
-        let _flight = Flight::begin(&self.0, writes.iter().map(|write| write.key.clone()).collect());
-        request(&self.0, &Call::Write(writes), move |state, now, fate: Fate| {
+        assert_eq!(self.side, Side::Shadow, "nobody writes the source yet");
+        let (process, batch) = (self.process.id(), writes.to_vec());
+        let _flight = Flight::begin(&self.process, writes.iter().map(|write| write.key.clone()).collect());
+        request(&self.process, &Call::Write(writes), move |state, now, fate: Fate| {
             state.audit_writer(process);
             if batch.is_empty() || batch.len() > 25 {
                 state.violations.push(format!("a batch of {} writes", batch.len()));
@@ -41,9 +45,10 @@ impl ShadowWriter for FakeShadow {
     }
 
     async fn write_owned(&self, write: &Write) -> Result<OwnedReply, PortError> {
-        let (process, wanted) = (self.0.id(), Arc::new(write.clone()));
-        let _flight = Flight::begin(&self.0, BTreeSet::from([write.key.clone()]));
-        request(&self.0, &Call::Write(&[Arc::clone(&wanted)]), move |state, now, _| {
+        assert_eq!(self.side, Side::Shadow, "nobody writes the source yet");
+        let (process, wanted) = (self.process.id(), Arc::new(write.clone()));
+        let _flight = Flight::begin(&self.process, BTreeSet::from([write.key.clone()]));
+        request(&self.process, &Call::Write(&[Arc::clone(&wanted)]), move |state, now, _| {
             state.audit_writer(process);
             if is_refused(&wanted) {
                 return Err(failure(Fault::Rejected));

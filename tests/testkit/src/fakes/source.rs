@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use shadowtable::model::{AttributeValue, Item, Key};
+use shadowtable::model::{AttributeValue, Item, Key, Side};
 use shadowtable::ports::{PortError, ScanPage, ScanRequest, TableReader};
 
 use super::stream::hash;
@@ -12,10 +12,10 @@ use super::{Call, Page, Process, State, Waiting, World, Written, request, source
 /// Items per page when the request says nothing.
 const PAGE_ITEMS: usize = 10;
 
-/// Reads the live table, or the shadow.
-pub struct FakeSource {
+/// Reads a table.
+pub struct FakeReader {
     pub(super) process: Arc<Process>,
-    pub(super) of_shadow: bool,
+    pub(super) side: Side,
 }
 
 impl World {
@@ -68,18 +68,21 @@ pub fn key_of(state: &State, id: &str) -> Key {
     source_schema(state).key_of(&[("id".to_owned(), AttributeValue::S(id.to_owned()))].into()).unwrap()
 }
 
-impl TableReader for FakeSource {
+impl TableReader for FakeReader {
     async fn scan(&self, asked: &ScanRequest) -> Result<ScanPage, PortError> {
         let wanted = asked.clone();
-        assert!(!self.of_shadow, "nobody scans the shadow yet");
+        assert_eq!(self.side, Side::Source, "nobody scans the shadow yet");
         let process = self.process.id();
         request(&self.process, &Call::Scan, move |state, _, _| Ok(scan(state, process, &wanted))).await
     }
 
     async fn get(&self, key: &Key) -> Result<Option<Item>, PortError> {
-        let (wanted, of_shadow) = (key.clone(), self.of_shadow);
+        let (wanted, side) = (key.clone(), self.side);
         request(&self.process, &Call::Get, move |state, _, _| {
-            let table = if of_shadow { &state.shadow } else { &state.source };
+            let table = match side {
+                Side::Source => &state.source,
+                Side::Shadow => &state.shadow,
+            };
             Ok(table.get(&wanted).cloned())
         })
         .await

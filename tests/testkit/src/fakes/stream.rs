@@ -5,7 +5,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use shadowtable::model::{Change, ChangeKind, Image, Item, Key, ListedShard, Position, StartAt, Timestamp, ViewType};
+use shadowtable::model::{
+    Change, ChangeKind, Image, Item, Key, ListedShard, Position, Side, StartAt, Timestamp, ViewType,
+};
 use shadowtable::ports::{ChangeFeed, Fault, PortError, RecordsPage, ShardIterator};
 
 use super::{Call, Event, Process, State, World, failure, request};
@@ -199,13 +201,17 @@ impl World {
     }
 }
 
-/// Reads the stream.
-pub struct FakeFeed(pub(super) Arc<Process>);
+/// Reads a table's stream.
+pub struct FakeFeed {
+    pub(super) process: Arc<Process>,
+    pub(super) side: Side,
+}
 
 impl ChangeFeed for FakeFeed {
     async fn shards(&self, stream_arn: &str) -> Result<Vec<ListedShard>, PortError> {
+        assert_eq!(self.side, Side::Source, "nobody reads the stream of the shadow yet");
         let arn = stream_arn.to_owned();
-        request(&self.0, &Call::Shards, move |state, now, _| {
+        request(&self.process, &Call::Shards, move |state, now, _| {
             let stream = &state.stream;
             if arn != stream.arn {
                 return Err(failure(Fault::Missing));
@@ -232,8 +238,8 @@ impl ChangeFeed for FakeFeed {
     }
 
     async fn iterator(&self, stream_arn: &str, shard: &str, start: &StartAt) -> Result<ShardIterator, PortError> {
-        let (process, arn, id, start) = (self.0.id(), stream_arn.to_owned(), shard.to_owned(), start.clone());
-        request(&self.0, &Call::Iterator, move |state, now, _| {
+        let (process, arn, id, start) = (self.process.id(), stream_arn.to_owned(), shard.to_owned(), start.clone());
+        request(&self.process, &Call::Iterator, move |state, now, _| {
             if arn != state.stream.arn {
                 return Err(failure(Fault::Missing));
             }
@@ -263,12 +269,12 @@ impl ChangeFeed for FakeFeed {
     }
 
     async fn records(&self, iterator: &ShardIterator) -> Result<RecordsPage, PortError> {
-        let process = self.0.id();
+        let process = self.process.id();
         let mut parts = iterator.0.split('|');
         let id = parts.next().unwrap().to_owned();
         let index = parts.next().and_then(|index| index.parse().ok());
         let issued = Timestamp::from_millis(parts.next().unwrap().parse().unwrap());
-        request(&self.0, &Call::Records, move |state, now, fate| {
+        request(&self.process, &Call::Records, move |state, now, fate| {
             state.log.push((now, process, Event::Records { shard: id.clone() }));
             if now.since(issued) > ITERATOR_LIFE {
                 return Err(failure(Fault::IteratorExpired));

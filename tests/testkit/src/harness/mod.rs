@@ -185,7 +185,9 @@ impl Running {
         loop {
             assert!(self.is_running());
             let status = self.status();
-            if status.as_ref().is_some_and(|status| status.quiet_seconds > 0.0 && status.copy.ratio >= 1.0) {
+            if status.as_ref().is_some_and(|status| {
+                status.leg().is_some_and(|leg| leg.quiet_seconds > 0.0) && status.copy.ratio >= 1.0
+            }) {
                 return;
             }
             assert!(!left.is_zero(), "it does not catch up: {status:#?}");
@@ -260,7 +262,7 @@ fn differences(state: &State) -> Vec<String> {
     let kept = state.entries_at("QUARANTINE#").count();
     due += claims.values().flatten().filter(|(source, _)| state.is_quarantined(source)).count();
     if kept != due {
-        let pair = |entry: &Entry| format!("{} at {}", entry.body["source_key"], entry.body["shadow_key"]);
+        let pair = |entry: &Entry| format!("{} at {}", entry.body["keys"]["source"], entry.body["keys"]["shadow"]);
         let pairs: Vec<_> = state.entries_at("QUARANTINE#").map(pair).collect();
         told.push(format!("{kept} entries are in quarantine, {due} should be: {pairs:?}"));
     }

@@ -28,7 +28,7 @@ fn differences(state: &State) -> Vec<String> {
     let schema = state.setup.source.key_schema();
     let kept: Vec<_> = state.entries_at("QUARANTINE#").collect();
     let keys = kept.iter().filter(|entry| entry.body["reason"] == "late");
-    let keys: BTreeSet<Key> = keys.map(|entry| schema.from_json(&entry.body["source_key"]).unwrap()).collect();
+    let keys: BTreeSet<Key> = keys.map(|entry| schema.from_json(&entry.body["keys"]["source"]).unwrap()).collect();
     let late = |key: &Key| keys.contains(key);
     let owner = |item: &Item| schema.key_of(item.attributes()).unwrap();
     // Late, or expired since the fence: the shadow shows what was before.

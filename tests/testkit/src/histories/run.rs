@@ -320,7 +320,7 @@ impl<'a> Play<'a> {
         let truth = waits.as_ref().map_or(0.0, |oldest| now.since(oldest.at).as_secs_f64());
         for one in &self.running {
             let Some(status) = one.status().filter(|status| status.lease.held) else { continue };
-            let told = status.lag_seconds.unwrap_or(f64::INFINITY);
+            let told = status.lag_seconds().unwrap_or(f64::INFINITY);
             assert!(told >= truth, "{when}: the lag is told as {told} s, and is {truth} s at least: {waits:?}");
         }
     }
@@ -394,7 +394,7 @@ impl<'a> Play<'a> {
         // What was written just now has not been polled for yet, and the status cannot know.
         sleep(Duration::from_secs(5)).await;
         let mut active = self.running.iter().filter_map(Running::status);
-        active.any(|status| status.quiet_seconds > 0.0 && status.copy.ratio >= 1.0)
+        active.any(|status| status.leg().is_some_and(|leg| leg.quiet_seconds > 0.0) && status.copy.ratio >= 1.0)
     }
 
     fn describe(&self) -> String {

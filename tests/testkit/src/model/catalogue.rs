@@ -77,12 +77,15 @@ pub const OWNERSHIP: ownership::Bounds =
 /// Two items on one place, and an abandoned request.
 pub const OWNED_FAULTS: ownership::Bounds = ownership::Bounds { faults: 1, crashes: 0, ..OWNERSHIP };
 /// A cutover, and a little of everything.
-pub const CUTOVER: cutover::Bounds = cutover::Bounds { writes: 1, stragglers: 1, cutovers: 1, faults: 1, ends: 1 };
+pub const CUTOVER: cutover::Bounds =
+    cutover::Bounds { writes: 1, stragglers: 1, cutovers: 1, rollbacks: 0, faults: 1, ends: 1 };
 /// Two of them.
 pub const TWO_CUTOVERS: cutover::Bounds = cutover::Bounds { stragglers: 0, cutovers: 2, ..CUTOVER };
+/// A cutover and a walk back.
+pub const THERE_AND_BACK: cutover::Bounds = cutover::Bounds { writes: 2, stragglers: 0, rollbacks: 1, ..CUTOVER };
 
 /// What a test run looks at, with all rules in place.
-pub const CASES: [Case; 10] = [
+pub const CASES: [Case; 11] = [
     Case::Replication(REPLICATION),
     Case::Replication(TWO_KEYS),
     Case::Replication(CROWDED),
@@ -93,10 +96,11 @@ pub const CASES: [Case; 10] = [
     Case::Ownership(ownership::Bounds { writes: 1, begin: Begin::Copy, ..OWNERSHIP }),
     Case::Cutover(CUTOVER),
     Case::Cutover(TWO_CUTOVERS),
+    Case::Cutover(THERE_AND_BACK),
 ];
 
 /// Each rule, and a model that goes wrong without it.
-pub const REMOVALS: [(Rule, Case); 36] = [
+pub const REMOVALS: [(Rule, Case); 37] = [
     (Rule::Whole(Invariant::One), Case::Replication(REPLICATION)),
     (Rule::Whole(Invariant::Two), Case::Replication(REPLICATION)),
     (Rule::Whole(Invariant::Three), Case::Replication(REPLICATION)),
@@ -133,4 +137,5 @@ pub const REMOVALS: [(Rule, Case); 36] = [
     (Rule::IntentKept, Case::Cutover(CUTOVER)),
     (Rule::FirstAttemptOnly, Case::Cutover(CUTOVER)),
     (Rule::SwitchSettled, Case::Cutover(CUTOVER)),
+    (Rule::ReadOnceItLeads, Case::Cutover(THERE_AND_BACK)),
 ];

@@ -82,6 +82,8 @@ pub enum Rule {
     IntentKept,
     /// Cutover: a switch that cannot be started unfences only where no attempt of the same intent came before it.
     FirstAttemptOnly,
+    /// Cutover: a table's changes are read only once it leads.
+    ReadOnceItLeads,
     /// Cutover: a switch that was given up is told to have failed only when it can act no more.
     SwitchSettled,
     /// Cutover: a fence or unfence that was given up can act no more before what comes after it.

@@ -66,7 +66,7 @@ impl Status {
 
     /// `None` before the first poll.
     fn since_poll_seconds(&self) -> Option<f64> {
-        self.at("/since_poll_seconds").as_f64()
+        self.at("/legs/0/since_poll_seconds").as_f64()
     }
 
     /// Empty while the process waits for the lease, or starts.
@@ -181,7 +181,7 @@ impl Process {
         std::thread::sleep(caught_up + Duration::from_secs(1));
         self.wait_until("drained shadow", |status| {
             let polled = status.since_poll_seconds().is_some_and(|since| since + 1.0 < written.elapsed().as_secs_f64());
-            let quiet = status.phase() == "tailing" && status.number("/quiet_seconds") > 0.0;
+            let quiet = status.phase() == "tailing" && status.number("/legs/0/quiet_seconds") > 0.0;
             polled && quiet && status.holds_lease()
         })
     }

@@ -2,15 +2,15 @@
 
 use std::fmt;
 
-use super::state::{Deed, Meta, Phase};
+use super::state::{Deed, Meta, Phase, Side};
 use crate::model::check;
 
 /// A step of the application, the operator, the service, or the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
-    /// The application writes to the source.
-    Write,
-    /// It does so although the source is fenced.
+    /// The application writes to the table that it uses.
+    Write { to: Side },
+    /// It writes to the source although that is closed.
     Straggle,
     /// A process takes the lease.
     Take { epoch: u8 },
@@ -20,12 +20,14 @@ pub enum Action {
     Claim,
     /// It reads it.
     Read { phase: Phase },
-    /// It offers the next change.
-    Poll { change: u8 },
-    /// It stores the checkpoint.
-    Save { passed: u8 },
+    /// It offers the next change of a table.
+    Poll { from: Side, change: u8 },
+    /// It stores the checkpoint of a table's stream.
+    Save { from: Side, passed: u8 },
     /// The operator begins a cutover.
     Cutover,
+    /// The operator begins a walk back.
+    Rollback,
     /// Its request or program is sent or started.
     Begin { deed: Deed },
     /// It ends well.
@@ -54,9 +56,9 @@ pub enum Action {
     Fail { phase: Phase },
     /// The operator lets the switch be tried again.
     Again,
-    /// The operator vouches that the application uses the shadow.
+    /// The operator vouches that the application uses the other table.
     Declare,
-    /// The operator vouches that nothing uses the shadow, and gives the cutover up.
+    /// The operator vouches that nothing uses the other table, and gives the walk up.
     GiveUp,
     /// What was done is asked to be stored.
     Ask { meta: Meta },
@@ -76,9 +78,10 @@ impl check::Action for Action {
     fn is_environment(&self) -> bool {
         matches!(
             self,
-            Self::Write
+            Self::Write { .. }
                 | Self::Straggle
                 | Self::Cutover
+                | Self::Rollback
                 | Self::Lose { .. }
                 | Self::NotBegun
                 | Self::Refuse
@@ -103,29 +106,32 @@ const fn word(deed: Deed) -> &'static str {
 
 const fn effect(deed: Deed) -> &'static str {
     match deed {
-        Deed::Fence => "the source is closed",
-        Deed::Unfence => "the source is open",
-        Deed::Switch => "the pointer names the shadow",
+        Deed::Fence => "the leader is closed",
+        Deed::Unfence => "the leader is open",
+        Deed::Switch => "the pointer names the other table",
     }
 }
 
 fn told(meta: Meta) -> String {
     let trouble = if meta.trouble { ", with trouble" } else { "" };
-    format!("{:?}{trouble}", meta.phase)
+    format!("{:?}{trouble}, led by the {}", meta.phase, meta.leader.word())
 }
 
 impl fmt::Display for Action {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match *self {
-            Self::Write => "the application writes to the source",
+            Self::Write { to } => return write!(out, "the application writes to the {}", to.word()),
             Self::Straggle => "somebody writes to the source whom the fence does not hold",
             Self::Take { epoch } => return write!(out, "a process takes the lease: epoch {epoch}"),
             Self::Settle => "it has waited for what earlier holders gave up",
             Self::Claim => "it claims the migration's entry",
             Self::Read { phase } => return write!(out, "it reads the phase: {phase:?}"),
-            Self::Poll { change } => return write!(out, "it offers change {change}"),
-            Self::Save { passed } => return write!(out, "it stores the checkpoint: {passed} changes"),
+            Self::Poll { from, change } => return write!(out, "it offers change {change} of the {}", from.word()),
+            Self::Save { from, passed } => {
+                return write!(out, "it stores the checkpoint of the {}: {passed} changes", from.word());
+            }
             Self::Cutover => "the operator begins a cutover",
+            Self::Rollback => "the operator begins a walk back",
             Self::Drain => "the drain sees that all is applied",
             Self::Intend => "the intake is held: the switch is intended",
             Self::Stir => "what was drained is to be drained again",
@@ -139,12 +145,12 @@ impl fmt::Display for Action {
             }
             Self::Elapse { deed } => return write!(out, "the {} that was given up can act no more", word(deed)),
             Self::HalfSwitch => "the switch's program moves the pointer, and says that it failed",
-            Self::EndSwitch { moved: true } => "the pointer is found to name the shadow",
+            Self::EndSwitch { moved: true } => "the pointer is found to name the other table",
             Self::EndSwitch { moved: false } => "the switch is found to have failed",
             Self::Fail { phase } => return write!(out, "the step of {phase:?} fails: the cutover is given up"),
             Self::Again => "the operator lets the switch be tried again",
-            Self::Declare => "the operator vouches that the application uses the shadow",
-            Self::GiveUp => "the operator vouches that nothing uses the shadow, and gives the cutover up",
+            Self::Declare => "the operator vouches that the application uses the other table",
+            Self::GiveUp => "the operator vouches that nothing uses the other table, and gives the walk up",
             Self::Ask { meta } => return write!(out, "it sends the phase: {}", told(meta)),
             Self::Resend { meta } => return write!(out, "that is given up and sent again: {}", told(meta)),
             Self::Arrive { meta, .. } => return write!(out, "a phase arrives at the state table: {}", told(meta)),

@@ -1,14 +1,71 @@
-//! What there is: both tables, the fence, the pointer, the migration's entry, and the process that holds the lease.
+//! What there is: both tables, the pointer, the migration's entry, and the process that holds the lease.
+
+use std::ops::{Index, IndexMut};
 
 use crate::model::few::Few;
+
+/// One of the two tables.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// Where the application writes at first.
+    #[default]
+    Source,
+    /// Where it writes once it was switched.
+    Shadow,
+}
+
+impl Side {
+    /// Both.
+    pub const BOTH: [Self; 2] = [Self::Source, Self::Shadow];
+
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Source => Self::Shadow,
+            Self::Shadow => Self::Source,
+        }
+    }
+
+    /// The phase in which the application writes here, and nobody is about to change that.
+    pub const fn rest(self) -> Phase {
+        match self {
+            Self::Source => Phase::Tailing,
+            Self::Shadow => Phase::Switched,
+        }
+    }
+
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Shadow => "shadow",
+        }
+    }
+}
+
+/// One value for each table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Sides<T>(pub [T; 2]);
+
+impl<T> Index<Side> for Sides<T> {
+    type Output = T;
+
+    fn index(&self, side: Side) -> &T {
+        &self.0[side as usize]
+    }
+}
+
+impl<T> IndexMut<Side> for Sides<T> {
+    fn index_mut(&mut self, side: Side) -> &mut T {
+        &mut self.0[side as usize]
+    }
+}
 
 /// Where the migration stands; see `protocol::phase`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Phase {
-    /// Copied; the tail goes on.
+    /// Copied; the tail goes on. The application writes to the source.
     #[default]
     Tailing,
-    /// The source may be fenced from now on.
+    /// The leader may be fenced from now on.
     Fencing,
     /// The fence stands.
     Fenced,
@@ -16,7 +73,7 @@ pub enum Phase {
     Drained,
     /// The intent: nothing unfences by itself any more.
     Switching,
-    /// The application uses the shadow.
+    /// The application writes to the shadow.
     Switched,
     /// The cutover is given up; the fence is being undone.
     Unfencing,
@@ -26,6 +83,8 @@ pub enum Phase {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Meta {
     pub phase: Phase,
+    /// Where the application writes, and writes again if a walk is given up.
+    pub leader: Side,
     /// The switch failed, and waits for the operator.
     pub trouble: bool,
 }
@@ -50,12 +109,12 @@ pub struct Message {
 /// What is done to the outside.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Deed {
-    /// Writes to the source are stopped.
+    /// Writes to the leader are stopped.
     #[default]
     Fence,
     /// They are allowed again.
     Unfence,
-    /// The application is pointed at the shadow.
+    /// The other table is opened, and the application pointed at it.
     Switch,
 }
 
@@ -76,11 +135,13 @@ impl Deed {
 pub struct Abandoned {
     pub epoch: u8,
     pub deed: Deed,
+    /// The leader at the time.
+    pub leader: Side,
     /// It was done.
     pub landed: bool,
 }
 
-/// What becomes of changes; see `engine::apply::core::Intake`.
+/// What becomes of changes of the leader; see `protocol::leg::Intake`. Those of the other table are late.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Intake {
     /// They are applied.
@@ -88,8 +149,6 @@ pub enum Intake {
     Open,
     /// They are late, and no checkpoint passes them.
     Held,
-    /// They are late for good.
-    Closed,
 }
 
 /// What a new holder has done so far.
@@ -131,8 +190,8 @@ pub struct Holder {
     pub version: u8,
     /// What it asks the state table to store.
     pub asking: Option<Meta>,
-    /// Changes offered.
-    pub read: u8,
+    /// Changes of each table that were offered.
+    pub read: Sides<u8>,
     pub intake: Intake,
     pub step: Step,
     /// No change came since it drained.
@@ -142,24 +201,24 @@ pub struct Holder {
 }
 
 /// Everything.
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct State {
-    /// Changes of the source so far; each is a new image of the one item.
-    pub written: u8,
+    /// Changes that somebody made at each table so far; each is a new image of the one item.
+    pub written: Sides<u8>,
     /// The last of them that the fence would have held: the application was told that it is done.
-    pub acknowledged: u8,
-    pub fenced: bool,
-    /// The pointer names the shadow.
-    pub moved: bool,
-    /// The image in the shadow that came from the source.
-    pub shadow: u8,
-    /// A change was applied to the shadow although the application may use it.
+    pub acknowledged: Sides<u8>,
+    /// Nobody may write there: it is fenced, or was not opened yet.
+    pub closed: Sides<bool>,
+    /// What the pointer names.
+    pub pointer: Side,
+    /// The last change of each table that was applied to the other one.
+    pub applied: Sides<u8>,
+    /// A change was applied to a table although the application may use it.
     pub overwritten: bool,
-    /// The item is in quarantine as late.
-    pub late: bool,
-    /// The checkpoint.
-    pub passed: u8,
+    /// A change of this table is in quarantine as late.
+    pub late: Sides<bool>,
+    /// The checkpoints of each table's stream.
+    pub passed: Sides<u8>,
     pub entry: Entry,
     /// The epoch of the last holder.
     pub epoch: u8,
@@ -171,6 +230,7 @@ pub struct State {
     pub writes_left: u8,
     pub stragglers_left: u8,
     pub cutovers_left: u8,
+    pub rollbacks_left: u8,
     pub faults_left: u8,
     pub ends_left: u8,
 }

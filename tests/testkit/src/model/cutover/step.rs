@@ -2,16 +2,18 @@
 
 use super::Cutover;
 use super::action::Action;
-use super::state::{Abandoned, Deed, Holder, Intake, Message, Meta, Phase, Stage, State, Step};
+use super::state::{Abandoned, Deed, Holder, Intake, Message, Meta, Phase, Side, Stage, State, Step};
 use crate::model::rules::{Invariant, Rule};
 
 impl Cutover {
     /// What the application, the service and time may do.
-    pub(super) fn outside(state: &State, actions: &mut Vec<Action>) {
-        if state.writes_left > 0 && !state.fenced && !state.moved {
-            actions.push(Action::Write);
+    pub(super) fn outside(self, state: &State, actions: &mut Vec<Action>) {
+        // What is written to the shadow matters only to a walk back.
+        let matters = state.pointer == Side::Source || self.bounds.rollbacks > 0;
+        if state.writes_left > 0 && matters && !state.closed[state.pointer] {
+            actions.push(Action::Write { to: state.pointer });
         }
-        if state.stragglers_left > 0 && state.fenced {
+        if state.stragglers_left > 0 && state.closed[Side::Source] {
             actions.push(Action::Straggle);
         }
         for (index, abandoned) in (0..).zip(state.abandoned.all()) {
@@ -33,11 +35,15 @@ impl Cutover {
     /// The state after an action.
     pub(super) fn step(self, mut state: State, action: Action) -> State {
         match action {
-            Action::Write => {
-                (state.written, state.writes_left) = (state.written + 1, state.writes_left - 1);
-                state.acknowledged = state.written;
+            Action::Write { to } => {
+                state.writes_left -= 1;
+                state.written[to] += 1;
+                state.acknowledged[to] = state.written[to];
             }
-            Action::Straggle => (state.written, state.stragglers_left) = (state.written + 1, state.stragglers_left - 1),
+            Action::Straggle => {
+                state.stragglers_left -= 1;
+                state.written[Side::Source] += 1;
+            }
             Action::Take { epoch } => {
                 state.epoch = epoch;
                 state.holder = Some(Holder {
@@ -54,8 +60,10 @@ impl Cutover {
                 });
             }
             Action::Land { index, deed } => {
-                state.abandoned.at(usize::from(index)).landed = true;
-                act(&mut state, deed);
+                let abandoned = state.abandoned.at(usize::from(index));
+                abandoned.landed = true;
+                let leader = abandoned.leader;
+                act(&mut state, deed, leader);
             }
             Action::Elapse { .. } => {
                 state.abandoned.remove(0);
@@ -84,26 +92,28 @@ impl Cutover {
                 }
                 send(&mut state, meta);
             }
-            Action::Poll { change } => self.poll(&mut state, change),
-            Action::Save { passed } => state.passed = passed,
+            Action::Poll { from, change } => self.poll(&mut state, from, change),
+            Action::Save { from, passed } => state.passed[from] = passed,
+            Action::Settle | Action::Claim | Action::Read { .. } => self.takes_over(&mut state, action),
             _ => self.holder_acts(&mut state, action),
         }
         state
     }
 
     /// A change is offered.
-    fn poll(self, state: &mut State, change: u8) {
+    fn poll(self, state: &mut State, from: Side, change: u8) {
         let Some(holder) = &mut state.holder else { return };
-        holder.read = change;
+        let leads = from == holder.meta.leader;
+        holder.read[from] = change;
         holder.undisturbed = false;
-        if holder.intake == Intake::Open {
-            state.shadow = change;
-            state.late = false;
-            state.overwritten |= state.moved;
+        if leads && holder.intake == Intake::Open {
+            state.applied[from] = change;
+            state.late[from] = false;
+            state.overwritten |= state.pointer != from;
         } else {
-            state.late = true;
-            if holder.intake == Intake::Held && !self.guards.hold(Rule::HeldNotPassed) {
-                state.passed = change;
+            state.late[from] = true;
+            if leads && !self.guards.hold(Rule::HeldNotPassed) {
+                state.passed[from] = change;
             }
         }
     }
@@ -135,7 +145,8 @@ impl Cutover {
         match meta.phase {
             // A mirror ends with the cutover that is given up; the next one begins from the checkpoints.
             Phase::Unfencing if before != Phase::Unfencing => (holder.read, holder.intake) = (passed, Intake::Open),
-            Phase::Switched => holder.intake = Intake::Closed,
+            // The other table leads: its changes are applied.
+            Phase::Tailing | Phase::Switched => holder.intake = Intake::Open,
             _ => {}
         }
     }
@@ -155,11 +166,11 @@ fn send(state: &mut State, meta: Meta) {
 }
 
 /// A deed is done.
-pub(super) fn act(state: &mut State, deed: Deed) {
+pub(super) fn act(state: &mut State, deed: Deed, leader: Side) {
     match deed {
-        Deed::Fence => state.fenced = true,
-        Deed::Unfence => state.fenced = false,
-        Deed::Switch => state.moved = true,
+        Deed::Fence => state.closed[leader] = true,
+        Deed::Unfence => state.closed[leader] = false,
+        Deed::Switch => (state.closed[leader.other()], state.pointer) = (false, leader.other()),
     }
 }
 
@@ -167,6 +178,6 @@ pub(super) fn act(state: &mut State, deed: Deed) {
 fn leave(state: &mut State) {
     let Some(Holder { epoch, step: Step::Running, meta, .. }) = state.holder.take() else { return };
     if let Some(deed) = Deed::of(meta.phase) {
-        state.abandoned.push(Abandoned { epoch, deed, landed: false });
+        state.abandoned.push(Abandoned { epoch, deed, leader: meta.leader, landed: false });
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Cutover;
 use super::action::Action;
-use super::state::{Abandoned, Deed, Holder, Intake, Meta, Phase, Stage, State, Step};
+use super::state::{Abandoned, Deed, Holder, Intake, Meta, Phase, Side, Stage, State, Step};
 use super::step::act;
 use crate::model::rules::Rule;
 
@@ -24,7 +24,7 @@ impl Cutover {
             Stage::Claiming => actions.push(Action::Claim),
             Stage::Reading => actions.push(Action::Read { phase: state.entry.meta.phase }),
             Stage::Working => {
-                Self::mirror(state, holder, actions);
+                self.mirror(state, holder, actions);
                 match holder.asking {
                     Some(meta) if state.faults_left > 0 => actions.push(Action::Resend { meta }),
                     Some(_) => {}
@@ -35,23 +35,29 @@ impl Cutover {
     }
 
     /// Reading and saving goes on beside every step, but for while the fence is undone.
-    fn mirror(state: &State, holder: &Holder, actions: &mut Vec<Action>) {
+    fn mirror(self, state: &State, holder: &Holder, actions: &mut Vec<Action>) {
         if holder.meta.phase == Phase::Unfencing {
             return;
         }
-        if holder.read < state.written {
-            actions.push(Action::Poll { change: holder.read + 1 });
-        }
-        if holder.read > state.passed && holder.intake != Intake::Held {
-            actions.push(Action::Save { passed: holder.read });
+        for from in Side::BOTH {
+            let read = holder.read[from];
+            let about_to_lead = from != holder.meta.leader && holder.meta.phase == Phase::Switching;
+            let is_read = !about_to_lead || !self.guards.hold(Rule::ReadOnceItLeads);
+            if is_read && read < state.written[from] {
+                actions.push(Action::Poll { from, change: read + 1 });
+            }
+            if read > state.passed[from] && (from != holder.meta.leader || holder.intake != Intake::Held) {
+                actions.push(Action::Save { from, passed: read });
+            }
         }
     }
 
     /// The step of the present phase.
     fn go_on(self, state: &State, holder: &Holder, actions: &mut Vec<Action>) {
-        let phase = holder.meta.phase;
-        if holder.meta.trouble {
-            actions.extend([Action::Again, if state.moved { Action::Declare } else { Action::GiveUp }]);
+        let Meta { phase, leader, trouble } = holder.meta;
+        if trouble {
+            let moved = state.pointer != leader;
+            actions.extend([Action::Again, if moved { Action::Declare } else { Action::GiveUp }]);
             return;
         }
         let before_intent = matches!(phase, Phase::Fencing | Phase::Fenced | Phase::Drained);
@@ -60,21 +66,23 @@ impl Cutover {
         }
         match phase {
             Phase::Tailing if state.cutovers_left > 0 => actions.push(Action::Cutover),
+            Phase::Switched if state.rollbacks_left > 0 => actions.push(Action::Rollback),
             Phase::Tailing | Phase::Switched => {}
             Phase::Fenced => {
-                if holder.read == state.written || !self.guards.hold(Rule::DrainProven) {
+                if holder.read[leader] == state.written[leader] || !self.guards.hold(Rule::DrainProven) {
                     actions.push(Action::Drain);
                 }
             }
             Phase::Drained => actions.push(if holder.undisturbed { Action::Intend } else { Action::Stir }),
-            Phase::Fencing => self.act(state, holder, (Deed::Fence, Phase::Fenced), actions),
-            Phase::Unfencing => self.act(state, holder, (Deed::Unfence, Phase::Tailing), actions),
-            Phase::Switching => self.act(state, holder, (Deed::Switch, Phase::Switched), actions),
+            Phase::Fencing => self.act(state, holder, Deed::Fence, actions),
+            Phase::Unfencing => self.act(state, holder, Deed::Unfence, actions),
+            Phase::Switching => self.act(state, holder, Deed::Switch, actions),
         }
     }
 
-    /// A step that does something to the outside, and the phase that follows.
-    fn act(self, state: &State, holder: &Holder, (deed, then): (Deed, Phase), actions: &mut Vec<Action>) {
+    /// A step that does something to the outside.
+    fn act(self, state: &State, holder: &Holder, deed: Deed, actions: &mut Vec<Action>) {
+        let leader = holder.meta.leader;
         let outlasts = self.guards.hold(Rule::OwnStepsOutlasted);
         match holder.step {
             // An unfence must be the last to act.
@@ -96,21 +104,27 @@ impl Cutover {
             }
             Step::Lost => {
                 if !gave_up(state, holder, Some(deed)) || !self.guards.hold(Rule::SwitchSettled) {
-                    actions.push(Action::EndSwitch { moved: state.moved });
+                    actions.push(Action::EndSwitch { moved: state.pointer != leader });
                 }
             }
             Step::Failed => actions.push(Action::EndSwitch { moved: false }),
             // Nor may it act upon the fence of a later cutover.
             Step::Done if deed == Deed::Unfence && outlasts && gave_up(state, holder, Some(Deed::Unfence)) => {}
-            Step::Done => actions.push(Action::Ask { meta: Meta { phase: then, trouble: false } }),
+            Step::Done => {
+                let (phase, leader) = match deed {
+                    Deed::Fence => (Phase::Fenced, leader),
+                    Deed::Unfence => (leader.rest(), leader),
+                    Deed::Switch => (leader.other().rest(), leader.other()),
+                };
+                actions.push(Action::Ask { meta: Meta { phase, leader, trouble: false } });
+            }
         }
     }
 
-    /// What the holder, or an operator through it, does by itself.
-    pub(super) fn holder_acts(self, state: &mut State, action: Action) {
+    /// What a new holder does before it works.
+    pub(super) fn takes_over(self, state: &mut State, action: Action) {
         let (version, epoch, found) = (state.entry.version, state.entry.epoch, state.entry.meta);
         let Some(holder) = &mut state.holder else { return };
-        let mut ask = None;
         match action {
             Action::Settle => holder.stage = if self.claims_first() { Stage::Claiming } else { Stage::Reading },
             Action::Claim => {
@@ -123,8 +137,22 @@ impl Cutover {
                 (holder.intake, holder.undisturbed) = (intake_of(found.phase), !self.guards.hold(Rule::DrainedAgain));
                 holder.stage = if self.claims_first() { Stage::Working } else { Stage::Claiming };
             }
+            _ => {}
+        }
+    }
+
+    /// What the holder, or an operator through it, does by itself.
+    pub(super) fn holder_acts(self, state: &mut State, action: Action) {
+        let Some(holder) = &mut state.holder else { return };
+        let mut leader = holder.meta.leader;
+        let mut ask = None;
+        match action {
             Action::Cutover => {
                 state.cutovers_left -= 1;
+                ask = Some((Phase::Fencing, false));
+            }
+            Action::Rollback => {
+                state.rollbacks_left -= 1;
                 ask = Some((Phase::Fencing, false));
             }
             Action::Drain => {
@@ -134,7 +162,7 @@ impl Cutover {
             Action::Stir => ask = Some((Phase::Fenced, false)),
             Action::Intend => {
                 // What is durable is saved first: a restart must not take it for late.
-                state.passed = state.passed.max(holder.read);
+                state.passed[leader] = state.passed[leader].max(holder.read[leader]);
                 if self.guards.hold(Rule::IntakeHeld) {
                     holder.intake = Intake::Held;
                 }
@@ -148,18 +176,20 @@ impl Cutover {
             }
             Action::End { deed } => {
                 holder.step = Step::Done;
-                act(state, deed);
+                act(state, deed, leader);
             }
             Action::Lose { deed } => {
                 state.faults_left -= 1;
-                state.abandoned.push(Abandoned { epoch: holder.epoch, deed, landed: false });
+                state.abandoned.push(Abandoned { epoch: holder.epoch, deed, leader, landed: false });
                 holder.step = if deed == Deed::Switch { Step::Lost } else { Step::Due };
                 // A fence that fails is undone, an unfence tried again, a switch looked after.
                 ask = (deed == Deed::Fence).then_some((Phase::Unfencing, false));
             }
             Action::Refuse | Action::HalfSwitch => {
                 (state.faults_left, holder.step) = (state.faults_left - 1, Step::Failed);
-                state.moved |= action == Action::HalfSwitch;
+                if action == Action::HalfSwitch {
+                    act(state, Deed::Switch, leader);
+                }
             }
             Action::EndSwitch { moved: true } => holder.step = Step::Done,
             Action::EndSwitch { moved: false } => {
@@ -171,12 +201,15 @@ impl Cutover {
                 ask = Some((Phase::Unfencing, false));
             }
             Action::Again => ask = Some((Phase::Switching, false)),
-            Action::Declare => ask = Some((Phase::Switched, false)),
+            Action::Declare => {
+                leader = leader.other();
+                ask = Some((leader.rest(), false));
+            }
             Action::GiveUp => ask = Some((Phase::Unfencing, false)),
             _ => {}
         }
         if let Some((phase, trouble)) = ask {
-            *state = self.step(*state, Action::Ask { meta: Meta { phase, trouble } });
+            *state = self.step(*state, Action::Ask { meta: Meta { phase, leader, trouble } });
         }
     }
 
@@ -190,7 +223,6 @@ impl Cutover {
 const fn intake_of(phase: Phase) -> Intake {
     match phase {
         Phase::Switching => Intake::Held,
-        Phase::Switched => Intake::Closed,
         _ => Intake::Open,
     }
 }

@@ -29,7 +29,7 @@ impl<P: Ports> Applier<P> {
                         Some(Duration::ZERO)
                     }
                     Err(EngineError::Port(error)) if error.fault.reaction() == Reaction::BackOff => {
-                        Some(retry.next(self.ports.clock()))
+                        Some(retry.next(self.on.clock()))
                     }
                     Err(error) => return Err(error),
                 },
@@ -39,17 +39,17 @@ impl<P: Ports> Applier<P> {
                 biased;
                 () = stop.cancelled() => return Ok(()),
                 () = more, if pause.is_none() => {}
-                () = self.ports.clock().sleep(pause.unwrap_or_default()), if pause.is_some() => {}
+                () = self.on.clock().sleep(pause.unwrap_or_default()), if pause.is_some() => {}
             }
         }
     }
 
     async fn read_again(&self, reader: Reader, source: Key) -> Result<(), EngineError> {
         let page = self.begin_page();
-        let item = match self.ports.source().get(&source).await {
+        let item = match self.on.reader().get(&source).await {
             Ok(item) => item,
             Err(error) => {
-                self.meters.failed(&error);
+                self.on.meters.failed(&error);
                 self.drop_page(page);
                 self.core().reread_later(source);
                 return Err(error.into());

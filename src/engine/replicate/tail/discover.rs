@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use super::{Asked, Tail};
 use crate::engine::error::EngineError;
 use crate::engine::retry::Retry;
-use crate::engine::state::entry::SHARD;
+use crate::engine::state::entry::shards_of;
 use crate::model::{ListedShard, Timestamp};
 use crate::ports::{ChangeFeed, Clock, Fault, Ports, Reaction};
 
@@ -32,7 +32,7 @@ impl<P: Ports> Tail<P> {
                     tracing::warn!(limit = self.settings.readers, "more shards are open than tail.readers allows");
                     break;
                 }
-                let (margin, now) = (self.settings.retention_margin, self.ports.clock().service());
+                let (margin, now) = (self.settings.retention_margin, self.on.clock().service());
                 let loss = self.board().lineage.lost(margin, now);
                 if let Some(loss) = loss {
                     return Err(loss.into());
@@ -51,7 +51,7 @@ impl<P: Ports> Tail<P> {
                     list = false;
                 }
                 () = finished => list = true,
-                () = self.ports.clock().sleep(pause) => list = true,
+                () = self.on.clock().sleep(pause) => list = true,
             }
         }
     }
@@ -62,32 +62,36 @@ impl<P: Ports> Tail<P> {
         let found = self.board().observe(&listing, asked);
         for record in found {
             tracing::info!(shard = record.shard, parent = record.parent, "a new shard");
-            let stored = self.store.create(&format!("{SHARD}{}", record.shard), &record).await?;
+            let stored = self.on.store.create(&self.sort_of(&record.shard), &record).await?;
             self.board().saved(stored, self.settings.caught_up);
         }
-        let forgettable = self.board().lineage.forgettable(&listing, self.ports.clock().service());
+        let forgettable = self.board().lineage.forgettable(&listing, self.on.clock().service());
         for shard in forgettable {
-            self.store.delete(&format!("{SHARD}{shard}")).await?;
+            self.on.store.delete(&self.sort_of(&shard)).await?;
             self.board().forget(&shard);
         }
         Ok(())
+    }
+
+    fn sort_of(&self, shard: &str) -> String {
+        format!("{}{shard}", shards_of(self.on.leg))
     }
 
     /// A listing, and when it was asked for: what appeared since need not be in it.
     async fn list_shards(&self) -> Result<(Vec<ListedShard>, Timestamp), EngineError> {
         let mut retry = Retry::default();
         loop {
-            let asked = Asked::now(self.ports.clock());
-            match self.ports.feed().shards(&self.pin.stream_arn).await {
-                Ok(listing) => return Ok((listing, asked.at(self.ports.clock()))),
+            let asked = Asked::now(self.on.clock());
+            match self.on.feed().shards(&self.pin.stream_arn).await {
+                Ok(listing) => return Ok((listing, asked.at(self.on.clock()))),
                 Err(error) if error.fault.reaction() == Reaction::BackOff => {
-                    self.meters.failed(&error);
-                    retry.outlast(self.ports.clock(), &error, "the stream's shards could not be listed").await;
+                    self.on.meters.failed(&error);
+                    retry.outlast(self.on.clock(), &error, "the stream's shards could not be listed").await;
                 }
                 Err(error) if error.fault == Fault::Missing => {
                     return Err(EngineError::Lost(format!(
-                        "the stream {} is gone: it was disabled, or the source was deleted",
-                        self.pin.stream_arn
+                        "the stream {} is gone: it was disabled, or the {} was deleted",
+                        self.pin.stream_arn, self.on.leg.from
                     )));
                 }
                 Err(error) => return Err(error.into()),

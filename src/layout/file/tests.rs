@@ -1,8 +1,8 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::layout::differences;
 use crate::model::IndexLayout;
-use crate::plan::differences;
 
 const FULL: &str = "
 KeySchema:

@@ -14,33 +14,31 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use self::pace::Pace;
+use super::Replication;
 use super::apply::core::{Mark, Reader};
 use super::apply::{Applier, PageOutcome};
-use super::error::EngineError;
-use super::retry::Retry;
-use super::settings::{CopySettings, LeaseSettings};
-use super::state::entities::SegmentRecord;
-use super::state::entry::{SEGMENT, segment_sort};
-use super::state::store::{Store, Stored};
-use super::watched::Watched;
+use crate::engine::error::EngineError;
+use crate::engine::retry::Retry;
+use crate::engine::settings::{CopySettings, LeaseSettings};
+use crate::engine::state::entities::SegmentRecord;
+use crate::engine::state::entry::{SEGMENT, segment_sort};
+use crate::engine::state::store::Stored;
+use crate::engine::watched::Watched;
 use crate::model::{Key, KeySchema};
 use crate::ports::{Clock, Ports, Reaction, ScanRequest, TableReader};
 use crate::protocol::command::Paused;
 use crate::protocol::invariant::{Invariant, Violation};
-use crate::telemetry::Meters;
 
 /// The copy of one migration.
 pub struct Copier<P> {
-    ports: Arc<P>,
+    on: Replication<P>,
     applier: Arc<Applier<P>>,
-    store: Arc<Store<P>>,
     settings: CopySettings,
     lease: LeaseSettings,
     source: KeySchema,
     segments: Mutex<Vec<Segment>>,
     pace: Pace,
     paused: Arc<Watched<Paused>>,
-    meters: Arc<Meters>,
 }
 
 /// One segment.
@@ -77,21 +75,15 @@ pub struct CopyParts {
 
 impl<P: Ports> Copier<P> {
     /// Resumes every segment from its stored cursor.
-    pub async fn resume(
-        ports: Arc<P>,
-        applier: Arc<Applier<P>>,
-        store: Arc<Store<P>>,
-        meters: Arc<Meters>,
-        from: CopyParts,
-    ) -> Result<Self, EngineError> {
-        let mut known = store.load_all::<SegmentRecord>(SEGMENT).await?.into_iter().peekable();
+    pub async fn resume(on: Replication<P>, applier: Arc<Applier<P>>, from: CopyParts) -> Result<Self, EngineError> {
+        let mut known = on.store.load_all::<SegmentRecord>(SEGMENT).await?.into_iter().peekable();
         let mut segments = Vec::new();
         for segment in 0..from.segments {
             let stored = if let Some(stored) = known.next_if(|stored| stored.value.segment == segment) {
                 stored
             } else {
                 let fresh = SegmentRecord { segment, segments: from.segments, cursor: None, done: false, items: 0 };
-                store.create(&segment_sort(segment), &fresh).await?
+                on.store.create(&segment_sort(segment), &fresh).await?
             };
             if stored.value.segments != from.segments {
                 return Err(EngineError::State {
@@ -101,10 +93,10 @@ impl<P: Ports> Copier<P> {
             }
             segments.push(Segment { reader: applier.add_reader(), stored });
         }
-        let pace = Pace::new(&from.settings, ports.clock().now());
+        let pace = Pace::new(&from.settings, on.clock().now());
         let CopyParts { source, settings, lease, paused, .. } = from;
         let segments = Mutex::new(segments);
-        Ok(Self { ports, applier, store, settings, lease, source, segments, pace, paused, meters })
+        Ok(Self { on, applier, settings, lease, source, segments, pace, paused })
     }
 
     /// How far the copy is.
@@ -150,7 +142,7 @@ impl<P: Ports> Copier<P> {
                 Some(ended) = readers.join_next(), if !readers.is_empty() => {
                     ended.map_err(|error| EngineError::Task(error.to_string()))??;
                 }
-                () = async { settled.await; self.ports.clock().sleep(self.lease.checkpoint).await } => {}
+                () = async { settled.await; self.on.clock().sleep(self.lease.checkpoint).await } => {}
             }
         }
     }
@@ -169,8 +161,8 @@ impl<P: Ports> Copier<P> {
             if known.done || record.items < known.items {
                 return Err(Violation::new(Invariant::DurableCursors, "a segment's cursor went back").into());
             }
-            self.store.update(&mut segment.stored, record).await?;
-            self.meters.items_copied.increment(items - known.items);
+            self.on.store.update(&mut segment.stored, record).await?;
+            self.on.meters.items_copied.increment(items - known.items);
             let index = usize::try_from(known.segment).unwrap_or(usize::MAX);
             if let Some(slot) = self.segments().get_mut(index) {
                 slot.stored = segment.stored;
@@ -189,7 +181,7 @@ impl<P: Ports> Copier<P> {
         };
         let (mut items, mut retry) = (record.items, Retry::default());
         loop {
-            let turn = self.pace.admit(self.ports.clock()).await;
+            let turn = self.pace.admit(self.on.clock()).await;
             // Last, so that no request waits its turn past a pause.
             self.unpaused().await;
             let request = ScanRequest {
@@ -199,24 +191,24 @@ impl<P: Ports> Copier<P> {
                 limit: self.settings.page_items,
             };
             let page = self.applier.begin_page();
-            let reply = self.ports.source().scan(&request).await;
-            self.pace.answered(turn, &reply, self.ports.clock().now());
+            let reply = self.on.reader().scan(&request).await;
+            self.pace.answered(turn, &reply, self.on.clock().now());
             let reply = match reply {
                 Ok(reply) => reply,
                 Err(error) => {
                     self.applier.drop_page(page);
-                    self.meters.failed(&error);
+                    self.on.meters.failed(&error);
                     if error.fault.reaction() != Reaction::BackOff {
                         return Err(error.into());
                     }
                     tracing::debug!(%error, "a page could not be read; trying again");
-                    retry.wait(self.ports.clock()).await;
+                    retry.wait(self.on.clock()).await;
                     continue;
                 }
             };
             retry.reset();
             if let Some(units) = reply.read_units {
-                self.meters.read(units);
+                self.on.meters.read(units);
             }
             let read = items + u64::try_from(reply.items.len()).unwrap_or(0);
             let mark = Mark::Page { next: reply.next.clone(), items: read };

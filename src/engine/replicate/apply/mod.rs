@@ -12,8 +12,6 @@ mod quarantine;
 pub mod recent;
 mod reread;
 
-use std::sync::Arc;
-
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
@@ -21,22 +19,21 @@ use self::core::{Core, Mark, OpenPage, Progress, Reader};
 use self::mapping::Mapping;
 pub use self::quarantine::Quarantine;
 use self::recent::Recent;
-use super::error::EngineError;
-use super::settings::ApplySettings;
-use super::state::store::Store;
+use super::Replication;
+use crate::engine::error::EngineError;
+use crate::engine::settings::ApplySettings;
 use crate::model::{Change, ChangeKind, Item, Key, Moment};
 use crate::ports::{Clock, Ports};
+use crate::protocol::leg::Intake;
 use crate::protocol::overtaken::{Overtaken, PageRead};
-use crate::protocol::slots::{Lane, Quarantined, Rules, Slots};
-use crate::telemetry::Meters;
+use crate::protocol::slots::{Counts, Lane, Quarantined, Rules, Slots};
 
 /// Items offered under one hold of the lock.
 const CHUNK: usize = 64;
 
 /// The applier of one migration.
 pub struct Applier<P> {
-    ports: Arc<P>,
-    store: Arc<Store<P>>,
+    on: Replication<P>,
     settings: ApplySettings,
     mapping: Mapping,
     quarantine: Quarantine,
@@ -49,7 +46,39 @@ pub struct Applier<P> {
     settled: Notify,
     /// Something may be wanted to be read again.
     rereads: Notify,
-    meters: Arc<Meters>,
+}
+
+/// What the applier is built from besides its leg.
+pub struct ApplyParts {
+    /// How it writes.
+    pub settings: ApplySettings,
+    /// What an item becomes.
+    pub mapping: Mapping,
+    /// How quarantine is written down.
+    pub quarantine: Quarantine,
+    /// What is in quarantine already.
+    pub quarantined: Quarantined,
+    /// What changed last before it.
+    pub recent: Recent,
+    /// What becomes of changes at first.
+    pub intake: Intake,
+}
+
+/// The figures of the applier, as of one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ApplyFigures {
+    /// Totals.
+    pub counts: Counts,
+    /// Copied images dropped because a change overtook them.
+    pub superseded: u64,
+    /// Pages that had to be read again for lack of room.
+    pub pages_discarded: u64,
+    /// Pairs in quarantine.
+    pub quarantined: usize,
+    /// Changes that came after the applier was closed.
+    pub late: u64,
+    /// Nothing is held, wanted or still able to land.
+    pub is_quiet: bool,
 }
 
 /// What became of a page.
@@ -62,21 +91,14 @@ pub enum PageOutcome {
 }
 
 impl<P: Ports> Applier<P> {
-    /// An applier over what is in quarantine already, and over what changed last before it.
-    pub fn new(
-        ports: Arc<P>,
-        store: Arc<Store<P>>,
-        settings: ApplySettings,
-        mapping: Mapping,
-        quarantine: Quarantine,
-        (quarantined, recent): (Quarantined, Recent),
-        meters: Arc<Meters>,
-    ) -> Self {
+    /// An applier that begins with this.
+    pub fn new(on: Replication<P>, from: ApplyParts) -> Self {
+        let ApplyParts { settings, mapping, quarantine, quarantined, recent, intake } = from;
         let rules = Rules { owned: mapping.is_owned(), abandon: settings.abandon };
-        let core = Core::new(Slots::new(rules, quarantined), Overtaken::new(settings.overtaken_limit), recent);
+        let overtaken = Overtaken::new(settings.overtaken_limit);
+        let core = Core::new(Slots::new(rules, quarantined), overtaken, recent, intake);
         Self {
-            ports,
-            store,
+            on,
             settings,
             mapping,
             quarantine,
@@ -85,7 +107,6 @@ impl<P: Ports> Applier<P> {
             room: Notify::new(),
             settled: Notify::new(),
             rereads: Notify::new(),
-            meters,
         }
     }
 
@@ -162,15 +183,40 @@ impl<P: Ports> Applier<P> {
         self.rereads.notify_one();
     }
 
-    /// Nothing is held, wanted or still able to land.
-    pub fn is_quiet(&self) -> bool {
-        let now = self.now();
-        self.core().is_quiet(now)
+    /// From now on, this becomes of changes.
+    pub fn set_intake(&self, intake: Intake) {
+        self.core().set_intake(intake);
     }
 
-    /// A look at the state, for figures.
-    pub fn inspect<T>(&self, look: impl FnOnce(&mut Core) -> T) -> T {
-        look(&mut self.core())
+    /// What becomes of changes.
+    pub fn intake(&self) -> Intake {
+        self.core().intake()
+    }
+
+    /// No abandoned request is younger than the bound.
+    pub fn nothing_can_land(&self) -> bool {
+        let now = self.now();
+        self.core().nothing_can_land(now)
+    }
+
+    /// The keys that changed last.
+    pub fn recent(&self) -> Recent {
+        self.core().recent().clone()
+    }
+
+    /// The figures of this moment.
+    pub fn figures(&self) -> ApplyFigures {
+        let now = self.now();
+        let core = self.core();
+        let (counts, superseded) = core.counts();
+        ApplyFigures {
+            counts,
+            superseded,
+            pages_discarded: core.pages_discarded(),
+            quarantined: core.quarantined(),
+            late: core.late(),
+            is_quiet: core.is_quiet(now),
+        }
     }
 
     /// The mapping.
@@ -205,6 +251,6 @@ impl<P: Ports> Applier<P> {
     }
 
     fn now(&self) -> Moment {
-        self.ports.clock().now()
+        self.on.clock().now()
     }
 }

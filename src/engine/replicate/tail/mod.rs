@@ -1,4 +1,4 @@
-//! Reads the source's stream by shards and offers its changes.
+//! Reads a table's stream by shards and offers its changes.
 //!
 //! One task lists shards and starts readers for those whose parent is finished and stored (invariant 4). Each reader
 //! offers its shard's changes in order. One task saves checkpoints behind what is settled (invariant 3), and looks for
@@ -22,24 +22,24 @@ use tokio_util::sync::CancellationToken;
 use self::asked::Asked;
 use self::board::Board;
 pub use self::pin::{Pinned, pin};
+use super::Replication;
 use super::apply::Applier;
-use super::error::EngineError;
-use super::settings::{LeaseSettings, TailSettings};
-use super::state::entities::Pin;
-use super::state::entry::SHARD;
-use super::state::store::{Store, Stored};
-use super::watched::Watched;
+use crate::engine::error::EngineError;
+use crate::engine::settings::{LeaseSettings, TailSettings};
+use crate::engine::state::entities::Pin;
+use crate::engine::state::entry::shards_of;
+use crate::engine::state::store::Stored;
+use crate::engine::watched::Watched;
 use crate::model::Timestamp;
 use crate::ports::{Clock, Ports, RecordsPage};
 use crate::protocol::command::Paused;
+use crate::protocol::leg::Intake;
 use crate::protocol::lineage::{Lineage, ShardRecord};
-use crate::telemetry::Meters;
 
-/// The tail of one migration.
+/// The tail of one leg.
 pub struct Tail<P> {
-    ports: Arc<P>,
+    on: Replication<P>,
     applier: Arc<Applier<P>>,
-    store: Arc<Store<P>>,
     settings: TailSettings,
     lease: LeaseSettings,
     pin: Pin,
@@ -53,7 +53,6 @@ pub struct Tail<P> {
     turned: Notify,
     /// A shard's final checkpoint was stored: its children may be read.
     finished: Notify,
-    meters: Arc<Meters>,
 }
 
 /// The figures of the tail, as of one moment.
@@ -89,32 +88,24 @@ pub struct TailParts {
     pub lease: LeaseSettings,
     /// What an operator paused.
     pub paused: Arc<Watched<Paused>>,
-    /// The application may be writing to the shadow: what a pinned shard held before the pin is not late.
-    pub closed: bool,
 }
 
 impl<P: Ports> Tail<P> {
     /// Resumes from stored checkpoints. Fails at once when history was lost meanwhile.
-    pub async fn resume(
-        ports: Arc<P>,
-        applier: Arc<Applier<P>>,
-        store: Arc<Store<P>>,
-        meters: Arc<Meters>,
-        from: TailParts,
-    ) -> Result<Self, EngineError> {
-        let stored: Vec<Stored<ShardRecord>> = store.load_all(SHARD).await?;
+    pub async fn resume(on: Replication<P>, applier: Arc<Applier<P>>, from: TailParts) -> Result<Self, EngineError> {
+        let stored: Vec<Stored<ShardRecord>> = on.store.load_all(&shards_of(on.leg)).await?;
         let mut lineage = Lineage::restore(stored.iter().map(|stored| stored.value.clone()), from.pin.at);
-        if from.closed {
+        if applier.intake() != Intake::Open {
             lineage.close();
         }
-        if let Some(lost) = lineage.lost(from.settings.retention_margin, ports.clock().service()) {
+        if let Some(lost) = lineage.lost(from.settings.retention_margin, on.clock().service()) {
             return Err(lost.into());
         }
-        let TailParts { pin, live, settings, lease, paused, closed: _ } = from;
+        let TailParts { pin, live, settings, lease, paused } = from;
         let board = Mutex::new(Board::new(lineage, stored));
         let (live, turned, finished) = (Mutex::new(live), Notify::new(), Notify::new());
         let saving = tokio::sync::Mutex::default();
-        Ok(Self { ports, applier, store, settings, lease, pin, board, live, paused, saving, turned, finished, meters })
+        Ok(Self { on, applier, settings, lease, pin, board, live, paused, saving, turned, finished })
     }
 
     /// Reads until cancelled, or until something stops it.
@@ -134,7 +125,7 @@ impl<P: Ports> Tail<P> {
 
     /// The figures of this moment.
     pub fn figures(&self) -> TailFigures {
-        let now = self.ports.clock().latest_service();
+        let now = self.on.clock().latest_service();
         let applier = &self.applier;
         self.board().figures(self.settings.caught_up, self.pin.at, now, |reader| applier.progress(reader))
     }
@@ -142,7 +133,7 @@ impl<P: Ports> Tail<P> {
     /// For how long, from `since` on and until a moment ago, every shard was polled without finding a change that a
     /// request made; or what stands against that.
     pub fn undisturbed(&self, since: Timestamp) -> Result<Duration, String> {
-        let (now, applier) = (self.ports.clock().service(), &self.applier);
+        let (now, applier) = (self.on.clock().service(), &self.applier);
         self.board().undisturbed(since, now, |reader| applier.progress(reader))
     }
 

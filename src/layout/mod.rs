@@ -7,8 +7,8 @@
 
 mod cost;
 mod drift;
-mod layout_file;
+mod file;
 
 pub use cost::{CopyEstimate, CopyVolume};
 pub use drift::{Difference, differences};
-pub use layout_file::{LayoutProblem, Place, read_layout, write_layout};
+pub use file::{LayoutProblem, Place, read_layout, write_layout};

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use super::{Asked, Tail};
-use crate::engine::apply::core::Reader;
 use crate::engine::error::EngineError;
+use crate::engine::replicate::apply::core::Reader;
 use crate::engine::retry::Retry;
 use crate::model::{Change, ChangeKind, Image, Item, Key, StartAt, Timestamp};
 use crate::ports::{ChangeFeed, Clock, Fault, PortError, Ports, Reaction, RecordsPage, ShardIterator, TableReader};
@@ -39,12 +39,12 @@ impl<P: Ports> Tail<P> {
         let (mut retry, mut begun_again) = (Retry::default(), false);
         while let Some(place) = iterator {
             self.unpaused(&shard).await;
-            let asked = Asked::now(self.ports.clock());
-            iterator = match self.ports.feed().records(&place).await {
+            let asked = Asked::now(self.on.clock());
+            iterator = match self.on.feed().records(&place).await {
                 Ok(page) => {
                     retry.reset();
                     let (next, empty) = (page.next.clone(), page.changes.is_empty());
-                    let asked_at = asked.at(self.ports.clock());
+                    let asked_at = asked.at(self.on.clock());
                     self.offer(&shard, reader, (page, asked_at), skip_before, &mut at).await?;
                     if next.is_some() {
                         self.pause(empty, asked.moment).await;
@@ -74,7 +74,7 @@ impl<P: Ports> Tail<P> {
             }
         }
         tracing::info!(shard, "a shard was read to its end");
-        let now = self.ports.clock().service();
+        let now = self.on.clock().service();
         self.board().ended(&shard, now);
         self.turned.notify_one();
         Ok(())
@@ -90,7 +90,7 @@ impl<P: Ports> Tail<P> {
         at: &mut StartAt,
     ) -> Result<(), EngineError> {
         let by_requests = page.changes.iter().filter(|change| change.kind != ChangeKind::Expire).count();
-        let (seen, now) = ((page.changes.len(), by_requests), self.ports.clock().service());
+        let (seen, now) = ((page.changes.len(), by_requests), self.on.clock().service());
         match page.next {
             Some(_) => self.board().polled(shard, seen, asked, now),
             None => self.board().last_page(shard, seen, now),
@@ -101,7 +101,7 @@ impl<P: Ports> Tail<P> {
                 continue;
             }
             let position = change.position.clone();
-            self.meters.changed(change.kind);
+            self.on.meters.changed(change.kind);
             let new = match std::mem::replace(&mut change.new, Image::Deleted) {
                 Image::Item(item) => Some(item),
                 Image::Deleted => None,
@@ -121,14 +121,14 @@ impl<P: Ports> Tail<P> {
         loop {
             while reads.len() < READ_BACKS {
                 let Some(key) = wanted.next() else { break };
-                let ports = Arc::clone(&self.ports);
+                let on = self.on.clone();
                 reads.spawn(async move {
                     let mut retry = Retry::default();
                     loop {
-                        match ports.source().get(&key).await {
+                        match on.reader().get(&key).await {
                             Ok(item) => return Ok((key, item)),
                             Err(error) if error.fault.reaction() == Reaction::BackOff => {
-                                retry.wait(ports.clock()).await;
+                                retry.wait(on.clock()).await;
                             }
                             Err(error) => return Err(error),
                         }
@@ -151,7 +151,7 @@ impl<P: Ports> Tail<P> {
             if *at == StartAt::Beginning {
                 self.check_history(shard)?;
             }
-            match self.ports.feed().iterator(&self.pin.stream_arn, shard, at).await {
+            match self.on.feed().iterator(&self.pin.stream_arn, shard, at).await {
                 Ok(iterator) => return Ok(iterator),
                 Err(error) => self.failed(shard, error, &mut retry).await?,
             }
@@ -162,7 +162,7 @@ impl<P: Ports> Tail<P> {
     /// suspended that may happen before checkpoints are looked at again, and the first record that is left would hide it.
     fn check_history(&self, shard: &str) -> Result<(), EngineError> {
         let known_through = self.board().known_through(shard);
-        let age = self.ports.clock().service().since(known_through);
+        let age = self.on.clock().service().since(known_through);
         if age > self.settings.retention_margin {
             return Err(Lost::Overdue { shard: shard.to_owned(), known_through }.into());
         }
@@ -171,7 +171,7 @@ impl<P: Ports> Tail<P> {
 
     /// What a failed request means for a shard that is not finished: wait, or lost history.
     async fn failed(&self, shard: &str, error: PortError, retry: &mut Retry) -> Result<(), EngineError> {
-        self.meters.failed(&error);
+        self.on.meters.failed(&error);
         self.board().broken_off(shard);
         let known_through = self.board().known_through(shard);
         if matches!(error.fault, Fault::Trimmed | Fault::Missing) {
@@ -181,7 +181,7 @@ impl<P: Ports> Tail<P> {
             Fault::Trimmed => Err(Lost::Trimmed { shard: shard.to_owned(), known_through }.into()),
             Fault::Missing => Err(Lost::Vanished { shard: shard.to_owned(), known_through }.into()),
             fault if fault.reaction() == Reaction::BackOff || fault == Fault::Busy => {
-                retry.outlast(self.ports.clock(), &error, &format!("{shard} could not be read")).await;
+                retry.outlast(self.on.clock(), &error, &format!("{shard} could not be read")).await;
                 Ok(())
             }
             _ => Err(error.into()),
@@ -190,7 +190,7 @@ impl<P: Ports> Tail<P> {
 
     /// An idle shard costs one call per `idle_poll`; a busy one is read as fast as `busy_poll` allows.
     async fn pause(&self, empty: bool, asked: crate::model::Moment) {
-        let clock = self.ports.clock();
+        let clock = self.on.clock();
         let least = if empty { self.settings.idle_poll } else { self.settings.busy_poll };
         clock.sleep(least.saturating_sub(clock.now().since(asked))).await;
     }

@@ -8,6 +8,7 @@ use super::recent::Recent;
 use crate::model::{Key, Moment, Position, Timestamp};
 use crate::protocol::invariant::Violation;
 use crate::protocol::ledger::{Ledger, Unit};
+use crate::protocol::leg::Intake;
 use crate::protocol::overtaken::{Overtaken, PageRead};
 use crate::protocol::slots::{Batch, Counts, Effect, Held, Lane, Offer, Place, Recording, Slots, Ticket};
 
@@ -69,22 +70,10 @@ pub struct Core {
     recent: Recent,
 }
 
-/// What becomes of changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Intake {
-    /// They are applied.
-    Open,
-    /// The application is being pointed at the shadow. Nothing is written any more: a change goes to quarantine as late,
-    /// and the tail stores no checkpoint, so that it is read again and applied if the switch does not take place.
-    Held,
-    /// The application uses the shadow. As before, but quarantine is where a late change stays.
-    Closed,
-}
-
 impl Core {
     /// Nothing offered yet. Source keys in collision are read again: a crash may have lost that one was freed. `recent`
     /// goes on remembering which source keys changed last.
-    pub fn new(slots: Slots, overtaken: Overtaken, recent: Recent) -> Self {
+    pub fn new(slots: Slots, overtaken: Overtaken, recent: Recent, intake: Intake) -> Self {
         let mut core = Self {
             overtaken,
             ledgers: Vec::new(),
@@ -93,7 +82,7 @@ impl Core {
             wanted: HashSet::new(),
             latencies: Vec::new(),
             dropped: 0,
-            intake: Intake::Open,
+            intake,
             late: 0,
             recent,
             slots,

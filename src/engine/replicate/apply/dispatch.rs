@@ -7,12 +7,12 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::Applier;
-use super::core::Intake;
 use crate::engine::error::EngineError;
 use crate::engine::retry::Retry;
 use crate::model::Moment;
-use crate::ports::{Clock, Fault, PortError, Ports, Reaction, ShadowWriter};
+use crate::ports::{Clock, Fault, PortError, Ports, Reaction, TableWriter};
 use crate::protocol::budget::Budget;
+use crate::protocol::leg::Intake;
 use crate::protocol::slots::{Batch, Held, Recording};
 use crate::protocol::window::Window;
 
@@ -62,9 +62,9 @@ impl<P: Ports> Applier<P> {
                 biased;
                 Some(ended) = flying.join_next(), if !flying.is_empty() => self.ended(ended, &mut pace)?,
                 () = stop.cancelled() => break,
-                () = self.store.lease().lost().cancelled() => break,
+                () = self.on.store.lease().lost().cancelled() => break,
                 () = work => {}
-                () = self.ports.clock().sleep(pause.unwrap_or(Duration::MAX)), if pause.is_some() => {}
+                () = self.on.clock().sleep(pause.unwrap_or(Duration::MAX)), if pause.is_some() => {}
             }
         }
         while let Some(ended) = flying.join_next().await {
@@ -91,7 +91,7 @@ impl<P: Ports> Applier<P> {
             if !debt.is_zero() {
                 return Ok(Some(debt));
             }
-            if !self.store.lease().may_write() {
+            if !self.on.store.lease().may_write() {
                 return Ok(Some(LEASE_POLL));
             }
             let Some(batch) = self.core().take(now)? else {
@@ -129,7 +129,7 @@ impl<P: Ports> Applier<P> {
             }
             Ended::Pressed { spent, begun } => {
                 pace.window.throttled(begun, now);
-                pace.hold = Some(now.plus(pace.retry.next(self.ports.clock())));
+                pace.hold = Some(now.plus(pace.retry.next(self.on.clock())));
                 pace.budget.charge(spent, now);
                 pace.writes -= 1;
             }
@@ -146,7 +146,7 @@ impl<P: Ports> Applier<P> {
         let begun = self.now();
         let (outcome, pressed) = match batch.writes.as_slice() {
             [write] if write.owner.is_some() => {
-                match self.within("a conditional write", self.ports.shadow().write_owned(write)).await {
+                match self.within("a conditional write", self.on.writer().write_owned(write)).await {
                     Ok(reply) => {
                         let held = if reply.done { Held::Mine } else { Held::Anothers };
                         self.core().owned(&batch, held, self.now());
@@ -155,11 +155,11 @@ impl<P: Ports> Applier<P> {
                     Err(error) => (Err(error), true),
                 }
             }
-            writes => match self.within("BatchWriteItem", self.ports.shadow().write_batch(writes)).await {
+            writes => match self.within("BatchWriteItem", self.on.writer().write_batch(writes)).await {
                 Ok(reply) => {
                     self.core().processed(&batch, &reply.unprocessed, self.now());
                     let left = reply.unprocessed.len();
-                    self.meters.writes_unprocessed.increment(u64::try_from(left).unwrap_or(0));
+                    self.on.meters.writes_unprocessed.increment(u64::try_from(left).unwrap_or(0));
                     (Ok(reply.write_units), left > 0)
                 }
                 Err(error) => (Err(error), true),
@@ -167,8 +167,8 @@ impl<P: Ports> Applier<P> {
         };
         match outcome {
             Ok(units) => {
-                self.meters.wrote(&batch, units);
-                self.core().take_latencies().into_iter().for_each(|latency| self.meters.applied(latency));
+                self.on.meters.wrote(&batch, units);
+                self.core().take_latencies().into_iter().for_each(|latency| self.on.meters.applied(latency));
                 let spent = units.map_or(0.0, |units| units - batch.estimated_units);
                 Ok(if pressed { Ended::Pressed { spent, begun } } else { Ended::Done { spent } })
             }
@@ -177,7 +177,7 @@ impl<P: Ports> Applier<P> {
     }
 
     fn failed(&self, batch: &Batch, error: PortError, begun: Moment) -> Result<Ended, EngineError> {
-        self.meters.failed(&error);
+        self.on.meters.failed(&error);
         match error.fault {
             Fault::Rejected => {
                 self.core().refused(batch, &error.message);
@@ -202,21 +202,22 @@ impl<P: Ports> Applier<P> {
         operation: &'static str,
         request: impl Future<Output = Result<T, PortError>>,
     ) -> Result<T, PortError> {
+        let resource = || format!("the {}", self.on.leg.to());
         let given_up =
-            |message: String| PortError { fault: Fault::Abandoned, operation, resource: "the shadow".into(), message };
+            |message: String| PortError { fault: Fault::Abandoned, operation, resource: resource(), message };
         let limit = self.settings.request_timeout;
         tokio::select! {
             biased;
-            reply = self.store.lease().during(request) => {
+            reply = self.on.store.lease().during(request) => {
                 reply.unwrap_or_else(|| Err(given_up("the lease ran out before it was answered".into())))
             }
-            () = self.ports.clock().sleep(limit) => Err(given_up(format!("no reply within {limit:?}"))),
+            () = self.on.clock().sleep(limit) => Err(given_up(format!("no reply within {limit:?}"))),
         }
     }
 
     /// Stores or clears a quarantine entry; only then does its place go on.
     async fn record(&self, recording: Recording) -> Result<Ended, EngineError> {
-        self.quarantine.store(&self.store, &recording, self.ports.clock().service()).await?;
+        self.quarantine.store(&self.on.store, &recording, self.on.clock().service()).await?;
         let size = {
             let mut core = self.core();
             core.recorded(&recording, self.now());

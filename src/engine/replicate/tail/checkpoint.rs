@@ -3,9 +3,9 @@
 use tokio_util::sync::CancellationToken;
 
 use super::Tail;
-use crate::engine::apply::core::Intake;
 use crate::engine::error::EngineError;
 use crate::ports::{Clock, Ports};
+use crate::protocol::leg::Intake;
 
 impl<P: Ports> Tail<P> {
     /// Saves checkpoints behind what is settled until it is stopped, between two saves.
@@ -13,7 +13,7 @@ impl<P: Ports> Tail<P> {
         loop {
             let turned = self.turned.notified();
             self.save().await?;
-            let now = self.ports.clock().service();
+            let now = self.on.clock().service();
             let lost = self.board().lineage.lost(self.settings.retention_margin, now);
             if let Some(lost) = lost {
                 return Err(lost.into());
@@ -21,7 +21,7 @@ impl<P: Ports> Tail<P> {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),
-                () = self.ports.clock().sleep(self.lease.checkpoint) => {}
+                () = self.on.clock().sleep(self.lease.checkpoint) => {}
                 () = turned => {}
             }
         }
@@ -33,11 +33,11 @@ impl<P: Ports> Tail<P> {
         let due = self.board().due(self.settings.caught_up, |reader| self.applier.progress(reader))?;
         // Should the switch not take place, what came meanwhile is read again and applied. Looked at last: what was due
         // before the intake was held may be stored.
-        if self.applier.inspect(|core| core.intake()) == Intake::Held {
+        if self.applier.intake() == Intake::Held {
             return Ok(());
         }
         for (mut stored, record) in due {
-            self.store.update(&mut stored, record).await?;
+            self.on.store.update(&mut stored, record).await?;
             let finished = self.board().saved(stored, self.settings.caught_up);
             if finished {
                 self.finished.notify_one();

@@ -7,15 +7,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::error::EngineError;
-use super::retry::Retry;
-use super::state::entities::{ClaimRecord, LeaseRecord, Meta, TableIdentity};
-use super::state::entry::{LEASE, META, decode, encode, partition_of};
-use super::state::lease::Lease;
-use super::state::store::FAILED;
-use crate::model::Moment;
-use crate::ports::{Clock, Entry, Fault, Guard, Ports, Reaction, StateKey, StateStore};
-use crate::protocol::claims::{Role, TableClaims, Taken, claim};
+use crate::engine::error::EngineError;
+use crate::engine::retry::Retry;
+use crate::engine::state::entities::{ClaimRecord, LeaseRecord, Meta, TableIdentity};
+use crate::engine::state::entry::{LEASE, META, decode, encode, partition_of};
+use crate::engine::state::lease::Lease;
+use crate::engine::state::store::FAILED;
+use crate::model::{Moment, Side};
+use crate::ports::{Clock, Entry, Fault, Guard, Reaction, StateKey, StatePorts, StateStore};
+use crate::protocol::claims::{TableClaims, Taken, claim};
 use crate::protocol::phase::Phase;
 
 /// Partition of all claims, by table.
@@ -31,31 +31,27 @@ pub struct Claims<P> {
     migration: String,
 }
 
-impl<P: Ports> Claims<P> {
+impl<P: StatePorts> Claims<P> {
     /// Those of `migration`.
     pub fn new(ports: Arc<P>, lease: Arc<Lease<P>>, migration: &str) -> Self {
         Self { ports, lease, migration: migration.to_owned() }
     }
 
     /// Claims a table, or says whose it is. What was claimed before is claimed again.
-    pub async fn claim(&self, table: &TableIdentity, role: Role) -> Result<(), EngineError> {
-        let decide = |held: &TableClaims, phases: &_| claim(held, &self.migration, role, phases);
+    pub async fn claim(&self, table: &TableIdentity, side: Side) -> Result<(), EngineError> {
+        let decide = |held: &TableClaims, phases: &_| claim(held, &self.migration, side, phases);
         self.edit(&Owned::of(table), decide).await?.map_err(|taken| {
-            let what = match role {
-                Role::Source => "source",
-                Role::Shadow => "shadow",
-            };
             EngineError::refused(
-                format!("the {what} table {} is not to be had: {taken}", table.place),
-                remedy(&taken, role),
+                format!("the {side} table {} is not to be had: {taken}", table.place),
+                remedy(&taken, side),
             )
         })
     }
 
     /// Whether a table could be claimed now.
-    pub async fn may_claim(&self, table: &TableIdentity, role: Role) -> Result<bool, EngineError> {
+    pub async fn may_claim(&self, table: &TableIdentity, side: Side) -> Result<bool, EngineError> {
         let held = claims_of(self.fetch(&Owned::of(table).key()).await?.as_ref())?;
-        Ok(claim(&held, &self.migration, role, &self.phases(&held).await?).is_ok())
+        Ok(claim(&held, &self.migration, side, &self.phases(&held).await?).is_ok())
     }
 
     /// The other migrations whose source a table is.
@@ -202,12 +198,12 @@ fn claims_of(entry: Option<&Entry>) -> Result<TableClaims, EngineError> {
     Ok(TableClaims { shadow_of, sources_of })
 }
 
-fn remedy(taken: &Taken, role: Role) -> String {
-    match (taken, role) {
-        (Taken::Shadow(other, _), Role::Source) => {
+fn remedy(taken: &Taken, side: Side) -> String {
+    match (taken, side) {
+        (Taken::Shadow(other, _), Side::Source) => {
             format!("wait until migration {other} is switched; `shadowtable list` shows all of them")
         }
-        (Taken::Shadow(other, _), Role::Shadow) => {
+        (Taken::Shadow(other, _), Side::Shadow) => {
             format!(
                 "choose another shadow.table, or end migration {other} first: `shadowtable --migration {other} abort`"
             )

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::TailFigures;
-use crate::engine::apply::core::{Mark, Progress, Reader};
+use crate::engine::replicate::apply::core::{Mark, Progress, Reader};
 use crate::engine::state::store::Stored;
 use crate::model::{ListedShard, Timestamp};
 use crate::protocol::invariant::{Invariant, Violation};

@@ -3,10 +3,10 @@
 use std::collections::{BTreeSet, HashMap};
 
 use crate::engine::error::EngineError;
+use crate::engine::replicate::Replication;
 use crate::engine::retry::Retry;
 use crate::engine::state::entities::Pin;
-use crate::engine::state::entry::{PIN, SHARD};
-use crate::engine::state::store::Store;
+use crate::engine::state::entry::{pin_sort, shards_of};
 use crate::model::StartAt;
 use crate::ports::{ChangeFeed, Clock, Fault, PortError, Ports, Reaction, RecordsPage};
 use crate::protocol::lineage::{ShardRecord, ShardStage};
@@ -22,19 +22,15 @@ pub struct Pinned {
 
 /// Gives every open shard a position at its end and stores that. Everything that was written before is shown by the
 /// copy, which begins after it. An earlier, unfinished pin is made anew: nothing was copied behind it.
-pub async fn pin<P: Ports>(
-    ports: &P,
-    store: &Store<P>,
-    table_id: &str,
-    stream_arn: &str,
-) -> Result<Pinned, EngineError> {
-    for stale in store.load_all::<ShardRecord>(SHARD).await? {
+pub async fn pin<P: Ports>(on: &Replication<P>, table_id: &str, stream_arn: &str) -> Result<Pinned, EngineError> {
+    let (feed, store, shards) = (on.feed(), &on.store, shards_of(on.leg));
+    for stale in store.load_all::<ShardRecord>(&shards).await? {
         store.delete(&stale.sort).await?;
     }
     // The first reply tells the service's clock; the pin's time is read after it and before any shard is pinned.
-    again(ports, async || ports.feed().shards(stream_arn).await).await?;
-    let at = ports.clock().service();
-    let listing = again(ports, async || ports.feed().shards(stream_arn).await).await?;
+    again(on.clock(), async || feed.shards(stream_arn).await).await?;
+    let at = on.clock().service();
+    let listing = again(on.clock(), async || feed.shards(stream_arn).await).await?;
     let parents: BTreeSet<&str> = listing.iter().filter_map(|shard| shard.parent.as_deref()).collect();
     let mut live = HashMap::new();
     for shard in &listing {
@@ -42,9 +38,9 @@ pub async fn pin<P: Ports>(
         let page = if parents.contains(shard.id.as_str()) {
             None
         } else {
-            let page = again(ports, async || {
-                let iterator = ports.feed().iterator(stream_arn, &shard.id, &StartAt::Latest).await?;
-                ports.feed().records(&iterator).await
+            let page = again(on.clock(), async || {
+                let iterator = feed.iterator(stream_arn, &shard.id, &StartAt::Latest).await?;
+                feed.records(&iterator).await
             });
             Some(page.await?).filter(|page| page.next.is_some())
         };
@@ -56,7 +52,7 @@ pub async fn pin<P: Ports>(
             position: None,
             known_through: at,
         };
-        let mut stored = store.create(&format!("{SHARD}{}", shard.id), &record).await?;
+        let mut stored = store.create(&format!("{shards}{}", shard.id), &record).await?;
         if stored.value != record {
             // A request of an earlier pin landed after that was cleared away.
             store.update(&mut stored, record).await?;
@@ -64,19 +60,19 @@ pub async fn pin<P: Ports>(
         live.extend(page.map(|page| (shard.id.clone(), page)));
     }
     let pin = Pin { stream_arn: stream_arn.to_owned(), table_id: table_id.to_owned(), at };
-    store.replace(PIN, &pin).await?;
+    store.replace(&pin_sort(on.leg), &pin).await?;
     tracing::info!(shards = listing.len(), open = live.len(), "the stream is pinned");
     Ok(Pinned { pin, live })
 }
 
 /// Tries a request again until it is answered.
-async fn again<P: Ports, T>(ports: &P, request: impl AsyncFn() -> Result<T, PortError>) -> Result<T, EngineError> {
+async fn again<T>(clock: &impl Clock, request: impl AsyncFn() -> Result<T, PortError>) -> Result<T, EngineError> {
     let mut retry = Retry::default();
     loop {
         match request().await {
             // An iterator that expired before its first use, on a machine that was suspended, is asked for anew.
             Err(error) if error.fault.reaction() == Reaction::BackOff || error.fault == Fault::IteratorExpired => {
-                retry.outlast(ports.clock(), &error, "the stream could not be pinned").await;
+                retry.outlast(clock, &error, "the stream could not be pinned").await;
             }
             other => return Ok(other?),
         }

@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use super::claims::Claims;
-use super::error::EngineError;
-use super::retry::{Retry, outlast};
-use super::state::entities::TableIdentity;
-use crate::model::{IndexStatus, Place, StreamDescription, TableDescription, TableLayout, TableStatus, ViewType};
-use crate::plan::differences;
+use crate::engine::error::EngineError;
+use crate::engine::retry::{Retry, outlast};
+use crate::engine::state::entities::TableIdentity;
+use crate::layout::differences;
+use crate::model::{IndexStatus, Place, Side, StreamDescription, TableDescription, TableLayout, TableStatus, ViewType};
 use crate::ports::{Clock, CreateOptions, Fault, Ports, Reaction, TableAdmin};
-use crate::protocol::claims::Role;
 
 /// How often a table in the making is looked at.
 const POLL: Duration = Duration::from_millis(500);
@@ -29,7 +28,7 @@ pub struct Source {
 
 /// The source as it is, with a stream that carries what the transform needs. An existing stream is never toggled.
 pub async fn check_source<P: Ports>(ports: &P, needs_old_images: bool) -> Result<Source, EngineError> {
-    let admin = ports.source_admin();
+    let admin = ports.admin(Side::Source);
     let place = admin.place();
     let enable_command =
         place.command("update-table") + " --stream-specification StreamEnabled=true,StreamViewType=NEW_AND_OLD_IMAGES";
@@ -103,7 +102,7 @@ impl Making {
 
 /// Enables the source's stream with new and old images, and waits until it is there.
 pub async fn enable_stream<P: Ports>(ports: &P) -> Making {
-    let (admin, clock) = (ports.source_admin(), ports.clock());
+    let (admin, clock) = (ports.admin(Side::Source), ports.clock());
     let (mut retry, mut given_up, mut ours) = (Retry::default(), false, false);
     loop {
         match find_source(clock, admin).await {
@@ -130,7 +129,7 @@ pub async fn enable_stream<P: Ports>(ports: &P) -> Making {
 
 /// Creates the shadow where there is none.
 pub async fn create_shadow<P: Ports>(ports: &P, target: &TableLayout) -> Making {
-    let (admin, clock) = (ports.shadow_admin(), ports.clock());
+    let (admin, clock) = (ports.admin(Side::Shadow), ports.clock());
     let (mut retry, mut given_up) = (Retry::default(), false);
     tracing::info!(table = admin.name(), "creating the shadow table");
     loop {
@@ -166,7 +165,7 @@ pub async fn provision_shadow<P: Ports>(
     target: &TableLayout,
     recorded: Option<&TableIdentity>,
 ) -> Result<TableDescription, EngineError> {
-    let admin = ports.shadow_admin();
+    let admin = ports.admin(Side::Shadow);
     let (place, mut absent) = (admin.place(), 0);
     loop {
         let Some(table) = describe(ports.clock(), admin).await? else {
@@ -216,13 +215,13 @@ async fn check_shadow<P: Ports>(
     recorded: Option<&TableIdentity>,
     table: &TableDescription,
 ) -> Result<(), EngineError> {
-    let place = ports.shadow_admin().place();
+    let place = ports.admin(Side::Shadow).place();
     let identity = TableIdentity::of(table, place);
     if let Some(recorded) = recorded {
-        same_table("shadow", recorded, table)?;
-    } else if !claims.may_claim(&identity, Role::Shadow).await? {
+        same_table(Side::Shadow, recorded, table)?;
+    } else if !claims.may_claim(&identity, Side::Shadow).await? {
         // What another migration does with it says more than how it looks by now.
-        claims.claim(&identity, Role::Shadow).await?;
+        claims.claim(&identity, Side::Shadow).await?;
     } else {
         must_be_empty(ports).await?;
     }
@@ -249,11 +248,11 @@ async fn check_shadow<P: Ports>(
         ));
     }
     if recorded.is_some() {
-        return claims.claim(&identity, Role::Shadow).await;
+        return claims.claim(&identity, Side::Shadow).await;
     }
     // An empty one is claimed only here, so that a table which is refused stays nobody's. It is looked at once more, since it
     // may have been another's until now.
-    claims.claim(&identity, Role::Shadow).await?;
+    claims.claim(&identity, Side::Shadow).await?;
     let empty = must_be_empty(ports).await;
     if empty.is_err() {
         claims.give_back(&identity).await?;
@@ -262,7 +261,7 @@ async fn check_shadow<P: Ports>(
 }
 
 async fn must_be_empty<P: Ports>(ports: &P) -> Result<(), EngineError> {
-    let admin = ports.shadow_admin();
+    let admin = ports.admin(Side::Shadow);
     if outlast(ports.clock(), UNASKED, || admin.is_empty()).await? {
         return Ok(());
     }
@@ -273,16 +272,16 @@ async fn must_be_empty<P: Ports>(ports: &P) -> Result<(), EngineError> {
 }
 
 /// Refuses another region's or account's table, and stops for one that was deleted and created again.
-pub fn same_table(role: &str, recorded: &TableIdentity, found: &TableDescription) -> Result<(), EngineError> {
+pub fn same_table(side: Side, recorded: &TableIdentity, found: &TableDescription) -> Result<(), EngineError> {
     if recorded.arn != found.arn {
         return Err(EngineError::refused(
-            format!("the {role} table is {}, but this migration was begun with {}", found.arn, recorded.arn),
-            format!("check {role}.region, {role}.profile, {role}.role_arn and {role}.endpoint_url"),
+            format!("the {side} table is {}, but this migration was begun with {}", found.arn, recorded.arn),
+            format!("check {side}.region, {side}.profile, {side}.role_arn and {side}.endpoint_url"),
         ));
     }
     if recorded.table_id != found.table_id {
         return Err(EngineError::Lost(format!(
-            "the {role} table {} was deleted and created again: its table id is {}, recorded is {}",
+            "the {side} table {} was deleted and created again: its table id is {}, recorded is {}",
             found.arn, found.table_id, recorded.table_id
         )));
     }
@@ -291,11 +290,11 @@ pub fn same_table(role: &str, recorded: &TableIdentity, found: &TableDescription
 
 /// The shadow, if it is still the one that was recorded, whatever its layout is by now.
 pub async fn same_shadow<P: Ports>(ports: &P, recorded: &TableIdentity) -> Result<TableDescription, EngineError> {
-    let admin = ports.shadow_admin();
+    let admin = ports.admin(Side::Shadow);
     let table = describe(ports.clock(), admin).await?.ok_or_else(|| {
         EngineError::Lost(format!("the shadow table {}, recorded as {}, does not exist", admin.place(), recorded.arn))
     })?;
-    same_table("shadow", recorded, &table)?;
+    same_table(Side::Shadow, recorded, &table)?;
     Ok(table)
 }
 
