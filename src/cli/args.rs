@@ -1,11 +1,51 @@
-//! The verbs and flags, with the short texts of `-h`; the long ones are the manual's.
+//! The flags that any verb takes, and the help of the whole.
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
+use clap::{Args, Parser};
 
-use super::{manual, version};
+use super::verbs::Command;
+use super::version;
 use crate::config::{Flag, Flags};
+
+const ABOUT: &str = "\
+Rebuild a live DynamoDB table under a new layout, without downtime.
+
+DynamoDB cannot change a table's key schema, its local indexes or the projection of a global index in place. \
+shadowtable creates a second table, the shadow, with the new layout, copies the live table (the source) into it and \
+keeps it in step by tailing the source's stream. The source is only read, unless a verb says otherwise.
+
+Everything durable about a migration is kept in the state table under the migration's id: `run` may be stopped at any \
+time, on any machine, and carries on where it was. Other verbs reach the running process through the state table, \
+from any machine with credentials. All migrations of an account and region share one state table: there a table is claimed by \
+one of them.";
+
+const AFTER: &str = "\
+Configuration:
+  1. the file of --config, of SHADOWTABLE_CONFIG,
+     or shadowtable.toml of the working directory     [copy] segments = 16
+  2. above it, environment variables                  SHADOWTABLE_COPY_SEGMENTS=16
+  3. above them, flags                                --set copy.segments=16
+  All mistakes are reported at once, with their places. Unknown keys and variables are mistakes.
+  `shadowtable config example` prints a file with every key, its unit, range and default.
+  Credentials come from the AWS SDK's default chain, or from a table's own profile or role.
+
+Exit codes:
+  0  done
+  1  failed, not confirmed, needs-reseed, or wrong usage
+  2  refused by a gate or by the active process, done in part, or differences found
+
+Output:
+  stdout is data, stderr is talk. Colours only on a terminal; NO_COLOR is respected.
+
+Examples:
+  shadowtable demo                                    # see it work, on an embedded DynamoDB
+  shadowtable config example > shadowtable.toml       # then edit it
+  shadowtable -c shadowtable.toml config check
+  shadowtable -c shadowtable.toml run                 # in the foreground, until stopped
+  shadowtable -c shadowtable.toml status
+  shadowtable -c shadowtable.toml pause copy          # the tail goes on
+  shadowtable -c shadowtable.toml --set copy.read_units_per_second=500 run";
 
 /// The command line.
 #[derive(Clone, Debug, Parser)]
@@ -14,8 +54,8 @@ use crate::config::{Flag, Flags};
     version,
     long_version = version::LONG.as_str(),
     about = "Rebuild a live DynamoDB table under a new layout, without downtime",
-    long_about = manual::PROGRAM.about,
-    after_long_help = manual::PROGRAM.after,
+    long_about = ABOUT,
+    after_long_help = AFTER,
     after_help = "`shadowtable --help` says more, with examples; so does `--help` after each verb.",
     max_term_width = 120,
     propagate_version = false
@@ -103,311 +143,6 @@ impl GlobalArgs {
     }
 }
 
-/// What to do.
-#[derive(Clone, Debug, Subcommand)]
-pub enum Command {
-    /// Bring the migration forward: create the shadow, copy, tail; until stopped
-    #[command(long_about = manual::RUN.about, after_long_help = manual::RUN.after)]
-    Run(RunArgs),
-    /// List the migrations of the state table
-    #[command(long_about = manual::LIST.about, after_long_help = manual::LIST.after)]
-    List(ListArgs),
-    /// Show phase, progress, lag and headroom of the migration
-    #[command(long_about = manual::STATUS.about, after_long_help = manual::STATUS.after)]
-    Status(StatusArgs),
-    /// Stop the copy, or everything, until `resume`
-    #[command(long_about = manual::PAUSE.about, after_long_help = manual::PAUSE.after)]
-    Pause {
-        /// What to pause: copy, or all
-        #[arg(value_name = "copy|all")]
-        what: PauseTarget,
-        /// JSON instead of text
-        #[arg(long)]
-        json: bool,
-    },
-    /// Go on after `pause`
-    #[command(long_about = manual::RESUME.about, after_long_help = manual::RESUME.after)]
-    Resume {
-        /// JSON instead of text
-        #[arg(long)]
-        json: bool,
-    },
-    /// Give the migration up
-    #[command(long_about = manual::ABORT.about, after_long_help = manual::ABORT.after)]
-    Abort(AbortArgs),
-    /// Begin again with a new, empty shadow
-    #[command(long_about = manual::RESEED.about, after_long_help = manual::RESEED.after)]
-    Reseed(ReseedArgs),
-    /// Move the application over to the shadow
-    #[command(long_about = manual::CUTOVER.about, after_long_help = manual::CUTOVER.after)]
-    Cutover(CutoverArgs),
-    /// Give a cutover up, and allow writes to the source again
-    #[command(long_about = manual::UNFENCE.about, after_long_help = manual::UNFENCE.after)]
-    Unfence(UnfenceArgs),
-    /// Put cutovers off, whoever asks for one
-    #[command(long_about = manual::POSTPONE.about, after_long_help = manual::POSTPONE.after)]
-    Postpone(PostponeArgs),
-    /// End the migration after its switch
-    #[command(long_about = manual::FINISH.about, after_long_help = manual::FINISH.after)]
-    Finish(FinishArgs),
-    /// Remove an ended migration from the state table
-    #[command(long_about = manual::FORGET.about, after_long_help = manual::FORGET.after)]
-    Forget(ForgetArgs),
-    /// Take the lease from a holder that is dead
-    #[command(long_about = manual::LEASE.about, after_long_help = manual::LEASE.after)]
-    Lease {
-        /// What to do with it.
-        #[command(subcommand)]
-        verb: LeaseVerb,
-    },
-    /// Show what was done, when and by whom
-    #[command(long_about = manual::AUDIT.about, after_long_help = manual::AUDIT.after)]
-    Audit(AuditArgs),
-    /// See and retry the changes that the shadow refuses
-    #[command(long_about = manual::QUARANTINE.about, after_long_help = manual::QUARANTINE.after)]
-    Quarantine {
-        /// What to do with them.
-        #[command(subcommand)]
-        verb: QuarantineVerb,
-    },
-    /// Check a configuration, or print an example
-    #[command(long_about = manual::CONFIG.about, after_long_help = manual::CONFIG.after)]
-    Config {
-        /// What to do.
-        #[command(subcommand)]
-        verb: ConfigVerb,
-    },
-    /// Print a completion script for a shell
-    #[command(long_about = manual::COMPLETIONS.about, after_long_help = manual::COMPLETIONS.after)]
-    Completions {
-        /// The shell
-        shell: clap_complete::Shell,
-    },
-    /// Print the manual page, of the whole or of a verb
-    #[command(long_about = manual::MAN.about, after_long_help = manual::MAN.after)]
-    Man {
-        /// The verb, such as `run` or `quarantine list`; the whole where none is named
-        verb: Vec<String>,
-    },
-    /// Migrate a made-up table on an embedded DynamoDB
-    #[command(long_about = manual::DEMO.about, after_long_help = manual::DEMO.after)]
-    Demo(DemoArgs),
-}
-
-/// `run`.
-#[derive(Args, Clone, Debug)]
-pub struct RunArgs {
-    /// Enable the source's stream (new and old images) where it is off: the one change to the source
-    #[arg(long)]
-    pub enable_stream: bool,
-    /// Vouch that nothing writes to the source's replicas in other regions, where it is a global table
-    #[arg(long)]
-    pub single_writer_region: bool,
-    /// Copy even if the new layout refuses most items of a sample
-    #[arg(long)]
-    pub accept_refused: bool,
-}
-
-/// `list`.
-#[derive(Args, Clone, Debug)]
-pub struct ListArgs {
-    /// JSON instead of a table
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// `status`.
-#[derive(Args, Clone, Debug)]
-pub struct StatusArgs {
-    /// JSON instead of text
-    #[arg(long)]
-    pub json: bool,
-    /// Look again and again: a screen on a terminal, a line now and then elsewhere
-    #[arg(long)]
-    pub watch: bool,
-}
-
-/// What `pause` stops.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum PauseTarget {
-    /// The copy; the tail goes on, so that no history is lost
-    Copy,
-    /// Copy and tail; headroom shrinks meanwhile
-    All,
-}
-
-/// `abort`.
-#[derive(Args, Clone, Debug)]
-pub struct AbortArgs {
-    /// Do not ask
-    #[arg(long)]
-    pub yes: bool,
-}
-
-/// `cutover`.
-#[derive(Args, Clone, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
-pub struct CutoverArgs {
-    /// Show the gates and begin nothing
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Wait until all gates hold
-    #[arg(long)]
-    pub wait: bool,
-    /// Do not ask
-    #[arg(long)]
-    pub yes: bool,
-    /// Vouch that writes to the source are stopped, where the fence is manual
-    #[arg(long)]
-    pub fenced: bool,
-    /// Try a switch again that failed
-    #[arg(long, conflicts_with_all = ["dry_run", "wait", "fenced"])]
-    pub again: bool,
-    /// With --dry-run: gates and checklist as JSON
-    #[arg(long, requires = "dry_run")]
-    pub json: bool,
-    /// Vouch that the application uses the shadow, after a switch that failed
-    #[arg(long, conflicts_with_all = ["dry_run", "wait", "fenced", "again"])]
-    pub declare_switched: bool,
-}
-
-/// `unfence`.
-#[derive(Args, Clone, Debug)]
-pub struct UnfenceArgs {
-    /// Vouch that nothing writes to the shadow, after a switch that failed; or that the fence was undone by hand
-    #[arg(long)]
-    pub vouch: bool,
-    /// Do not ask
-    #[arg(long)]
-    pub yes: bool,
-}
-
-/// `postpone`.
-#[derive(Args, Clone, Debug)]
-pub struct PostponeArgs {
-    /// Allow cutovers again
-    #[arg(long)]
-    pub off: bool,
-}
-
-/// `finish`.
-#[derive(Args, Clone, Debug)]
-pub struct FinishArgs {
-    /// Do not ask
-    #[arg(long)]
-    pub yes: bool,
-}
-
-/// `forget`.
-#[derive(Args, Clone, Debug)]
-pub struct ForgetArgs {
-    /// Do not ask
-    #[arg(long)]
-    pub yes: bool,
-}
-
-/// `lease`.
-#[derive(Clone, Copy, Debug, Subcommand)]
-pub enum LeaseVerb {
-    /// Give back the lease of a holder that is known to be dead
-    #[command(long_about = manual::LEASE.about, after_long_help = manual::LEASE.after)]
-    Release {
-        /// It is known to be dead
-        #[arg(long)]
-        force: bool,
-        /// Do not ask
-        #[arg(long)]
-        yes: bool,
-    },
-}
-
-/// `audit`.
-#[derive(Args, Clone, Debug)]
-pub struct AuditArgs {
-    /// JSON instead of a table
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// `reseed`.
-#[derive(Args, Clone, Debug)]
-pub struct ReseedArgs {
-    /// Do not ask
-    #[arg(long)]
-    pub yes: bool,
-    /// Delete the shadow table and its items, and create it again under its name
-    #[arg(long)]
-    pub delete_shadow: bool,
-}
-
-/// `quarantine`.
-#[derive(Clone, Debug, Subcommand)]
-pub enum QuarantineVerb {
-    /// List the changes in quarantine, with keys and reasons
-    #[command(long_about = manual::QUARANTINE_LIST.about, after_long_help = manual::QUARANTINE_LIST.after)]
-    List {
-        /// JSON instead of a table
-        #[arg(long)]
-        json: bool,
-    },
-    /// Show one change in quarantine
-    #[command(long_about = manual::QUARANTINE_SHOW.about, after_long_help = manual::QUARANTINE_SHOW.after)]
-    Show {
-        /// Its id, as `quarantine list` shows it
-        id: String,
-        /// JSON instead of text
-        #[arg(long)]
-        json: bool,
-    },
-    /// Read items again from the source and offer them to the shadow
-    #[command(long_about = manual::QUARANTINE_RETRY.about, after_long_help = manual::QUARANTINE_RETRY.after)]
-    Retry(RetryArgs),
-}
-
-/// `quarantine retry`.
-#[derive(Args, Clone, Debug)]
-pub struct RetryArgs {
-    /// Their ids, as `quarantine list` shows them
-    #[arg(required_unless_present = "all", conflicts_with = "all", value_name = "ID")]
-    pub ids: Vec<String>,
-    /// Everything in quarantine
-    #[arg(long)]
-    pub all: bool,
-}
-
-/// `config`.
-#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
-pub enum ConfigVerb {
-    /// Check file, environment and flags together; all mistakes are reported at once
-    #[command(long_about = manual::CONFIG_CHECK.about, after_long_help = manual::CONFIG_CHECK.after)]
-    Check {
-        /// JSON instead of text
-        #[arg(long)]
-        json: bool,
-    },
-    /// Print a configuration file with every key, its unit, range and default
-    #[command(long_about = manual::CONFIG_EXAMPLE.about, after_long_help = manual::CONFIG_EXAMPLE.after)]
-    Example,
-    /// Print the layout of a live table, as a file to begin the target from
-    #[command(long_about = manual::CONFIG_LAYOUT.about, after_long_help = manual::CONFIG_LAYOUT.after)]
-    Layout {
-        /// The table; the source unless another is named
-        #[arg(long, value_name = "NAME")]
-        table: Option<String>,
-    },
-}
-
-/// `demo`.
-#[derive(Args, Clone, Debug)]
-pub struct DemoArgs {
-    /// Items in the table at the start, 1 to 200,000
-    #[arg(long, default_value_t = 20_000, value_name = "N", value_parser = value_parser!(u32).range(1..=200_000))]
-    pub items: u32,
-    /// Seconds for which the application writes, 1 to 300
-    #[arg(long, default_value_t = 15, value_name = "N", value_parser = value_parser!(u32).range(1..=300))]
-    pub seconds: u32,
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -429,21 +164,5 @@ mod tests {
         assert_eq!(flags.set, ["copy.segments=4"]);
         assert_eq!(flags.given[0].name, "--region");
         assert_eq!(flags.given[0].keys, ["source.region", "shadow.region", "state.region"]);
-    }
-
-    #[test]
-    fn retry_takes_ids_or_all() {
-        assert!(parse("shadowtable quarantine retry a b").is_ok());
-        assert!(parse("shadowtable quarantine retry --all").is_ok());
-        assert!(parse("shadowtable quarantine retry").is_err());
-        assert!(parse("shadowtable quarantine retry a --all").is_err());
-    }
-
-    #[test]
-    fn pause_says_what() {
-        let Command::Pause { what, .. } = parse("shadowtable pause copy").unwrap().command else { panic!("not pause") };
-        assert_eq!(what, PauseTarget::Copy);
-        assert!(parse("shadowtable pause").is_err());
-        assert!(parse("shadowtable pause tail").is_err());
     }
 }

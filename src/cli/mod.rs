@@ -1,21 +1,22 @@
-//! The command line: a file per verb. stdout is data, stderr is talk; `output` writes both.
+//! The command line. stdout is data, stderr is talk; `output` writes both.
+//!
+//! | file | does |
+//! |---|---|
+//! | `args` | the flags that any verb takes, and the help of the whole |
+//! | `verbs/` | a file, or a folder, per verb: its arguments, its help, its run |
+//! | `connect` | from settings to ports: connections, identity, key schemas |
+//! | `ask` | asks the active process, or the person at the terminal |
+//! | `output`, `table`, `version`, `signals` | what all of them share |
 //!
 //! Exit codes, the same for every verb: 0 done, 1 failed (a usage error too), 2 done in part or differences found.
 
 mod args;
-mod check;
-mod command;
+mod ask;
 mod connect;
-mod cutover;
-mod demo;
-mod look;
-mod manual;
 mod output;
-mod pages;
-mod run;
 mod signals;
-mod status;
 mod table;
+mod verbs;
 mod version;
 
 use std::ffi::OsString;
@@ -26,11 +27,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::error::ErrorKind;
 
-pub use args::{
-    AbortArgs, AuditArgs, Cli, Command, ConfigVerb, CutoverArgs, DemoArgs, FinishArgs, ForgetArgs, GlobalArgs,
-    LeaseVerb, ListArgs, PauseTarget, PostponeArgs, QuarantineVerb, ReseedArgs, RetryArgs, RunArgs, StatusArgs,
-    UnfenceArgs,
-};
+pub use args::{Cli, GlobalArgs};
 
 use crate::config::{self, Loaded, LogSettings, Mistakes};
 use crate::telemetry::{init_logs, stderr};
@@ -44,43 +41,10 @@ pub const PARTIAL: u8 = 2;
 
 /// Parses the command line, does what it asks and says how that went.
 pub fn main_with<A: Into<OsString> + Clone>(args: impl IntoIterator<Item = A>) -> ExitCode {
-    let cli = match parse(args) {
-        Ok(cli) => cli,
-        Err(code) => return code,
-    };
-    // Only by the verbs that need it: standard input can be read once.
-    let load = || load(&cli.global);
-    let done = match &cli.command {
-        Command::Config { verb } => return check::run(verb, &cli.global),
-        Command::Completions { shell } => return pages::completions(*shell),
-        Command::Man { verb } => return pages::man(verb),
-        Command::Run(args) => load().for_migration().map(|settings| run::run(&settings, args)),
-        Command::List(args) => load().for_state_only().map(|settings| look::list(&settings, args.json)),
-        Command::Status(args) => load().for_command().map(|settings| status::status(&settings, args)),
-        Command::Pause { what, json } => {
-            load().for_command().map(|settings| command::pause(&settings, Some(*what), *json))
-        }
-        Command::Resume { json } => load().for_command().map(|settings| command::pause(&settings, None, *json)),
-        Command::Abort(args) => load().for_command().map(|settings| command::abort(&settings, args.yes)),
-        Command::Reseed(args) => {
-            load().for_migration().map(|settings| command::reseed(&settings, args.yes, args.delete_shadow))
-        }
-        Command::Cutover(args) => load().for_command().map(|settings| cutover::cutover(&settings, args)),
-        Command::Unfence(args) => {
-            load().for_command().map(|settings| cutover::unfence(&settings, args.vouch, args.yes))
-        }
-        Command::Postpone(args) => load().for_command().map(|settings| cutover::postpone(&settings, args.off)),
-        Command::Finish(args) => load().for_command().map(|settings| cutover::finish(&settings, args.yes)),
-        Command::Forget(args) => load().for_command().map(|settings| command::forget(&settings, args.yes)),
-        Command::Lease { verb } => load().for_command().map(|settings| command::lease(&settings, *verb)),
-        Command::Audit(args) => load().for_command().map(|settings| cutover::audit(&settings, args.json)),
-        Command::Quarantine { verb } => load().for_command().map(|settings| command::quarantine(&settings, verb)),
-        // The demo brings its own tables: a file that lies about has nothing to say.
-        Command::Demo(args) => config::load(&cli.global.flags(), &config::environment())
-            .for_demo()
-            .map(|settings| demo::run(&settings, args)),
-    };
-    done.unwrap_or_else(|mistakes| report(&mistakes))
+    match parse(args) {
+        Ok(cli) => cli.command.run(&cli.global),
+        Err(code) => code,
+    }
 }
 
 /// The configuration; that of the working directory is named, since nobody else did.
@@ -90,6 +54,11 @@ fn load(global: &GlobalArgs) -> Loaded {
         output::talk(&format!("using {} of the working directory", config::FILE_NAME));
     }
     loaded
+}
+
+/// The same, without a file that nobody named.
+fn load_named(global: &GlobalArgs) -> Loaded {
+    config::load(&global.flags(), &config::environment())
 }
 
 /// Starts logs and the runtime, and does the work.

@@ -1,19 +1,20 @@
-//! `cutover`, `unfence`, `postpone`, `finish` and `audit`: moving the application over.
+//! `cutover`: moves the application over.
 
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::Args;
 use serde_json::json;
 
-use super::command::{ask, confirmed, failed};
-use super::connect::on_state;
-use super::output::{data, pretty, talk};
-use super::table::table;
-use super::{CutoverArgs, DONE, FAILED, PARTIAL, start};
 use crate::aws::AwsState;
+use crate::cli::ask::{ask, confirmed, failed};
+use crate::cli::connect::on_state;
+use crate::cli::output::{data, pretty, talk};
+use crate::cli::table::table;
+use crate::cli::{DONE, FAILED, PARTIAL, start};
 use crate::config::CommandSettings;
 use crate::engine::EngineError;
-use crate::engine::state::entities::{Answer, EventRecord};
+use crate::engine::state::entities::Answer;
 use crate::operator::{self, Overview, command};
 use crate::ports::{Clock, StatePorts};
 use crate::protocol::checklist::{Point, Verdict};
@@ -26,25 +27,83 @@ const WAIT_POLL: Duration = Duration::from_secs(2);
 /// How often a cutover under way is looked at.
 const FOLLOW_POLL: Duration = Duration::from_millis(500);
 
-/// `cutover`.
-pub(super) fn cutover(settings: &CommandSettings, args: &CutoverArgs) -> ExitCode {
-    if args.declare_switched {
-        let question =
-            "Does the application use the shadow, all of it? Nothing will be applied to the shadow any more.";
-        if !args.yes && !confirmed(question) {
-            return ExitCode::from(FAILED);
-        }
-        return ask(settings, Verb::DeclareSwitched);
-    }
-    start(&settings.log, async {
-        let ended = on_state(&settings.state, async |state| {
-            drive(&state.ports, settings.migration.as_str(), &state.who, args).await
-        });
-        ended.await.unwrap_or_else(|error| failed(&error))
-    })
+const ABOUT: &str = "\
+Move the application over to the shadow.
+
+Shows the gates, each with its figure: configured, programs, pointer, one region, not postponed, not paused, \
+copy complete, tailing, lag, headroom, quarantine empty, indexes active. When all hold and the operator agrees, the active process fences the source (stops \
+writes to it), drains (waits until no change arrived for cutover.quiet_seconds, and all are durable), compares the \
+keys that changed lately on both sides, and points the application at the shadow.
+
+Until then any failure, and any step that takes too long, undoes the fence; the migration goes on tailing. Once the \
+switch is intended nothing is undone by itself: if it fails, the source stays fenced, and the operator decides; but where \
+it certainly never began, the source is opened again. There is no way back after the switch yet.
+
+Changes: what the programs of [cutover] do, or the pointer; the state table. Give it from any machine with credentials \
+for the state table. While it goes on, what happens is told; ending this command does not end the cutover.
+
+Programs see CUTOVER_OCCASION (on-ready, before-fence, fence, unfence, switch, after-switch, on-failure), \
+CUTOVER_MIGRATION, CUTOVER_ID, CUTOVER_SOURCE, CUTOVER_SHADOW (table names) and \
+CUTOVER_REASON (why, on-failure). Each may be run more than once: after a restart, a step is begun again.";
+
+const AFTER: &str = "\
+Examples:
+  shadowtable -c shadowtable.toml cutover --dry-run
+  shadowtable -c shadowtable.toml cutover
+  shadowtable -c shadowtable.toml cutover --wait --yes     # as soon as all gates hold
+  shadowtable -c shadowtable.toml cutover --again          # the switch failed, and its cause is fixed
+
+Exit codes: 0 switched, or all gates hold (--dry-run); 1 failed, or given up; 2 refused by a gate.";
+
+/// Move the application over to the shadow
+#[derive(Args, Clone, Debug)]
+#[command(long_about = ABOUT, after_long_help = AFTER)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+pub struct Cutover {
+    /// Show the gates and begin nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Wait until all gates hold
+    #[arg(long)]
+    wait: bool,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+    /// Vouch that writes to the source are stopped, where the fence is manual
+    #[arg(long)]
+    fenced: bool,
+    /// Try a switch again that failed
+    #[arg(long, conflicts_with_all = ["dry_run", "wait", "fenced"])]
+    again: bool,
+    /// With --dry-run: gates and checklist as JSON
+    #[arg(long, requires = "dry_run")]
+    json: bool,
+    /// Vouch that the application uses the shadow, after a switch that failed
+    #[arg(long, conflicts_with_all = ["dry_run", "wait", "fenced", "again"])]
+    declare_switched: bool,
 }
 
-async fn drive(ports: &AwsState, id: &str, who: &str, args: &CutoverArgs) -> Result<ExitCode, EngineError> {
+impl Cutover {
+    /// Moves it.
+    pub(in crate::cli) fn run(&self, settings: &CommandSettings) -> ExitCode {
+        if self.declare_switched {
+            let question =
+                "Does the application use the shadow, all of it? Nothing will be applied to the shadow any more.";
+            if !self.yes && !confirmed(question) {
+                return ExitCode::from(FAILED);
+            }
+            return ask(settings, Verb::DeclareSwitched);
+        }
+        start(&settings.log, async {
+            let ended = on_state(&settings.state, async |state| {
+                drive(&state.ports, settings.migration.as_str(), &state.who, self).await
+            });
+            ended.await.unwrap_or_else(|error| failed(&error))
+        })
+    }
+}
+
+async fn drive(ports: &AwsState, id: &str, who: &str, args: &Cutover) -> Result<ExitCode, EngineError> {
     let seen = operator::audit(ports, id).await?.len();
     if args.again {
         let answer = command(ports, id, who, Verb::SwitchAgain).await?;
@@ -195,67 +254,4 @@ fn closed(gates: &[Gate]) -> String {
     let closed: Vec<_> =
         gates.iter().filter(|gate| !gate.holds).map(|gate| format!("{} ({})", gate.name, gate.figure)).collect();
     closed.join(", ")
-}
-
-/// `unfence`.
-pub(super) fn unfence(settings: &CommandSettings, vouch: bool, yes: bool) -> ExitCode {
-    let question = "Does nothing write to the shadow, or (while a fence is being undone) is the source open again?";
-    if vouch && !yes && !confirmed(question) {
-        return ExitCode::from(FAILED);
-    }
-    start(&settings.log, async {
-        let answer = on_state(&settings.state, async |state| {
-            let (ports, id) = (&*state.ports, settings.migration.as_str());
-            let phase = operator::overview(ports, id).await?.map(|found| found.meta.phase);
-            let verb = match phase {
-                Some(Phase::Unfencing) if vouch => Verb::DeclareUnfenced,
-                _ => Verb::GiveUp { vouched: vouch },
-            };
-            command(ports, id, &state.who, verb).await
-        });
-        match answer.await {
-            Ok(answer) => {
-                talk(&answer.message);
-                ExitCode::from(if answer.done { DONE } else { PARTIAL })
-            }
-            Err(error) => failed(&error),
-        }
-    })
-}
-
-/// `postpone`.
-pub(super) fn postpone(settings: &CommandSettings, off: bool) -> ExitCode {
-    ask(settings, Verb::Postpone { postponed: !off })
-}
-
-/// `finish`.
-pub(super) fn finish(settings: &CommandSettings, yes: bool) -> ExitCode {
-    let question = "End the migration? Late changes at the source will no longer be noticed.";
-    if !yes && !confirmed(question) {
-        return ExitCode::from(FAILED);
-    }
-    ask(settings, Verb::Finish)
-}
-
-/// `audit`.
-pub(super) fn audit(settings: &CommandSettings, as_json: bool) -> ExitCode {
-    start(&settings.log, async {
-        let id = settings.migration.as_str();
-        let found = on_state(&settings.state, async |state| {
-            operator::require(&*state.ports, id).await?;
-            operator::audit(&*state.ports, id).await
-        });
-        match found.await {
-            Ok(events) if as_json => data(&pretty(&json!(events.iter().map(document).collect::<Vec<_>>()))),
-            Ok(events) => {
-                let row = |event: &EventRecord| [event.at.to_string(), event.owner.clone(), event.what.clone()];
-                data(&table(["AT", "BY", "WHAT"], events.iter().map(row)))
-            }
-            Err(error) => failed(&error),
-        }
-    })
-}
-
-fn document(event: &EventRecord) -> serde_json::Value {
-    json!({ "at": event.at.to_string(), "by": event.owner, "what": event.what })
 }

@@ -180,8 +180,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::cli::demo::approvals::{ApprovalKey, approval};
-    use crate::cli::demo::book::Deed;
+    use crate::cli::verbs::demo::approvals::{ApprovalKey, approval};
+    use crate::cli::verbs::demo::book::Deed;
 
     fn entry(projected: bool) -> Item {
         let mut entry = approval(&ApprovalKey::numbered(4), &mut Rng::with_seed(1));

@@ -124,7 +124,7 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::cli::demo::approvals::source_layout;
+    use crate::cli::verbs::demo::approvals::source_layout;
 
     /// The keys that `deeds` of one book leave, from those it began with.
     fn replay(book: &mut Book, rounds: u32) -> [u32; 3] {

@@ -111,7 +111,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::cli::demo::approvals::{ApprovalKey, approval, source_layout};
+    use crate::cli::verbs::demo::approvals::{ApprovalKey, approval, source_layout};
     use crate::model::AttributeValue;
     use crate::ports::{PortError, ScanPage};
 

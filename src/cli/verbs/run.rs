@@ -3,39 +3,77 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use clap::Args;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::Level;
 
-use super::connect::{Connected, complain, for_migration};
-use super::signals::obey_signals;
-use super::{DONE, FAILED, RunArgs, start_for};
 use crate::admin::{self, Admin};
+use crate::cli::ask::failed;
+use crate::cli::connect::{Connected, complain, for_migration};
+use crate::cli::signals::obey_signals;
+use crate::cli::{DONE, FAILED, start_for};
 use crate::config::Settings;
 use crate::engine::EngineError;
 use crate::protocol::phase::Phase;
 use crate::runtime::{self, Allowed, Monitor};
 use crate::telemetry::{Meters, announce, announce_panics, install_recorder};
 
-/// Runs the verb.
-pub(super) fn run(settings: &Settings, args: &RunArgs) -> ExitCode {
-    announce_panics();
-    start_for(&settings.log, Some(settings.migration.as_str()), async {
-        match migrate(settings, allowed(args)).await {
-            Ok(ended) => ended,
-            Err(error) => {
-                complain(&error);
-                ExitCode::from(FAILED)
-            }
-        }
-    })
+const ABOUT: &str = "\
+Bring the migration forward: create the shadow, copy, tail; until stopped.
+
+It reads the phase from the state table and carries on from there, so it is the way to begin, to resume and to \
+restart. One process at a time holds the migration's lease; a second `run` waits as standby and takes over, unless it is \
+configured otherwise.
+
+Before it makes anything it tries the rules and the layout on up to 300 items of the source. Where most would be refused, it \
+ends, unless --accept-refused is given. A global table is refused, unless --single-writer-region vouches that nothing \
+writes to the replicas, now and until the migration is finished; this is recorded.
+
+Changes: creates the state table and the shadow where they do not exist, and writes to both. The source is only read. \
+Where its stream is off, run refuses, unless --enable-stream is given.
+
+Stop it with SIGINT or SIGTERM: writes in flight are finished and checkpoints saved, for lease.grace_seconds at \
+most, or twice that where the tables do not answer.";
+
+const AFTER: &str = "\
+Examples:
+  shadowtable -c shadowtable.toml run
+  shadowtable -c shadowtable.toml run --enable-stream
+  shadowtable -c shadowtable.toml --set copy.read_units_per_second=500 run
+
+Exit codes: 0 stopped as asked; 1 failed, or needs-reseed.";
+
+/// Bring the migration forward: create the shadow, copy, tail; until stopped
+#[derive(Args, Clone, Debug)]
+#[command(long_about = ABOUT, after_long_help = AFTER)]
+pub struct Run {
+    /// Enable the source's stream (new and old images) where it is off: the one change to the source
+    #[arg(long)]
+    enable_stream: bool,
+    /// Vouch that nothing writes to the source's replicas in other regions, where it is a global table
+    #[arg(long)]
+    single_writer_region: bool,
+    /// Copy even if the new layout refuses most items of a sample
+    #[arg(long)]
+    accept_refused: bool,
 }
 
-const fn allowed(args: &RunArgs) -> Allowed {
-    Allowed {
-        enable_stream: args.enable_stream,
-        single_writer_region: args.single_writer_region,
-        refused_items: args.accept_refused,
+impl Run {
+    /// Runs until stopped.
+    pub(in crate::cli) fn run(&self, settings: &Settings) -> ExitCode {
+        announce_panics();
+        start_for(&settings.log, Some(settings.migration.as_str()), async {
+            migrate(settings, self.allowed()).await.unwrap_or_else(|error| failed(&error))
+        })
+    }
+
+    const fn allowed(&self) -> Allowed {
+        Allowed {
+            enable_stream: self.enable_stream,
+            single_writer_region: self.single_writer_region,
+            refused_items: self.accept_refused,
+        }
     }
 }
 

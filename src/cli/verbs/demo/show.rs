@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::Demo;
 use super::application::{Application, Writers};
 use super::approvals::{
     INDEX, LACKING, POINTER_ATTRIBUTE, SETTINGS, SHADOW, SOURCE, STATE, pointer_key, settings_layout, source_layout,
@@ -21,7 +22,6 @@ use super::stall::Stall;
 use crate::aws::{
     AwsAccess, AwsPorts, AwsState, AwsTable, AwsTableAdmin, PointerItem, PointerSettings, ServiceSkew, SystemClock,
 };
-use crate::cli::DemoArgs;
 use crate::cli::connect::{host, seed};
 use crate::cli::signals::obey_signals;
 use crate::config::DemoSettings;
@@ -40,7 +40,7 @@ const AFTER_SWITCH: Duration = Duration::from_secs(3);
 const GATES_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Plays the demo until its end, or until somebody stops it. What it made is gone afterwards in either case.
-pub(super) async fn run(settings: &DemoSettings, args: &DemoArgs) -> Result<Report, EngineError> {
+pub(super) async fn run(settings: &DemoSettings, args: &Demo) -> Result<Report, EngineError> {
     let stop = CancellationToken::new();
     let mut signals = JoinSet::new();
     signals.spawn(obey_signals(stop.clone(), "stopping; nothing was compared"));
@@ -51,7 +51,7 @@ pub(super) async fn run(settings: &DemoSettings, args: &DemoArgs) -> Result<Repo
     }
 }
 
-async fn play(settings: &DemoSettings, args: &DemoArgs) -> Result<Report, EngineError> {
+async fn play(settings: &DemoSettings, args: &Demo) -> Result<Report, EngineError> {
     let embedded = Embedded::start()?;
     let (ports, application) = connect(&embedded, settings);
     let clock = ports.clock();
