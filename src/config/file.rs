@@ -4,13 +4,11 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use toml::de::{DeTable, DeValue};
-
 use super::mistake::{Mistake, Origin};
-use super::place::Source;
 use super::reader::{Given, Layer};
 use super::transform;
 use super::value::Value;
+use crate::document::{self, At, Entry, Problems, Value as Tree};
 use crate::protocol::transform::Rule;
 
 /// The longest file that is read, in bytes. Real ones have a few kilobytes; the limit is there for whoever names a
@@ -62,24 +60,21 @@ impl File {
             Ok(text) => text,
             Err(error) => {
                 let valid = bytes.get(..error.valid_up_to()).unwrap_or_default();
-                let before = String::from_utf8_lossy(valid);
-                let source = Source { name: &file.name, text: &before };
-                let origin = source.place(&(before.len()..before.len()));
+                let place = document::toml::end_of(&String::from_utf8_lossy(valid));
+                let origin = Origin::in_file(&file.name, Some(place));
                 mistakes.push(Mistake::of(origin, "the file is not UTF-8 from here on", "save it as UTF-8"));
                 return file;
             }
         };
-        let name = file.name.clone();
-        let source = Source { name: &name, text };
-        let (table, errors) = DeTable::parse_recoverable(text);
-        if errors.is_empty() {
-            file.understood = true;
-            file.take(&source, table.get_ref(), mistakes);
-        }
-        for error in errors {
-            let origin = error.span().map_or(Origin::File { name: name.clone() }, |span| source.place(&span));
-            let what = format!("not TOML: {}", error.message().replace('\n', " "));
-            mistakes.push(Mistake::of(origin, what, "correct the syntax (see https://toml.io)"));
+        match document::toml::parse(text) {
+            Ok(entries) => {
+                file.understood = true;
+                file.take(entries, mistakes);
+            }
+            Err(errors) => mistakes.extend(errors.into_iter().map(|error| {
+                let origin = Origin::in_file(&file.name, error.place);
+                Mistake::of(origin, format!("not TOML: {}", error.message), "correct the syntax (see https://toml.io)")
+            })),
         }
         file
     }
@@ -96,29 +91,30 @@ impl File {
     }
 
     /// Takes sections, keys and rules out of a parsed document.
-    fn take(&mut self, source: &Source<'_>, document: &DeTable<'_>, mistakes: &mut Vec<Mistake>) {
-        for (section, content) in document {
-            let name = section.get_ref().as_ref();
-            let origin = source.place(&section.span());
-            match content.get_ref() {
-                DeValue::Table(keys) if name != TRANSFORM => {
-                    self.sections.insert(name.to_owned(), origin);
-                    self.take_section(source, name, keys);
+    fn take(&mut self, document: Vec<Entry>, mistakes: &mut Vec<Mistake>) {
+        for Entry { name, place, node } in document {
+            let origin = Origin::in_file(&self.name, place);
+            match node.value {
+                Tree::Map(keys) if name != TRANSFORM => {
+                    for Entry { name: key, place, node } in keys {
+                        let origin = Origin::in_file(&self.name, place);
+                        let given = Given { value: Value::of_file(node.value), origin };
+                        self.layer.give(format!("{name}.{key}"), given);
+                    }
+                    self.sections.insert(name, origin);
                 }
-                content if name == TRANSFORM => self.transform = transform::rules(source, &origin, content, mistakes),
+                value if name == TRANSFORM => {
+                    let mut problems = Problems::default();
+                    self.transform = transform::rules(&At { path: name, place }, &value, &mut problems);
+                    let told =
+                        problems.0.into_iter().map(|problem| Mistake::from_problem(&self.name, problem, "correct it"));
+                    mistakes.extend(told);
+                }
                 // A key outside of any section: left for the reader, which knows what was meant.
                 other => {
-                    self.layer.give(name.to_owned(), Given { value: Value::from_toml(other), origin });
+                    self.layer.give(name, Given { value: Value::of_file(other), origin });
                 }
             }
-        }
-    }
-
-    fn take_section(&mut self, source: &Source<'_>, section: &str, keys: &DeTable<'_>) {
-        for (key, value) in keys {
-            let origin = source.place(&key.span());
-            let name = format!("{section}.{}", key.get_ref());
-            self.layer.give(name, Given { value: Value::from_toml(value.get_ref()), origin });
         }
     }
 }
@@ -142,20 +138,6 @@ fn read_limited(from: impl Read) -> io::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_place_counts_characters_from_one() {
-        let text = "a = 1\nßß = 2\n";
-        let source = Source { name: "f", text };
-        let at = |needle: &str| {
-            let start = text.find(needle).unwrap();
-            source.place(&(start..start + 1)).to_string()
-        };
-        assert_eq!(at("a"), "f:1:1");
-        assert_eq!(at("2"), "f:2:6");
-        assert_eq!(source.place(&(text.len()..text.len())).to_string(), "f:3:1");
-        assert_eq!(source.place(&(999..999)).to_string(), "f:3:1");
-    }
 
     #[test]
     fn a_text_that_is_not_utf_8_is_placed() {

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::file::read_file;
 use super::mistake::{Mistake, Origin};
 use super::settings::TargetFile;
-use crate::layout::{LayoutProblem, Place, read_layout};
+use crate::layout::read_layout;
 
 /// Reads the layout file; `None` when that fails, which is added to `mistakes`. `origin` is where its path was given,
 /// and `folder` what the path is relative to.
@@ -29,22 +29,12 @@ pub(super) fn read(layout: &str, folder: &Path, origin: Origin, mistakes: &mut V
     match read_layout(&text) {
         Ok(layout) => Some(TargetFile { path, layout }),
         Err(problems) => {
-            mistakes.extend(problems.into_iter().map(|problem| mistake(&shown.to_string(), problem)));
+            mistakes.extend(
+                problems
+                    .into_iter()
+                    .map(|problem| Mistake::from_problem(&shown.to_string(), problem, "correct the layout file")),
+            );
             None
         }
     }
-}
-
-/// A layout's problem, told like the other mistakes. Its message says what to do.
-fn mistake(name: &str, LayoutProblem { path, place, message }: LayoutProblem) -> Mistake {
-    let name = name.to_owned();
-    let origin = match place {
-        Some(Place { line, column }) => {
-            let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-            Origin::Place { name, line: number(line), column: number(column) }
-        }
-        None => Origin::File { name },
-    };
-    let remedy = "correct the layout file";
-    if path.is_empty() { Mistake::of(origin, message, remedy) } else { Mistake::about(origin, path, message, remedy) }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::document::{Place, Problem};
+
 /// What every variable of ours begins with.
 pub const PREFIX: &str = "SHADOWTABLE_";
 
@@ -34,6 +36,17 @@ pub enum Origin {
     },
     /// Given nowhere, and there is no configuration file.
     Nowhere,
+}
+
+impl Origin {
+    /// A place in a file, or the file as a whole.
+    pub(super) fn in_file(name: &str, place: Option<Place>) -> Self {
+        let name = name.to_owned();
+        match place {
+            Some(Place { line, column }) => Self::Place { name, line, column },
+            None => Self::File { name },
+        }
+    }
 }
 
 impl fmt::Display for Origin {
@@ -70,6 +83,13 @@ impl Mistake {
         remedy: impl Into<String>,
     ) -> Self {
         Self { origin, key: Some(key.into()), what: what.into(), remedy: remedy.into() }
+    }
+
+    /// What is wrong with a document of this name. `remedy`: what to do where the problem does not say it.
+    pub(super) fn from_problem(name: &str, problem: Problem, remedy: &str) -> Self {
+        let Problem { path, place, what, remedy: own } = problem;
+        let key = Some(path).filter(|path| !path.is_empty());
+        Self { origin: Origin::in_file(name, place), key, what, remedy: own.unwrap_or_else(|| remedy.to_owned()) }
     }
 
     /// A mistake about a source as a whole.

@@ -21,7 +21,6 @@ mod keys;
 mod layout;
 mod mistake;
 mod names;
-mod place;
 mod program;
 mod reader;
 mod settings;

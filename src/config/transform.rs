@@ -3,228 +3,191 @@
 //! Only the file has them: their order and structure do not fit into variables and flags. What a rule means for keys
 //! and indexes is judged later, against the tables; here it is judged by itself.
 
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
-
-use super::mistake::{Mistake, Origin};
-use super::place::Source;
-use super::value::Value;
-use crate::document::nearest;
+use crate::document::{At, Entry, Node, Problems, Value};
 use crate::protocol::transform::{Action, Condition, Rule, Scalar, check_template};
 
 const ACTIONS: [&str; 5] = ["set", "rename", "remove", "copy", "drop"];
 const ONE_ACTION: &str = "give exactly one of set, rename, remove, copy and drop";
 const ONE_CONDITION: &str = "give { exists = \"a\" }, { missing = \"a\" }, { attribute = \"a\", equals = \"x\" } or \
                              { attribute = \"a\", one_of = [\"x\", \"y\"] }";
+const LIST: &str = "give a list such as [\"OPEN\", \"HELD\"]";
 const ATTRIBUTE: &str = "give an attribute's name, 1 to 65,535 bytes";
 
-/// The rules; what is wrong with them is added to `mistakes`.
-pub(super) fn rules(
-    source: &Source<'_>,
-    origin: &Origin,
-    content: &DeValue<'_>,
-    mistakes: &mut Vec<Mistake>,
-) -> Vec<Rule> {
-    let mut reading = Reading { source, mistakes };
-    let DeValue::Array(elements) = content else {
-        reading.refuse(origin.clone(), "transform", "is not a list of rules", "write each rule under [[transform]]");
+/// The rules; what is wrong with them is added to `problems`.
+pub(super) fn rules(at: &At, content: &Value, problems: &mut Problems) -> Vec<Rule> {
+    let Value::List(elements) = content else {
+        problems.refuse(at, "is not a list of rules", "write each rule under [[transform]]");
         return Vec::new();
     };
-    elements.iter().filter_map(|element| reading.rule(element)).collect()
+    let rule = |element: &Node| rule(&At { place: element.place, ..at.clone() }, element, problems);
+    elements.iter().filter_map(rule).collect()
 }
 
-/// The reading of rules.
-struct Reading<'a, 's> {
-    source: &'a Source<'s>,
-    mistakes: &'a mut Vec<Mistake>,
+fn rule(at: &At, element: &Node, problems: &mut Problems) -> Option<Rule> {
+    let mut known = ACTIONS.to_vec();
+    known.push("when");
+    let Value::Map(_) = element.value else {
+        problems.refuse(at, "is not a rule", "write each rule under [[transform]]");
+        return None;
+    };
+    let table = problems.properties(at, element, &known, &|_| None);
+    let given: Vec<&Entry> = ACTIONS.into_iter().filter_map(|action| table.entry(action)).collect();
+    let action = match given.as_slice() {
+        [one] => action(&at_key(at, one), one, problems),
+        [] => {
+            problems.refuse(at, "the rule does nothing", ONE_ACTION);
+            None
+        }
+        several => {
+            let names: Vec<&str> = several.iter().map(|entry| entry.name.as_str()).collect();
+            let what = format!("the rule has {} actions: {}", names.len(), names.join(", "));
+            problems.refuse(at, what, ONE_ACTION);
+            None
+        }
+    };
+    let when = match table.entry("when") {
+        Some(entry) => Some(condition(&at_key(at, entry), &entry.node, problems)?),
+        None => None,
+    };
+    Some(Rule { action: action?, when })
 }
 
-type Entry<'a, 'i> = (&'a Spanned<toml::de::DeString<'i>>, &'a Spanned<DeValue<'i>>);
+/// A key of what is at `at`.
+fn at_key(at: &At, entry: &Entry) -> At {
+    at.property(&entry.name, entry.place)
+}
 
-impl Reading<'_, '_> {
-    fn refuse(&mut self, origin: Origin, key: &str, what: impl Into<String>, remedy: impl Into<String>) {
-        self.mistakes.push(Mistake::about(origin, key, what, remedy));
-    }
-
-    fn rule(&mut self, element: &Spanned<DeValue<'_>>) -> Option<Rule> {
-        let origin = self.source.place(&element.span());
-        let Some(table) = element.get_ref().as_table() else {
-            self.refuse(origin, "transform", "is not a rule", "write each rule under [[transform]]");
-            return None;
-        };
-        let mut known = ACTIONS.to_vec();
-        known.push("when");
-        self.refuse_unknown("transform", table, &known);
-        let given: Vec<&str> = ACTIONS.into_iter().filter(|action| table.contains_key(*action)).collect();
-        let action = match given.as_slice() {
-            [one] => self.action(one, table),
-            [] => {
-                self.refuse(origin, "transform", "the rule does nothing", ONE_ACTION);
-                None
-            }
-            several => {
-                let what = format!("the rule has {} actions: {}", several.len(), several.join(", "));
-                self.refuse(origin, "transform", what, ONE_ACTION);
-                None
-            }
-        };
-        let when = match table.get_key_value("when") {
-            Some(entry) => Some(self.condition(entry)?),
-            None => None,
-        };
-        Some(Rule { action: action?, when })
-    }
-
-    fn action(&mut self, name: &str, table: &DeTable<'_>) -> Option<Action> {
-        let entry = table.get_key_value(name)?;
-        match name {
-            "set" => {
-                let [attribute, template] = self.pair("transform.set", entry, ["attribute", "template"])?;
-                if let Err(error) = check_template(&template) {
-                    let origin = self.source.place(&entry.1.span());
-                    let remedy = "write {attribute} for an attribute's value, {{ and }} for braces";
-                    self.refuse(origin, "transform.set.template", error.to_string(), remedy);
-                    return None;
-                }
-                Some(Action::Set { attribute, template })
-            }
-            "rename" => self.two_names("transform.rename", entry).map(|[from, to]| Action::Rename { from, to }),
-            "copy" => self.two_names("transform.copy", entry).map(|[from, to]| Action::Copy { from, to }),
-            "remove" => self.attribute("transform.remove", entry).map(|attribute| Action::Remove { attribute }),
-            _ => {
-                if matches!(entry.1.get_ref(), DeValue::Boolean(true)) {
-                    return Some(Action::Drop);
-                }
-                let origin = self.source.place(&entry.0.span());
-                self.refuse(origin, "transform.drop", "is not true", "write drop = true, or remove the rule");
-                None
-            }
-        }
-    }
-
-    fn two_names(&mut self, key: &str, entry: Entry<'_, '_>) -> Option<[String; 2]> {
-        let [from, to] = self.pair(key, entry, ["from", "to"])?;
-        if from == to {
-            let origin = self.source.place(&entry.0.span());
-            self.refuse(origin, key, format!("from and to are both {from:?}"), "give two names");
-            return None;
-        }
-        Some([from, to])
-    }
-
-    /// Two strings of an inline table; the first is an attribute's name.
-    fn pair(&mut self, key: &str, entry: Entry<'_, '_>, names: [&str; 2]) -> Option<[String; 2]> {
-        let origin = self.source.place(&entry.0.span());
-        let [first, second] = names;
-        let Some(table) = entry.1.get_ref().as_table() else {
-            let what = format!("{} is not allowed", Value::from_toml(entry.1.get_ref()));
-            self.refuse(origin, key, what, format!("give {{ {first} = \"…\", {second} = \"…\" }}"));
-            return None;
-        };
-        self.refuse_unknown(key, table, &names);
-        let [first, second] = names.map(|name| {
-            let key = format!("{key}.{name}");
-            let Some(entry) = table.get_key_value(name) else {
-                self.refuse(origin.clone(), &key, "is missing", "add it");
+fn action(at: &At, entry: &Entry, problems: &mut Problems) -> Option<Action> {
+    match entry.name.as_str() {
+        "set" => {
+            let [attribute, template] = pair(at, &entry.node, ["attribute", "template"], problems)?;
+            if let Err(error) = check_template(&template) {
+                let at = at.property("template", entry.node.place);
+                problems.refuse(
+                    &at,
+                    error.to_string(),
+                    "write {attribute} for an attribute's value, {{ and }} for braces",
+                );
                 return None;
-            };
-            if name == "template" { self.string(&key, entry) } else { self.attribute(&key, entry) }
-        });
-        Some([first?, second?])
-    }
-
-    fn string(&mut self, key: &str, entry: Entry<'_, '_>) -> Option<String> {
-        let text = entry.1.get_ref().as_str().filter(|text| !text.is_empty());
-        if text.is_none() {
-            let what = format!("{} is not allowed", Value::from_toml(entry.1.get_ref()));
-            self.refuse(self.source.place(&entry.0.span()), key, what, "give a string that is not empty");
+            }
+            Some(Action::Set { attribute, template })
         }
-        text.map(str::to_owned)
-    }
-
-    fn attribute(&mut self, key: &str, entry: Entry<'_, '_>) -> Option<String> {
-        let name = entry.1.get_ref().as_str().filter(|name| (1..=65_535).contains(&name.len()));
-        if name.is_none() {
-            let what = format!("{} is not allowed", Value::from_toml(entry.1.get_ref()));
-            self.refuse(self.source.place(&entry.0.span()), key, what, ATTRIBUTE);
+        "rename" => two_names(at, &entry.node, problems).map(|[from, to]| Action::Rename { from, to }),
+        "copy" => two_names(at, &entry.node, problems).map(|[from, to]| Action::Copy { from, to }),
+        "remove" => attribute(at, &entry.node, problems).map(|attribute| Action::Remove { attribute }),
+        _ if entry.node.value == Value::Boolean(true) => Some(Action::Drop),
+        _ => {
+            problems.refuse(at, "is not true", "write drop = true, or remove the rule");
+            None
         }
-        name.map(str::to_owned)
     }
+}
 
-    fn condition(&mut self, entry: Entry<'_, '_>) -> Option<Condition> {
-        const KEY: &str = "transform.when";
-        let origin = self.source.place(&entry.0.span());
-        let Some(table) = entry.1.get_ref().as_table() else {
-            let what = format!("{} is not a condition", Value::from_toml(entry.1.get_ref()));
-            self.refuse(origin, KEY, what, ONE_CONDITION);
+fn two_names(at: &At, node: &Node, problems: &mut Problems) -> Option<[String; 2]> {
+    let [from, to] = pair(at, node, ["from", "to"], problems)?;
+    if from == to {
+        problems.refuse(at, format!("from and to are both {from:?}"), "give two names");
+        return None;
+    }
+    Some([from, to])
+}
+
+/// Two strings of an inline table; the first is an attribute's name.
+fn pair(at: &At, node: &Node, names: [&str; 2], problems: &mut Problems) -> Option<[String; 2]> {
+    let Value::Map(_) = node.value else {
+        let [first, second] = names;
+        refuse_value(at, node, format!("give {{ {first} = \"…\", {second} = \"…\" }}"), problems);
+        return None;
+    };
+    let table = problems.properties(at, node, &names, &|_| None);
+    let [first, second] = names.map(|name| {
+        let Some(entry) = table.entry(name) else {
+            problems.refuse(&at.property(name, None), "is missing", "add it");
             return None;
         };
-        self.refuse_unknown(KEY, table, &["exists", "missing", "attribute", "equals", "one_of"]);
-        let entry = |name| table.get_key_value(name);
-        match (entry("exists"), entry("missing"), entry("attribute"), entry("equals"), entry("one_of")) {
-            (Some(name), None, None, None, None) => {
-                self.attribute("transform.when.exists", name).map(|attribute| Condition::Exists { attribute })
-            }
-            (None, Some(name), None, None, None) => {
-                self.attribute("transform.when.missing", name).map(|attribute| Condition::Missing { attribute })
-            }
-            (None, None, Some(name), Some(value), None) => {
-                let attribute = self.attribute("transform.when.attribute", name);
-                let value = self.scalar("transform.when.equals", value.1);
-                Some(Condition::OneOf { attribute: attribute?, values: vec![value?] })
-            }
-            (None, None, Some(name), None, Some(list)) => {
-                let attribute = self.attribute("transform.when.attribute", name);
-                let values = self.scalars("transform.when.one_of", list);
-                Some(Condition::OneOf { attribute: attribute?, values: values? })
-            }
-            _ => {
-                self.refuse(origin, KEY, "is not one condition", ONE_CONDITION);
-                None
-            }
+        let at = at_key(at, entry);
+        if name == "template" { string(&at, &entry.node, problems) } else { attribute(&at, &entry.node, problems) }
+    });
+    Some([first?, second?])
+}
+
+fn string(at: &At, node: &Node, problems: &mut Problems) -> Option<String> {
+    let text = node.value.text().filter(|text| !text.is_empty());
+    if text.is_none() {
+        refuse_value(at, node, "give a string that is not empty", problems);
+    }
+    text.map(str::to_owned)
+}
+
+fn attribute(at: &At, node: &Node, problems: &mut Problems) -> Option<String> {
+    let name = node.value.text().filter(|name| (1..=65_535).contains(&name.len()));
+    if name.is_none() {
+        refuse_value(at, node, ATTRIBUTE, problems);
+    }
+    name.map(str::to_owned)
+}
+
+fn refuse_value(at: &At, node: &Node, remedy: impl Into<String>, problems: &mut Problems) {
+    problems.refuse(at, format!("{} is not allowed", node.value), remedy);
+}
+
+fn condition(at: &At, node: &Node, problems: &mut Problems) -> Option<Condition> {
+    let Value::Map(_) = node.value else {
+        problems.refuse(at, format!("{} is not a condition", node.value), ONE_CONDITION);
+        return None;
+    };
+    let table = problems.properties(at, node, &["exists", "missing", "attribute", "equals", "one_of"], &|_| None);
+    let entry = |name| table.entry(name);
+    let mut name = |entry: &Entry| attribute(&at_key(at, entry), &entry.node, problems);
+    match (entry("exists"), entry("missing"), entry("attribute"), entry("equals"), entry("one_of")) {
+        (Some(exists), None, None, None, None) => name(exists).map(|attribute| Condition::Exists { attribute }),
+        (None, Some(missing), None, None, None) => name(missing).map(|attribute| Condition::Missing { attribute }),
+        (None, None, Some(of), Some(value), None) => {
+            let attribute = name(of);
+            let at = At { place: value.node.place, ..at_key(at, value) };
+            let value = scalar(&at, &value.node, problems);
+            Some(Condition::OneOf { attribute: attribute?, values: vec![value?] })
+        }
+        (None, None, Some(of), None, Some(list)) => {
+            let attribute = name(of);
+            let values = scalars(&at_key(at, list), &list.node, problems);
+            Some(Condition::OneOf { attribute: attribute?, values: values? })
+        }
+        _ => {
+            problems.refuse(at, "is not one condition", ONE_CONDITION);
+            None
         }
     }
+}
 
-    fn scalars(&mut self, key: &str, entry: Entry<'_, '_>) -> Option<Vec<Scalar>> {
-        let list = entry.1.get_ref().as_array().filter(|list| !list.is_empty());
-        let Some(list) = list else {
-            let origin = self.source.place(&entry.0.span());
-            self.refuse(origin, key, "is not a list with values", "give a list such as [\"OPEN\", \"HELD\"]");
-            return None;
-        };
-        // Every element is looked at before the first wrong one ends it.
-        let values: Vec<Option<Scalar>> = list.iter().map(|value| self.scalar(key, value)).collect();
-        values.into_iter().collect()
+fn scalars(at: &At, node: &Node, problems: &mut Problems) -> Option<Vec<Scalar>> {
+    let Value::List(list) = &node.value else {
+        problems.refuse(at, "is not a list with values", LIST);
+        return None;
+    };
+    if list.is_empty() {
+        problems.refuse(at, "is not a list with values", LIST);
+        return None;
     }
+    // Every element is looked at before the first wrong one ends it.
+    let at = |node: &Node| At { place: node.place, ..at.clone() };
+    let values: Vec<Option<Scalar>> = list.iter().map(|node| scalar(&at(node), node, problems)).collect();
+    values.into_iter().collect()
+}
 
-    /// TOML's types are DynamoDB's.
-    fn scalar(&mut self, key: &str, value: &Spanned<DeValue<'_>>) -> Option<Scalar> {
-        let scalar = match (value.get_ref(), Value::from_toml(value.get_ref())) {
-            (DeValue::Boolean(flag), _) => Some(Scalar::Boolean(*flag)),
-            (_, Value::Text(text)) => Some(Scalar::Text(text)),
-            (_, Value::Whole(number)) => Some(Scalar::Number(number.to_string())),
-            (DeValue::Float(written), Value::Fraction(number)) if number.is_finite() => {
-                Some(Scalar::Number(written.to_string()))
-            }
-            _ => None,
-        };
-        if scalar.is_none() {
-            let what = format!("{} is not allowed", Value::from_toml(value.get_ref()));
-            self.refuse(self.source.place(&value.span()), key, what, "give a string, a number or a boolean");
-        }
-        scalar
+/// TOML's types are DynamoDB's.
+fn scalar(at: &At, node: &Node, problems: &mut Problems) -> Option<Scalar> {
+    let scalar = match &node.value {
+        Value::Boolean(flag) => Some(Scalar::Boolean(*flag)),
+        Value::Text(text) => Some(Scalar::Text(text.clone())),
+        Value::Whole(number) => Some(Scalar::Number(number.to_string())),
+        Value::Fraction(written) if written.parse().is_ok_and(f64::is_finite) => Some(Scalar::Number(written.clone())),
+        _ => None,
+    };
+    if scalar.is_none() {
+        refuse_value(at, node, "give a string, a number or a boolean", problems);
     }
-
-    fn refuse_unknown(&mut self, key: &str, table: &DeTable<'_>, known: &[&str]) {
-        for name in table.keys().filter(|name| !known.contains(&name.get_ref().as_ref())) {
-            let remedy = nearest(name.get_ref(), known.iter().copied()).map_or_else(
-                || format!("remove it; there are {}", known.join(", ")),
-                |near| format!("did you mean {near}?"),
-            );
-            let origin = self.source.place(&name.span());
-            self.refuse(origin, &format!("{key}.{}", name.get_ref()), "there is no such key", remedy);
-        }
-    }
+    scalar
 }
 
 #[cfg(test)]

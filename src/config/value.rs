@@ -6,8 +6,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use toml::de::DeValue;
-
+use crate::document::Value as Tree;
 use crate::model::grouped;
 
 /// A value as it was given.
@@ -26,20 +25,14 @@ pub(super) enum Value {
 }
 
 impl Value {
-    /// From a value of the file.
-    pub(super) fn from_toml(value: &DeValue<'_>) -> Self {
+    /// A value of the file.
+    pub(super) fn of_file(value: Tree) -> Self {
         match value {
-            DeValue::String(text) => Self::Text(text.clone().into_owned()),
-            DeValue::Integer(number) => {
-                i128::from_str_radix(number.as_str(), number.radix()).map_or(Self::Other("a huge number"), Self::Whole)
-            }
-            DeValue::Float(number) => {
-                number.as_str().parse().map_or(Self::Other("an unreadable number"), Self::Fraction)
-            }
-            DeValue::Boolean(_) => Self::Other("a boolean"),
-            DeValue::Datetime(_) => Self::Other("a date or time"),
-            DeValue::Array(_) => Self::Other("a list"),
-            DeValue::Table(_) => Self::Other("a table"),
+            Tree::Text(text) => Self::Text(text),
+            Tree::Whole(number) => Self::Whole(number),
+            Tree::Fraction(written) => written.parse().map_or(Self::Other("an unreadable number"), Self::Fraction),
+            Tree::Map(_) => Self::Other("a table"),
+            other => Self::Other(other.kind()),
         }
     }
 

@@ -11,4 +11,4 @@ mod file;
 
 pub use cost::{CopyEstimate, CopyVolume};
 pub use drift::{Difference, differences};
-pub use file::{LayoutProblem, Place, read_layout, write_layout};
+pub use file::{read_layout, write_layout};

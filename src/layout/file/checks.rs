@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::reader::{At, Problems};
+use crate::document::{At, Problems};
 use crate::model::{Billing, IndexLayout, KeyType, Projection, TableLayout, Throughput};
 
 /// Global secondary indexes of one table (service quotas).

@@ -4,53 +4,16 @@
 //! API reference of `CreateTable` and the service quotas.
 
 mod checks;
-mod node;
-mod reader;
 #[cfg(test)]
 mod tests;
 mod write;
 
-use std::fmt;
-
 use checks::{DeclaredIndex, DeclaredKey, DeclaredTable, Role};
-use node::{Node, Value};
-use reader::{At, Problems, Properties};
 
 pub use write::write_layout;
 
+use crate::document::{At, Node, Problem, Problems, Properties, Value, parse_yaml};
 use crate::model::{Billing, KeyType, Projection, TableLayout, Throughput};
-
-/// A place in the file, both from 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
-    /// The line.
-    pub line: u64,
-    /// The column, in characters.
-    pub column: u64,
-}
-
-/// Something wrong with a layout.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub struct LayoutProblem {
-    /// The property, such as `GlobalSecondaryIndexes[0].Projection`; empty for the file as a whole.
-    pub path: String,
-    /// Where it stands in the file, if it does.
-    pub place: Option<Place>,
-    /// What is wrong and what to do.
-    pub message: String,
-}
-
-impl fmt::Display for LayoutProblem {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(Place { line, column }) = self.place {
-            write!(out, "line {line}, column {column}: ")?;
-        }
-        if !self.path.is_empty() {
-            write!(out, "{}: ", self.path)?;
-        }
-        out.write_str(&self.message)
-    }
-}
 
 const TABLE_PROPERTIES: [&str; 6] = [
     "AttributeDefinitions",
@@ -83,8 +46,8 @@ const UNSUPPORTED_PROPERTIES: [&str; 16] = [
 
 /// Reads a layout from YAML or JSON. On failure, tells everything that is wrong, in the order of the file,
 /// what has no place there last.
-pub fn read_layout(text: &str) -> Result<TableLayout, Vec<LayoutProblem>> {
-    let root = node::parse(text).map_err(|problem| vec![problem])?;
+pub fn read_layout(text: &str) -> Result<TableLayout, Vec<Problem>> {
+    let root = parse_yaml(text).map_err(|problem| vec![problem])?;
     if let Some(problem) = other_document(&root) {
         return Err(vec![problem]);
     }
@@ -102,17 +65,18 @@ pub fn read_layout(text: &str) -> Result<TableLayout, Vec<LayoutProblem>> {
 }
 
 /// A file of another kind is told as such, not property by property.
-fn other_document(root: &Node) -> Option<LayoutProblem> {
+fn other_document(root: &Node) -> Option<Problem> {
     let Value::Map(entries) = &root.value else { return None };
     let has = |name: &str| entries.iter().any(|entry| entry.name == name);
     let described = has("TableArn") || has("TableStatus") || (has("Table") && entries.len() == 1);
-    described.then(|| LayoutProblem {
+    described.then(|| Problem {
         path: String::new(),
         place: root.place,
-        message:
+        what:
             "this is what `aws dynamodb describe-table` prints, not a layout; `shadowtable config layout --table NAME` \
                   prints the layout of a live table"
                 .to_owned(),
+        remedy: None,
     })
 }
 

@@ -82,7 +82,7 @@ BillingMode: PAY_PER_REQUEST
 fn bad_yaml_is_told_with_its_place() {
     let problems = read_layout("KeySchema: [\n  {AttributeName: p\n").unwrap_err();
     assert!(problems[0].place.is_some(), "{problems:?}");
-    assert!(problems[0].message.starts_with("the file cannot be read as YAML or JSON"), "{problems:?}");
+    assert!(problems[0].what.starts_with("the file cannot be read as YAML or JSON"), "{problems:?}");
     assert!(told(&with("BillingMode: !Ref Mode\n"))[0].contains("cannot be read"));
     assert!(told(&with("BillingMode: PAY_PER_REQUEST\nBillingMode: PROVISIONED\n"))[0].starts_with("line 4, column 1"));
     assert_eq!(
@@ -119,7 +119,7 @@ GlobalSecondaryIndexes:
     insta::assert_snapshot!(told(&text).join("\n"), @r#"
     line 4, column 1: TableName: a layout names no table: tables are named in the configuration; take this out
     line 5, column 1: Tags: not supported yet: a layout is about keys, indexes and billing for now; take this out and set it on the new table yourself, before the switch
-    line 6, column 1: KeyShema: unknown property; is KeySchema meant?
+    line 6, column 1: KeyShema: there is no such key; did you mean KeySchema?
     line 8, column 16: GlobalSecondaryIndexes[0].IndexName: "a!" is no index name: 3 to 255 of a-z, A-Z, 0-9, _, . and -
     line 9, column 80: GlobalSecondaryIndexes[0].KeySchema[1].KeyType: expected HASH or RANGE, found "SORT"
     line 10, column 63: GlobalSecondaryIndexes[0].Projection.NonKeyAttributes: only INCLUDE has a list of attributes; take this out, or say INCLUDE

@@ -1,59 +1,16 @@
-//! A YAML or JSON document as a tree with places, so that a mistake in meaning can be told with its line.
+//! YAML and JSON as a tree with places.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 
-use super::{LayoutProblem, Place};
+use super::{Entry, Node, Place, Problem, Value};
 
-/// A value and where it stands.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Node {
-    pub(super) value: Value,
-    pub(super) place: Option<Place>,
-}
-
-/// A property's name, where that stands, and its value.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Entry {
-    pub(super) name: String,
-    pub(super) place: Option<Place>,
-    pub(super) node: Node,
-}
-
-/// What a document holds.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Value {
-    Nothing,
-    /// `true` or `false` without quotes.
-    Boolean,
-    Integer(i64),
-    /// A number without quotes that is no `i64`.
-    OtherNumber,
-    Text(String),
-    List(Vec<Node>),
-    Map(Vec<Entry>),
-}
-
-impl Value {
-    /// For messages: "expected …, found a list".
-    pub(super) const fn kind(&self) -> &'static str {
-        match self {
-            Self::Nothing => "nothing",
-            Self::Boolean => "a boolean",
-            Self::Integer(_) | Self::OtherNumber => "a number",
-            Self::Text(_) => "text",
-            Self::List(_) => "a list",
-            Self::Map(_) => "properties",
-        }
-    }
-}
-
-/// Reads the document. JSON is YAML too, as far as layouts go.
-pub(super) fn parse(text: &str) -> Result<Node, LayoutProblem> {
+/// Reads a document. JSON is YAML too, as far as our documents go.
+pub fn parse(text: &str) -> Result<Node, Problem> {
     let options = serde_saphyr::options! {
-        // `N` is a key type here, not "no" as in YAML 1.1.
+        // `N` is text, not "no" as in YAML 1.1.
         strict_booleans: true,
         // CloudFormation's functions (`!Ref`, `!Sub`) would be read as plain text otherwise.
         reject_unsupported_tags: true,
@@ -61,16 +18,18 @@ pub(super) fn parse(text: &str) -> Result<Node, LayoutProblem> {
     };
     serde_saphyr::from_str_with_options(text, options).map_err(|error| {
         let plain = error.without_snippet();
-        LayoutProblem {
+        Problem {
             path: String::new(),
             place: plain.location().as_ref().and_then(place_of),
-            message: format!("the file cannot be read as YAML or JSON: {plain}"),
+            what: format!("the file cannot be read as YAML or JSON: {plain}"),
+            remedy: None,
         }
     })
 }
 
 fn place_of(location: &serde_saphyr::Location) -> Option<Place> {
-    (location.line() > 0).then(|| Place { line: location.line(), column: location.column() })
+    let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    (location.line() > 0).then(|| Place { line: number(location.line()), column: number(location.column()) })
 }
 
 impl<'de> Deserialize<'de> for Node {
@@ -99,20 +58,20 @@ impl<'de> Visitor<'de> for ValueVisitor {
         Ok(Value::Nothing)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Value, E> {
-        Ok(Value::Boolean)
+    fn visit_bool<E>(self, flag: bool) -> Result<Value, E> {
+        Ok(Value::Boolean(flag))
     }
 
     fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
-        Ok(Value::Integer(number))
+        Ok(Value::Whole(number.into()))
     }
 
     fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
-        Ok(i64::try_from(number).map_or(Value::OtherNumber, Value::Integer))
+        Ok(Value::Whole(number.into()))
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Value, E> {
-        Ok(Value::OtherNumber)
+    fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
+        Ok(Value::Fraction(number.to_string()))
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Value, E> {
