@@ -79,7 +79,11 @@ impl Retry {
 }
 
 /// Asks until there is an answer, however long a fault lasts; `what` says what failed. For requests that may be done twice.
-pub async fn outlast<T, F>(clock: &impl Clock, what: &str, mut request: impl FnMut() -> F) -> Result<T, PortError>
+pub async fn until_answered<T, F>(
+    clock: &impl Clock,
+    what: &str,
+    mut request: impl FnMut() -> F,
+) -> Result<T, PortError>
 where
     F: Future<Output = Result<T, PortError>>,
 {

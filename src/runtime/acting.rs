@@ -6,10 +6,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
+
+use crate::engine::cutover::{Failure, StepFailure};
 use crate::engine::state::lease::Lease;
 use crate::model::Moment;
 use crate::ports::{Clock, Ports};
-use parking_lot::Mutex;
 
 /// What a cutover's steps do outside, in this process and its predecessors.
 pub(super) struct Acting<P> {
@@ -49,10 +51,10 @@ impl<P: Ports> Acting<P> {
     }
 
     /// Drives something that acts while the lease lasts: from its end on somebody else may do the same.
-    pub(super) fn drive<E: From<&'static str> + Send, W: Future<Output = Result<String, E>> + Send>(
+    pub(super) fn drive<W: Future<Output = Result<String, StepFailure>> + Send>(
         &self,
         work: W,
-    ) -> impl Future<Output = Result<String, E>> + Send + use<P, E, W> {
+    ) -> impl Future<Output = Result<String, StepFailure>> + Send + use<P, W> {
         let (lease, abandon) = (Arc::clone(&self.lease), self.abandon);
         let cut_short =
             CutShort { ports: Arc::clone(&self.ports), abandon, until: Arc::clone(&self.until), ended: false };
@@ -64,7 +66,7 @@ impl<P: Ports> Acting<P> {
                 cut_short.ports.clock().sleep(abandon).await;
             }
             cut_short.ended = true;
-            done.unwrap_or_else(|| Err("the lease ran out meanwhile".into()))
+            done.unwrap_or_else(|| Err(Failure::LeaseRanOut.into()))
         }
     }
 }

@@ -6,19 +6,20 @@ use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::acting::Acting;
-use super::history::Chronicle;
-use super::monitor::Snapshot;
-use super::status::{LeaseStatus, MirrorStatus, status};
+use super::history::{Chronicle, EventLine};
+use super::monitor::Observer;
+use super::observed::Observed;
+use super::parts::Parts;
 use super::{Job, Monitor};
 use crate::engine::EngineError;
 use crate::engine::replicate::Replication;
 use crate::engine::replicate::apply::recent::Recent;
 use crate::engine::state::entities::{Live, Meta};
 use crate::engine::state::entry::LIVE;
-use crate::engine::state::journal::Trail;
+use crate::engine::state::journal::{Listener, Trail};
 use crate::engine::state::store::Store;
 use crate::model::Moment;
-use crate::ports::{Clock, Ports};
+use crate::ports::Ports;
 use crate::protocol::leg::Leg;
 use crate::telemetry::Meters;
 
@@ -31,6 +32,7 @@ pub(super) struct Active<P> {
     pub(super) meters: Arc<Meters>,
     pub(super) chronicle: Arc<Chronicle>,
     pub(super) monitor: Arc<Monitor>,
+    pub(super) observed: Arc<Observed<P>>,
     pub(super) stop: CancellationToken,
     /// The source keys that changed last, for the next mirror: a cutover that was given up must not forget what differed.
     pub(super) recent: Mutex<Option<Recent>>,
@@ -48,6 +50,35 @@ pub(super) struct Outcome {
 }
 
 impl<P: Ports> Active<P> {
+    /// One that holds the lease of `store`.
+    pub(super) fn new(
+        ports: &Arc<P>,
+        store: &Arc<Store<P>>,
+        meters: &Arc<Meters>,
+        monitor: &Arc<Monitor>,
+        job: Job,
+        stop: CancellationToken,
+    ) -> Self {
+        let (lease, engine) = (store.lease(), &job.engine);
+        let chronicle = Arc::new(Chronicle::new(Arc::clone(meters), engine.copy.read_units_per_second));
+        let observed =
+            Observed::new(Arc::clone(ports), Arc::clone(lease), Arc::clone(&chronicle), engine.cutover.clone());
+        Self {
+            ports: Arc::clone(ports),
+            store: Arc::clone(store),
+            trail: Trail::new(Arc::clone(store), listener(meters, &chronicle)),
+            meters: Arc::clone(meters),
+            chronicle,
+            monitor: Arc::clone(monitor),
+            observed: Arc::new(observed),
+            stop,
+            recent: Mutex::default(),
+            landing: Mutex::default(),
+            acting: Acting::new(Arc::clone(ports), Arc::clone(lease), engine.apply.abandon),
+            job,
+        }
+    }
+
     /// What all that works for a leg shares.
     pub(super) fn replication(&self, leg: Leg) -> Replication<P> {
         let (ports, store, meters) = (Arc::clone(&self.ports), Arc::clone(&self.store), Arc::clone(&self.meters));
@@ -68,29 +99,23 @@ impl<P: Ports> Active<P> {
         self.store.replace(LIVE, &Live { at, status }).await
     }
 
-    /// Lets status and metrics see the migration before it is mirrored.
-    pub(super) fn show(&self, meta: &Meta) {
-        let meta = meta.clone();
-        self.show_by(move || (meta.clone(), MirrorStatus::default()));
-    }
-
-    /// Lets status and metrics see what `look` says at the moment when they ask.
-    pub(super) fn show_by(&self, look: impl Fn() -> (Meta, MirrorStatus) + Send + Sync + 'static) {
-        let (ports, lease) = (Arc::clone(&self.ports), Arc::clone(self.store.lease()));
-        let chronicle = Arc::clone(&self.chronicle);
-        self.monitor.active(move || {
-            let (meta, mirror) = look();
-            let memory = chronicle.memory(ports.clock().now());
-            Snapshot {
-                totals: mirror.totals,
-                credentials: ports.credentials(),
-                status: status(&meta, LeaseStatus::of(&lease), mirror, memory, &*ports),
-            }
-        });
+    /// Lets status and metrics see the migration, and the mirror where there is one.
+    pub(super) fn show(&self, meta: &Meta, mirror: Option<&Parts<P>>) {
+        self.observed.show(meta, mirror);
+        self.monitor.active(Arc::clone(&self.observed) as Arc<dyn Observer>);
     }
 
     /// Adds a line to the audit trail.
     pub(super) async fn audit(&self, what: &str) -> Result<(), EngineError> {
         self.trail.add(what).await
     }
+}
+
+/// Counts the lines of the audit trail, and shows the last of them.
+fn listener(meters: &Arc<Meters>, chronicle: &Arc<Chronicle>) -> Listener {
+    let (meters, chronicle) = (Arc::clone(meters), Arc::clone(chronicle));
+    Arc::new(move |line| {
+        meters.audited();
+        chronicle.tell([EventLine { at: line.at, what: line.what.clone() }]);
+    })
 }

@@ -15,7 +15,7 @@ use super::mirror::Mirror;
 use super::status::MirrorStatus;
 use super::watch::Outside;
 use crate::engine::EngineError;
-use crate::engine::cutover::{Occasion, StepEnd, StepFailure, Steps, Subject, run_hook, unfence};
+use crate::engine::cutover::{Deeds, Obstacle, Occasion, StepEnd, Steps, Subject};
 use crate::engine::state::entities::{Answer, CutoverRecord, Meta, RestlessRecord};
 use crate::engine::state::entry::{RESTLESS, unique_name};
 use crate::engine::state::journal::Journal;
@@ -113,8 +113,7 @@ impl MirrorStatus {
 impl<P: Ports> Active<P> {
     /// Runs the hook on-failure.
     pub(super) async fn tell_failure(&self, journal: &Journal<P>) -> Result<(), EngineError> {
-        let (subject, hooks) = (subject(journal.meta()), &self.job.engine.cutover.hooks);
-        self.tell(&subject, Occasion::OnFailure, hooks.on_failure.as_ref()).await
+        self.tell(&self.deeds(journal.meta()), Occasion::OnFailure).await
     }
 
     /// The application uses the shadow. `stored` is done once that is durable, and before the hook.
@@ -122,20 +121,25 @@ impl<P: Ports> Active<P> {
         let reason = journal.meta().reason.clone();
         journal.transition_with(Event::Switched, reason.as_deref(), |meta| set_trouble(meta, None)).await?;
         stored();
-        let (subject, hooks) = (subject(journal.meta()), &self.job.engine.cutover.hooks);
-        self.tell(&subject, Occasion::AfterSwitch, hooks.after_switch.as_ref()).await
+        self.tell(&self.deeds(journal.meta()), Occasion::AfterSwitch).await
     }
 
     /// Runs a hook whose failure changes nothing.
-    pub(super) async fn tell(
-        &self,
-        subject: &Subject,
-        occasion: Occasion,
-        hook: Option<&crate::ports::Program>,
-    ) -> Result<(), EngineError> {
-        match run_hook(&*self.ports, &self.job.engine.cutover, subject, occasion, hook).await {
+    pub(super) async fn tell(&self, deeds: &Deeds<P>, occasion: Occasion) -> Result<(), EngineError> {
+        match deeds.hook(occasion).await {
             None => Ok(()),
             Some(ended) => self.hook_ended(occasion, ended).await,
+        }
+    }
+
+    /// What a cutover of this migration does outside.
+    pub(super) fn deeds(&self, meta: &Meta) -> Deeds<P> {
+        let engine = &self.job.engine;
+        Deeds {
+            ports: Arc::clone(&self.ports),
+            settings: engine.cutover.clone(),
+            subject: subject(meta),
+            abandon: engine.apply.abandon,
         }
     }
 
@@ -164,26 +168,24 @@ impl<P: Ports> Mirror<'_, P> {
         let work = async move { work.run(step).await };
         if step.acts() {
             let work = self.active.acting.drive(work);
-            steps.spawn(async move { (step, work.await) });
+            steps.spawn(async move { StepEnd { step, outcome: work.await } });
         } else {
-            steps.spawn(async move { (step, work.await) });
+            steps.spawn(async move { StepEnd { step, outcome: work.await } });
         }
         Ok(())
     }
 
     fn steps(&self) -> Steps<P> {
-        let (settings, cutover) = (&self.active.job.engine.cutover, self.journal.meta().cutover.as_ref());
+        let deeds = self.active.deeds(self.journal.meta());
+        let cutover = self.journal.meta().cutover.as_ref();
         let now = self.active.ports.clock().service();
         let begun = cutover.map_or(now, |cutover| cutover.begun);
         Steps {
-            ports: self.active.ports.clone(),
+            left: deeds.settings.fenced_limit.saturating_sub(now.since(begun)),
+            deeds,
             applier: self.parts.applier.clone(),
             tail: self.parts.tail.clone(),
-            settings: settings.clone(),
-            subject: subject(self.journal.meta()),
             fenced: cutover.and_then(|cutover| cutover.fenced),
-            left: settings.fenced_limit.saturating_sub(now.since(begun)),
-            abandon: self.active.job.engine.apply.abandon,
             acting: self.active.acting.until(),
         }
     }
@@ -201,10 +203,10 @@ impl<P: Ports> Mirror<'_, P> {
     }
 
     /// A step ended. Returns whether the fence is to be undone now.
-    pub(super) async fn step_ended(&mut self, (step, end): StepEnd) -> Result<bool, EngineError> {
+    pub(super) async fn step_ended(&mut self, StepEnd { step, outcome }: StepEnd) -> Result<bool, EngineError> {
         let active = self.active;
         let fresh = step == Step::Switch && std::mem::take(&mut self.intent_is_fresh);
-        match end {
+        match outcome {
             Ok(seen) => {
                 tracing::info!(%step, seen, "a step of the cutover ended");
                 active.audit(&format!("cutover: the {step} ended: {seen}")).await?;
@@ -219,8 +221,8 @@ impl<P: Ports> Mirror<'_, P> {
                         self.journal.transition_with(step.done(), None, note).await?;
                     }
                     Step::Recheck => {
-                        if let Some(stirred) = self.intend().await? {
-                            give_up(self.journal, &stirred).await?;
+                        if let Some(obstacle) = self.intend().await? {
+                            give_up(self.journal, &obstacle.to_string()).await?;
                             self.show();
                             return Ok(true);
                         }
@@ -231,21 +233,22 @@ impl<P: Ports> Mirror<'_, P> {
                 self.show();
                 Ok(false)
             }
-            Err(StepFailure { reason, not_begun, keys }) => {
-                tracing::error!(%step, reason, "a step of the cutover failed");
-                active.audit(&format!("cutover: the {step} failed: {reason}")).await?;
-                if !keys.is_empty() {
-                    let keys = keys.iter().map(|key| active.job.source_key.to_json(key)).collect();
+            Err(failure) => {
+                tracing::error!(%step, reason = %failure, "a step of the cutover failed");
+                active.audit(&format!("cutover: the {step} failed: {failure}")).await?;
+                if !failure.keys().is_empty() {
+                    let keys = &active.job.keys()[self.journal.meta().leader];
+                    let keys = failure.keys().iter().map(|key| keys.to_json(key)).collect();
                     let cutover = subject(self.journal.meta()).cutover;
                     active.store.replace(RESTLESS, &RestlessRecord { cutover, keys }).await?;
                 }
                 // Whoever stored the intent and never began the switch knows that the application is where it was.
-                if step.failed().is_some() || (not_begun && fresh) {
-                    give_up(self.journal, &format!("the {step} failed: {reason}")).await?;
+                if step.failed().is_some() || (failure.not_begun && fresh) {
+                    give_up(self.journal, &format!("the {step} failed: {failure}")).await?;
                     self.show();
                     return Ok(true);
                 }
-                note_trouble(self.journal, format!("the switch failed: {reason}")).await?;
+                note_trouble(self.journal, format!("the switch failed: {failure}")).await?;
                 self.show();
                 active.tell_failure(self.journal).await?;
                 Ok(false)
@@ -255,12 +258,12 @@ impl<P: Ports> Mirror<'_, P> {
 
     /// Holds the intake, and stores the switch's intent if nothing stirred since the drain. If something did while the
     /// intake was held, that is returned: such a change is only applied by a mirror that begins anew.
-    async fn intend(&mut self) -> Result<Option<String>, EngineError> {
+    async fn intend(&mut self) -> Result<Option<Obstacle>, EngineError> {
         let steps = self.steps();
         // What is durable is saved first: a restart must not take it for late.
         self.parts.tail.save().await?;
-        if let Err(reason) = steps.is_undisturbed() {
-            self.journal.transition(Event::Stirred, Some(&reason)).await?;
+        if let Err(obstacle) = steps.is_undisturbed() {
+            self.journal.transition(Event::Stirred, Some(&obstacle.to_string())).await?;
             return Ok(None);
         }
         // What another thread offers between the looks is seen by the second one; on one thread, it is given the chance.
@@ -272,7 +275,7 @@ impl<P: Ports> Mirror<'_, P> {
                 self.intent_is_fresh = true;
                 Ok(None)
             }
-            Err(reason) => Ok(Some(reason)),
+            Err(obstacle) => Ok(Some(obstacle)),
         }
     }
 
@@ -293,12 +296,8 @@ impl<P: Ports> Mirror<'_, P> {
             return;
         }
         tracing::info!("all gates of a cutover hold");
-        let (ports, settings) = (self.active.ports.clone(), self.active.job.engine.cutover.clone());
-        let subject = subject(self.journal.meta());
-        told.spawn(async move {
-            let hook = settings.hooks.on_ready.as_ref();
-            run_hook(&*ports, &settings, &subject, Occasion::OnReady, hook).await.unwrap_or_else(|| Ok(String::new()))
-        });
+        let deeds = self.active.deeds(self.journal.meta());
+        told.spawn(async move { deeds.hook(Occasion::OnReady).await.unwrap_or_else(|| Ok(String::new())) });
     }
 
     /// The hook on-ready ended. It is not run again for this shadow.
@@ -404,12 +403,10 @@ impl<P: Ports> Mirror<'_, P> {
     }
 
     async fn unfence_by_hand(&self) -> Result<Answer, EngineError> {
-        let subject = subject(self.journal.meta());
-        let engine = &self.active.job.engine;
-        let undone = unfence(&*self.active.ports, &engine.cutover, &subject, engine.apply.abandon);
-        let (done, message) = match self.active.acting.drive(undone).await {
+        let deeds = self.active.deeds(self.journal.meta());
+        let (done, message) = match self.active.acting.drive(deeds.unfence()).await {
             Ok(seen) => (true, seen),
-            Err(reason) => (false, reason),
+            Err(failure) => (false, failure.to_string()),
         };
         self.active.audit(&format!("an operator's unfence: {message}")).await?;
         Ok(Answer::new(done, message))

@@ -12,8 +12,7 @@ use super::active::{Active, Outcome};
 use super::commands::{LoopControl, pending};
 use super::parts::Parts;
 use super::progress;
-use super::status::MirrorStatus;
-use super::watch::{Outside, watch_tables};
+use super::watch::{Outside, TableWatch};
 use crate::engine::EngineError;
 use crate::engine::cutover::StepEnd;
 use crate::engine::replicate::apply::mapping::Mapping;
@@ -21,7 +20,7 @@ use crate::engine::replicate::apply::recent::Recent;
 use crate::engine::replicate::apply::{Applier, ApplyParts, Quarantine};
 use crate::engine::replicate::copy::{Copier, CopyParts};
 use crate::engine::replicate::tail::{Tail, TailParts};
-use crate::engine::state::entities::{Meta, Pin};
+use crate::engine::state::entities::Pin;
 use crate::engine::state::journal::Journal;
 use crate::engine::watched::Watched;
 use crate::ports::{Clock, Ports, RecordsPage};
@@ -41,8 +40,6 @@ const WATCH: Duration = Duration::from_secs(30);
 pub(super) struct Mirror<'a, P> {
     pub(super) active: &'a Active<P>,
     pub(super) journal: &'a mut Journal<P>,
-    /// What status and metrics see of the migration.
-    shown: Arc<Mutex<Meta>>,
     pin: Pin,
     pub(super) parts: Parts<P>,
     paused: Arc<Watched<Paused>>,
@@ -50,6 +47,14 @@ pub(super) struct Mirror<'a, P> {
     pub(super) intent_is_fresh: bool,
     /// Changes after the switch's intent that were logged.
     pub(super) late_told: u64,
+}
+
+/// What was seen before a mirror begins.
+pub(super) struct Looked {
+    pub(super) pin: Pin,
+    /// The source's item count.
+    pub(super) items: u64,
+    pub(super) outside: Outside,
 }
 
 /// What ended by itself.
@@ -63,10 +68,10 @@ impl<'a, P: Ports> Mirror<'a, P> {
     pub(super) async fn start(
         active: &'a Active<P>,
         journal: &'a mut Journal<P>,
-        pin: Pin,
         live: HashMap<String, RecordsPage>,
-        (items_expected, outside): (u64, Outside),
+        looked: Looked,
     ) -> Result<Self, EngineError> {
+        let Looked { pin, items: items_expected, outside } = looked;
         let (job, leg) = (&active.job, journal.meta().leg());
         let on = active.replication(leg);
         let quarantine = Quarantine::new(leg, job.keys());
@@ -97,11 +102,9 @@ impl<'a, P: Ports> Mirror<'a, P> {
             paused: Arc::clone(&paused),
         };
         let copier = Arc::new(Copier::resume(on, Arc::clone(&applier), copy).await?);
-        let shown = Arc::new(Mutex::new(journal.meta().clone()));
         Ok(Self {
             active,
             journal,
-            shown,
             pin,
             parts: Parts {
                 leg,
@@ -189,16 +192,20 @@ impl<'a, P: Ports> Mirror<'a, P> {
                 run.await.map(|complete| if complete { Ended::CopyComplete } else { Ended::Stopped })
             });
         }
-        let (ports, meta, pin) = (Arc::clone(&self.active.ports), self.journal.meta().clone(), self.pin.clone());
-        let (interval, stop) = (WATCH.min(self.active.job.engine.tail.discover), readers.clone());
-        let (outside, settings) = (Arc::clone(&self.parts.outside), self.active.job.engine.cutover.clone());
+        let (engine, stop) = (&self.active.job.engine, readers.clone());
+        let watch = TableWatch {
+            ports: Arc::clone(&self.active.ports),
+            meta: self.journal.meta().clone(),
+            pin: self.pin.clone(),
+            settings: engine.cutover.clone(),
+            interval: WATCH.min(engine.tail.discover),
+            outside: Arc::clone(&self.parts.outside),
+        };
         tasks.spawn(async move {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => Ok(Ended::Stopped),
-                watched = watch_tables(&*ports, &meta, &pin, (interval, &settings), &outside) => {
-                    watched.map(|()| Ended::Stopped)
-                }
+                watched = watch.run() => watched.map(|()| Ended::Stopped),
             }
         });
     }
@@ -326,20 +333,6 @@ impl<'a, P: Ports> Mirror<'a, P> {
 
     /// Lets status and metrics see the present state.
     pub(super) fn show(&self) {
-        *self.shown.lock() = self.journal.meta().clone();
-        let (working, shown, ports) = (self.parts.clone(), Arc::clone(&self.shown), Arc::clone(&self.active.ports));
-        let settings = self.active.job.engine.cutover.clone();
-        self.active.show_by(move || {
-            let meta = shown.lock().clone();
-            let mirror = working.status(meta.standing(), &*ports);
-            let outside = working.outside.lock().clone();
-            // After the switch there is no cutover to come.
-            let to_come = meta.phase != Phase::Switched;
-            let mut gates = if to_come { mirror.gates(&meta, &settings, outside) } else { Vec::new() };
-            for gate in gates.iter_mut().filter(|gate| gate.holds) {
-                gate.remedy.clear();
-            }
-            (meta, MirrorStatus { gates, ..mirror })
-        });
+        self.active.show(self.journal.meta(), Some(&self.parts));
     }
 }

@@ -15,7 +15,7 @@
 //! | `commands` | which commands are to be done, and that each is done once |
 //! | `acting` | until when something that was begun may still act outside |
 //! | `watch` | whether tables and stream are still those that were recorded |
-//! | `monitor`, `status`, `history`, `progress` | what is shown of all this |
+//! | `observed`, `monitor`, `status`, `history`, `progress` | what is shown of all this |
 
 mod acting;
 mod active;
@@ -25,6 +25,7 @@ mod cutover;
 mod history;
 mod mirror;
 mod monitor;
+mod observed;
 mod parts;
 mod phases;
 mod planning;
@@ -39,12 +40,10 @@ mod watch;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use self::acting::Acting;
 use self::active::{Active, Outcome};
-use self::history::{Chronicle, SAMPLE};
+use self::history::SAMPLE;
 pub use self::history::{EventLine, LagHistory, Rates};
 pub use self::monitor::{Differs, Monitor, Readiness};
 pub use self::planning::{planned, replace_plan, replanned};
@@ -55,7 +54,6 @@ pub use self::status::{
     phases,
 };
 use crate::engine::state::entry::{partition_of, unique_name};
-use crate::engine::state::journal::{Listener, Trail};
 use crate::engine::state::lease::{Acquired, Claimant, Lease};
 use crate::engine::state::store::Store;
 use crate::engine::{EngineError, EngineSettings};
@@ -140,20 +138,7 @@ pub async fn run<P: Ports>(
         tracing::info!(owner = lease.owner(), epoch = lease.epoch(), "the lease is held");
         let store = Store::new(Arc::clone(&ports), Arc::clone(&lease), partition.clone(), job.engine.apply.abandon);
         let store = Arc::new(store);
-        let chronicle = Arc::new(Chronicle::new(Arc::clone(&meters), job.engine.copy.read_units_per_second));
-        let active = Active {
-            ports: Arc::clone(&ports),
-            job: job.clone(),
-            trail: Trail::new(Arc::clone(&store), listener(&meters, &chronicle)),
-            store,
-            meters: Arc::clone(&meters),
-            chronicle,
-            monitor: Arc::clone(&monitor),
-            stop: stop.clone(),
-            recent: Mutex::default(),
-            landing: Mutex::default(),
-            acting: Acting::new(Arc::clone(&ports), Arc::clone(&lease), job.engine.apply.abandon),
-        };
+        let active = Active::new(&ports, &store, &meters, &monitor, job.clone(), stop.clone());
         let outcome = hold(active, &lease, settle).await;
         if outcome.is_err() {
             monitor.ended();
@@ -189,15 +174,6 @@ pub async fn run<P: Ports>(
             }
         }
     }
-}
-
-/// Counts the lines of the audit trail, and shows the last of them.
-fn listener(meters: &Arc<Meters>, chronicle: &Arc<Chronicle>) -> Listener {
-    let (meters, chronicle) = (Arc::clone(meters), Arc::clone(chronicle));
-    Arc::new(move |line| {
-        meters.audited();
-        chronicle.tell([EventLine { at: line.at, what: line.what.clone() }]);
-    })
 }
 
 /// Works under the lease until there is nothing more to do, the lease is lost, or a stop takes too long.

@@ -1,5 +1,7 @@
 //! What this process can say of itself at any moment, computed when it is asked.
 
+use std::sync::Arc;
+
 use metrics::gauge;
 use parking_lot::{Mutex, MutexGuard};
 
@@ -13,10 +15,15 @@ use crate::telemetry::{Meters, names};
 /// A status, and what only metrics show.
 pub(super) struct Snapshot {
     pub(super) status: Status,
-    /// Changes coalesced, copies superseded, pages discarded.
     pub(super) totals: MirrorTotals,
     /// When the credentials in use expire.
     pub(super) credentials: Vec<CredentialExpiry>,
+}
+
+/// Says what can be seen of the migration at this moment.
+pub(super) trait Observer: Send + Sync {
+    /// `None` as long as nothing is known of it.
+    fn observe(&self) -> Option<Snapshot>;
 }
 
 /// Whether this process does what it should.
@@ -65,7 +72,7 @@ enum View {
         migration: String,
         standby: Standby,
     },
-    Active(Box<dyn Fn() -> Snapshot + Send + Sync>),
+    Active(Arc<dyn Observer>),
     Ended {
         phase: Option<Phase>,
     },
@@ -87,9 +94,9 @@ impl Monitor {
         self.differs.lock().clone()
     }
 
-    /// The process works, and says so by `look`.
-    pub(super) fn active(&self, look: impl Fn() -> Snapshot + Send + Sync + 'static) {
-        *self.view() = View::Active(Box::new(look));
+    /// The process works, and this one says what it sees.
+    pub(super) fn active(&self, observer: Arc<dyn Observer>) {
+        *self.view() = View::Active(observer);
     }
 
     /// The process neither waits nor works.
@@ -166,7 +173,7 @@ impl Monitor {
 
     fn snapshot(&self) -> Option<Snapshot> {
         match &*self.view() {
-            View::Active(look) => Some(look()),
+            View::Active(observer) => observer.observe(),
             _ => None,
         }
     }

@@ -7,7 +7,7 @@ use super::active::{Active, Outcome};
 use super::agreement::{means, other_fence};
 use super::cutover::give_up;
 use super::history::EventLine;
-use super::mirror::Mirror;
+use super::mirror::{Looked, Mirror};
 use super::watch::{Outside, stream_is_there};
 use crate::engine::EngineError;
 use crate::engine::cutover::unusable_programs;
@@ -22,14 +22,6 @@ use crate::protocol::phase::{Event, Phase};
 
 /// How long the tables may take to answer while the source may be fenced, or an operator's decision is waited for.
 const LOOK: Duration = Duration::from_secs(20);
-
-/// What was seen before a mirror begins.
-struct Looked {
-    pin: Pin,
-    /// The source's item count.
-    items: u64,
-    outside: Outside,
-}
 
 /// Whether an operator must be able to decide, though nothing can be mirrored: the switch is intended, and what stopped the
 /// mirror is about the tables, their history, or what may be done with them.
@@ -61,7 +53,7 @@ impl<P: Ports> Active<P> {
         self.refuse_other_fence(&mut journal).await?;
         let mut first_pages = HashMap::new();
         loop {
-            self.show(journal.meta());
+            self.show(journal.meta(), None);
             let outcome = match journal.meta().phase {
                 Phase::Planned | Phase::Provisioned => tokio::select! {
                     biased;
@@ -144,7 +136,7 @@ impl<P: Ports> Active<P> {
         {
             journal.transition(Event::HistoryLost, Some(reason)).await?;
         }
-        self.show(journal.meta());
+        self.show(journal.meta(), None);
         Ok(())
     }
 
@@ -211,7 +203,7 @@ impl<P: Ports> Active<P> {
             }
         };
         self.outlast_landing().await;
-        Mirror::start(self, journal, looked.pin, live, (looked.items, looked.outside)).await?.run().await
+        Mirror::start(self, journal, live, looked).await?.run().await
     }
 
     /// Whether stream and tables are still those that were recorded. Waits for tables that do not answer, and for indexes

@@ -8,7 +8,7 @@ use super::active::Active;
 use super::agreement::{disagreements, means};
 use super::standby::begun_otherwise;
 use crate::engine::EngineError;
-use crate::engine::retry::outlast;
+use crate::engine::retry::until_answered;
 use crate::engine::state::entities::{Made, Meta, Product, Recorded, TableIdentity};
 use crate::engine::state::journal::Journal;
 use crate::engine::tables::claims::Claims;
@@ -193,9 +193,10 @@ impl<P: Ports> Active<P> {
         let looked = BTreeSet::from([0, segments / 2, segments - 1]);
         for segment in looked {
             let request = ScanRequest { segment, segments, start: None, limit: Some(TRIED_ITEMS) };
-            let page =
-                outlast(clock, "the source could not be read", || self.ports.reader(Side::Source).scan(&request))
-                    .await?;
+            let page = until_answered(clock, "the source could not be read", || {
+                self.ports.reader(Side::Source).scan(&request)
+            })
+            .await?;
             page.items.into_iter().for_each(|item| trial.see(item));
         }
         match trial.outcome() {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::agreement::{disagreements, means, other_means};
 use super::{Differs, Job, Monitor};
 use crate::engine::EngineError;
-use crate::engine::retry::outlast;
+use crate::engine::retry::until_answered;
 use crate::engine::state::entities::{LeaseRecord, Meta};
 use crate::engine::state::entry::{LEASE, META, decode, partition_of};
 use crate::engine::state::holder::Holder;
@@ -155,5 +155,5 @@ async fn lease<P: Ports>(ports: &P, job: &Job) -> Result<Option<(LeaseRecord, u6
 /// An entry, however long the state table may be out of reach: a standby is there for bad times.
 async fn entry<P: Ports>(ports: &P, job: &Job, sort: &str) -> Result<Option<Entry>, EngineError> {
     let key = StateKey { partition: partition_of(&job.migration), sort: sort.into() };
-    Ok(outlast(ports.clock(), "the state table could not be read", || ports.state().get(&key)).await?)
+    Ok(until_answered(ports.clock(), "the state table could not be read", || ports.state().get(&key)).await?)
 }

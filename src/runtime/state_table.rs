@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::engine::EngineError;
-use crate::engine::retry::{Retry, outlast};
+use crate::engine::retry::{Retry, until_answered};
 use crate::engine::state::entry::DIRECTORY;
 use crate::engine::tables::provision::describe;
 use crate::model::{Billing, KeyType, TableLayout, TableStatus};
@@ -70,7 +70,8 @@ pub async fn prepare_state_table<P: Ports>(ports: &P) -> Result<(), EngineError>
 }
 
 async fn is_unused<P: Ports>(ports: &P) -> Result<bool, EngineError> {
-    let entries = outlast(ports.clock(), "the state table could not be read", || ports.state().list(DIRECTORY, ""));
+    let entries =
+        until_answered(ports.clock(), "the state table could not be read", || ports.state().list(DIRECTORY, ""));
     Ok(entries.await?.is_empty())
 }
 

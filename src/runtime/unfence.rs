@@ -6,9 +6,8 @@ use std::time::Duration;
 use super::active::Active;
 use super::agreement::{means, other_fence};
 use super::commands::{CommandInProgress, pending};
-use super::cutover::subject;
 use crate::engine::EngineError;
-use crate::engine::cutover::{Occasion, Subject, unfence};
+use crate::engine::cutover::{Deeds, Failure, Occasion};
 use crate::engine::state::entities::Answer;
 use crate::engine::state::journal::Journal;
 use crate::model::Moment;
@@ -34,18 +33,18 @@ struct Attempt {
 impl<P: Ports> Active<P> {
     /// Undoes the fence, again and again until it is undone or an operator vouches that it is.
     pub(super) async fn undo_fence(&self, journal: &mut Journal<P>) -> Result<(), EngineError> {
-        let (settings, subject) = (&self.job.engine.cutover, subject(journal.meta()));
+        let deeds = self.deeds(journal.meta());
         self.audit("cutover: the unfence begins").await?;
         self.acting.outlast().await;
         // What another program put up is not undone by this process's own: its success would prove nothing.
-        let own = means(settings);
+        let own = means(&deeds.settings);
         let foreign = other_fence(&journal.meta().means, &own);
         let attempt = Attempt { began: self.ports.clock().now(), failed: AtomicBool::new(false), foreign };
         let vouched = loop {
             // A vouch is heard at any time: the program may hang.
             tokio::select! {
                 biased;
-                undone = self.try_unfence(&subject, &attempt) => {
+                undone = self.try_unfence(&deeds, &attempt) => {
                     if undone? {
                         break None;
                     }
@@ -65,20 +64,15 @@ impl<P: Ports> Active<P> {
             }
             None => unfenced?,
         }
-        let hooks = &settings.hooks;
-        self.tell(&subject, Occasion::OnFailure, hooks.on_failure.as_ref()).await
+        self.tell(&deeds, Occasion::OnFailure).await
     }
 
     /// Runs the unfence once; waits for a while after it failed.
-    async fn try_unfence(&self, subject: &Subject, attempt: &Attempt) -> Result<bool, EngineError> {
-        let engine = &self.job.engine;
+    async fn try_unfence(&self, deeds: &Deeds<P>, attempt: &Attempt) -> Result<bool, EngineError> {
         let undone = async {
             match &attempt.foreign {
-                Some(foreign) => Err(format!(
-                    "{foreign}; run with the configuration of the fence, or open the source by hand, then: `shadowtable \
-                     unfence --vouch`"
-                )),
-                None => unfence(&*self.ports, &engine.cutover, subject, engine.apply.abandon).await,
+                Some(foreign) => Err(Failure::ForeignFence(foreign.clone()).into()),
+                None => deeds.unfence().await,
             }
         };
         match self.acting.drive(undone).await {
@@ -86,10 +80,10 @@ impl<P: Ports> Active<P> {
                 self.audit(&format!("cutover: the unfence ended: {seen}")).await?;
                 Ok(true)
             }
-            Err(reason) => {
-                tracing::error!(reason, "THE SOURCE MAY STILL BE FENCED: undoing the fence failed; trying again");
+            Err(failure) => {
+                tracing::error!(reason = %failure, "THE SOURCE MAY STILL BE FENCED: undoing the fence failed; trying again");
                 if !attempt.failed.swap(true, Ordering::Relaxed) {
-                    self.audit(&format!("cutover: the unfence failed: {reason}")).await?;
+                    self.audit(&format!("cutover: the unfence failed: {failure}")).await?;
                 }
                 self.ports.clock().sleep(UNFENCE_AGAIN).await;
                 Ok(false)

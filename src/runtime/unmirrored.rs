@@ -10,10 +10,9 @@ use tokio::task::JoinSet;
 
 use super::active::{Active, Outcome};
 use super::commands::pending;
-use super::cutover::{GIVEN_UP, VOUCHED_SWITCH, clear_trouble, give_up, note_trouble, subject};
-use super::status::MirrorStatus;
+use super::cutover::{GIVEN_UP, VOUCHED_SWITCH, clear_trouble, give_up, note_trouble};
 use crate::engine::EngineError;
-use crate::engine::cutover::{StepFailure, switch};
+use crate::engine::cutover::StepFailure;
 use crate::engine::state::entities::Answer;
 use crate::engine::state::journal::Journal;
 use crate::ports::{Clock, Ports};
@@ -47,8 +46,7 @@ impl<P: Ports> Active<P> {
         let mut switching = JoinSet::new();
         loop {
             if clock.now() >= due {
-                let shown = journal.meta().clone();
-                self.show_by(move || (shown.clone(), MirrorStatus::default()));
+                self.show(journal.meta(), None);
                 self.refresh_live().await?;
                 due = clock.now().plus(REFRESH);
             }
@@ -112,10 +110,8 @@ impl<P: Ports> Active<P> {
             Ok(Act::TrySwitch) => {
                 clear_trouble(journal).await?;
                 self.audit("cutover: the switch begins").await?;
-                let (ports, settings) = (self.ports.clone(), self.job.engine.cutover.clone());
-                let (subject, abandon) = (subject(journal.meta()), self.job.engine.apply.abandon);
-                let work = self.acting.drive(async move { switch(&*ports, &settings, &subject, abandon).await });
-                switching.spawn(work);
+                let deeds = self.deeds(journal.meta());
+                switching.spawn(self.acting.drive(async move { deeds.switch().await }));
                 Answer::new(true, "the switch is tried again")
             }
             Ok(Act::Switched) => {
@@ -143,9 +139,9 @@ impl<P: Ports> Active<P> {
                 self.switched(journal, || {}).await
             }
             // The intent is not this attempt's own: an earlier one may have done something.
-            Err(StepFailure { reason, .. }) => {
-                self.audit(&format!("cutover: the switch failed: {reason}")).await?;
-                note_trouble(journal, format!("the switch failed: {reason}")).await?;
+            Err(failure) => {
+                self.audit(&format!("cutover: the switch failed: {failure}")).await?;
+                note_trouble(journal, format!("the switch failed: {failure}")).await?;
                 self.tell_failure(journal).await
             }
         }

@@ -1,6 +1,9 @@
 //! Sees when somebody changes the tables under a running migration.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use crate::engine::cutover::{movable_pointer, unusable_programs};
 use crate::engine::state::entities::{Meta, Pin};
@@ -9,7 +12,6 @@ use crate::model::{IndexStatus, Side, Sides, TableDescription, TableStatus};
 use crate::ports::{Clock, Ports, Reaction, TableAdmin};
 use crate::protocol::cutover::Pointer;
 use crate::protocol::leg::Intake;
-use parking_lot::Mutex;
 
 /// `DescribeTable` is eventually consistent: so many answers in a row must agree that something is wrong.
 const AGREEMENT: u32 = 3;
@@ -55,27 +57,76 @@ impl Outside {
     }
 }
 
-/// Looks at source, shadow and pointer every `interval` until something is definitely wrong with the tables.
-pub(super) async fn watch_tables<P: Ports>(
-    ports: &P,
-    meta: &Meta,
-    pin: &Pin,
-    (interval, settings): (Duration, &CutoverSettings),
-    outside: &Mutex<Outside>,
-) -> Result<(), EngineError> {
-    let mut wrong = 0;
-    loop {
-        ports.clock().sleep(interval).await;
-        match look(ports, meta, pin, settings, outside).await? {
-            None => wrong = 0,
-            Some(problem) => {
-                wrong += 1;
-                tracing::warn!(problem, wrong, "a table was changed from outside");
-                if wrong >= AGREEMENT {
-                    return Err(EngineError::Lost(problem));
+/// What is looked at now and then, beside a mirror.
+pub(super) struct TableWatch<P> {
+    pub(super) ports: Arc<P>,
+    /// As it was when the mirror began.
+    pub(super) meta: Meta,
+    pub(super) pin: Pin,
+    pub(super) settings: CutoverSettings,
+    /// How often.
+    pub(super) interval: Duration,
+    /// What was seen at the last look.
+    pub(super) outside: Arc<Mutex<Outside>>,
+}
+
+impl<P: Ports> TableWatch<P> {
+    /// Looks at source, shadow and pointer until something is definitely wrong with the tables.
+    pub(super) async fn run(&self) -> Result<(), EngineError> {
+        let mut wrong = 0;
+        loop {
+            self.ports.clock().sleep(self.interval).await;
+            match self.look().await? {
+                None => wrong = 0,
+                Some(problem) => {
+                    wrong += 1;
+                    tracing::warn!(problem, wrong, "a table was changed from outside");
+                    if wrong >= AGREEMENT {
+                        return Err(EngineError::Lost(problem));
+                    }
                 }
             }
         }
+    }
+
+    async fn look(&self) -> Result<Option<String>, EngineError> {
+        let ports = &self.ports;
+        let (leg, intake) = (self.meta.leg(), Intake::of(self.meta.leg(), self.meta.standing()));
+        let mut found = Sides::of(|_| None);
+        for side in Side::BOTH {
+            let admin = ports.admin(side);
+            let name = admin.name();
+            let table = match admin.describe().await {
+                Ok(Some(table)) => table,
+                Ok(None) => return Ok(Some(format!("the {side} table {name} was deleted"))),
+                Err(error) if error.fault.reaction() == Reaction::BackOff => continue,
+                Err(error) => return Err(error.into()),
+            };
+            if self.meta.tables[side].identity.as_ref().is_some_and(|recorded| !recorded.is(&table)) {
+                return Ok(Some(format!("the {side} table {name} was deleted and created again")));
+            }
+            match &table.stream {
+                None if side == leg.from => {
+                    return Ok(Some(format!("the stream of the {side} table {name} was disabled")));
+                }
+                Some(stream) if side == leg.from && stream.arn != self.pin.stream_arn => {
+                    return Ok(Some(format!("the stream of the {side} table {name} was disabled and enabled again")));
+                }
+                Some(_) if side == leg.to() && intake == Intake::Open => {
+                    tracing::warn!(
+                        table = name,
+                        "somebody enabled the {side}'s stream; it must be off until the switch"
+                    );
+                }
+                _ => {}
+            }
+            found[side] = Some(table);
+        }
+        if let Sides { source: Some(source), shadow: Some(shadow) } = &found {
+            let seen = Outside::look(&**ports, Ok((source, shadow)), &self.settings).await;
+            *self.outside.lock() = seen;
+        }
+        Ok(None)
     }
 }
 
@@ -100,44 +151,4 @@ pub(super) fn not_active(shadow: &TableDescription) -> Vec<String> {
     let whole = (shadow.status != TableStatus::Active).then(|| format!("the shadow is {:?}", shadow.status));
     let indexes = shadow.index_status.iter().filter(|(_, status)| **status != IndexStatus::Active);
     whole.into_iter().chain(indexes.map(|(name, status)| format!("{name} is {status:?}"))).collect()
-}
-
-async fn look<P: Ports>(
-    ports: &P,
-    meta: &Meta,
-    pin: &Pin,
-    settings: &CutoverSettings,
-    outside: &Mutex<Outside>,
-) -> Result<Option<String>, EngineError> {
-    let (leg, intake) = (meta.leg(), Intake::of(meta.leg(), meta.standing()));
-    let mut found = Sides::of(|_| None);
-    for side in Side::BOTH {
-        let admin = ports.admin(side);
-        let name = admin.name();
-        let table = match admin.describe().await {
-            Ok(Some(table)) => table,
-            Ok(None) => return Ok(Some(format!("the {side} table {name} was deleted"))),
-            Err(error) if error.fault.reaction() == Reaction::BackOff => continue,
-            Err(error) => return Err(error.into()),
-        };
-        if meta.tables[side].identity.as_ref().is_some_and(|recorded| !recorded.is(&table)) {
-            return Ok(Some(format!("the {side} table {name} was deleted and created again")));
-        }
-        match &table.stream {
-            None if side == leg.from => return Ok(Some(format!("the stream of the {side} table {name} was disabled"))),
-            Some(stream) if side == leg.from && stream.arn != pin.stream_arn => {
-                return Ok(Some(format!("the stream of the {side} table {name} was disabled and enabled again")));
-            }
-            Some(_) if side == leg.to() && intake == Intake::Open => {
-                tracing::warn!(table = name, "somebody enabled the {side}'s stream; it must be off until the switch");
-            }
-            _ => {}
-        }
-        found[side] = Some(table);
-    }
-    if let Sides { source: Some(source), shadow: Some(shadow) } = &found {
-        let seen = Outside::look(ports, Ok((source, shadow)), settings).await;
-        *outside.lock() = seen;
-    }
-    Ok(None)
 }

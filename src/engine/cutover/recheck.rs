@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use super::Steps;
+use super::{Failure, Steps};
+use crate::engine::EngineError;
 use crate::engine::replicate::apply::mapping::Mapping;
-use crate::engine::retry::outlast;
+use crate::engine::retry::until_answered;
 use crate::model::{Item, Key, Side};
 use crate::ports::{Ports, TableReader};
 use crate::protocol::slots::{Effect, Place};
@@ -18,41 +19,44 @@ const TOLD: usize = 3;
 
 impl<P: Ports> Steps<P> {
     /// Fails when keys differ, or when something is in quarantine.
-    pub(super) async fn recheck(&self) -> Result<String, String> {
+    pub(super) async fn recheck(&self) -> Result<String, Failure> {
         let mut keys = self.applier.recent().keys().into_iter();
         let (mut compared, mut different, mut flying) = (0_usize, Vec::new(), JoinSet::new());
         loop {
             while flying.len() < AT_ONCE {
                 let Some(key) = keys.next() else { break };
                 let (ports, applier, leader) =
-                    (Arc::clone(&self.ports), Arc::clone(&self.applier), self.subject.leader);
+                    (Arc::clone(&self.deeds.ports), Arc::clone(&self.applier), self.deeds.subject.leader);
                 flying.spawn(async move { differs(&*ports, applier.mapping(), leader, &key).await });
             }
             let Some(ended) = flying.join_next().await else { break };
             compared += 1;
-            different.extend(ended.map_err(|error| error.to_string())??);
+            different.extend(ended.map_err(|error| EngineError::Task(error.to_string()))??);
         }
         // What was quarantined since the gates held need not be among the keys compared.
         let quarantined = self.applier.figures().quarantined;
         if quarantined > 0 {
-            return Err(format!(
-                "{quarantined} changes went to quarantine since the cutover began: see `shadowtable quarantine list`"
-            ));
+            return Err(Failure::Quarantined(quarantined));
         }
         if different.is_empty() {
             return Ok(format!("{compared} keys that changed lately are equal on both sides"));
         }
         different.truncate(TOLD);
-        Err(format!("source and shadow differ: {}", different.join("; ")))
+        Err(Failure::Different(different))
     }
 }
 
 /// How a key of the leader differs in the other table, without naming it: this goes into the log and the audit trail.
-async fn differs<P: Ports>(ports: &P, mapping: &Mapping, leader: Side, source: &Key) -> Result<Option<String>, String> {
+async fn differs<P: Ports>(
+    ports: &P,
+    mapping: &Mapping,
+    leader: Side,
+    source: &Key,
+) -> Result<Option<String>, EngineError> {
     let other = leader.other();
     let item = get(ports, ports.reader(leader), source).await?;
     let expected = match item {
-        Some(item) => mapping.item(source, item).map_err(|error| error.to_string())?,
+        Some(item) => mapping.item(source, item)?,
         None => None,
     };
     let (place, image) = match expected {
@@ -78,7 +82,6 @@ async fn differs<P: Ports>(ports: &P, mapping: &Mapping, leader: Side, source: &
     })
 }
 
-async fn get<P: Ports>(ports: &P, table: &impl TableReader, key: &Key) -> Result<Option<Item>, String> {
-    let found = outlast(ports.clock(), "a key could not be compared", || table.get(key)).await;
-    found.map_err(|error| error.to_string())
+async fn get<P: Ports>(ports: &P, table: &impl TableReader, key: &Key) -> Result<Option<Item>, EngineError> {
+    Ok(until_answered(ports.clock(), "a key could not be compared", || table.get(key)).await?)
 }

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::entities::LeaseRecord;
 use super::entry::{LEASE, decode, encode};
 use crate::engine::EngineError;
-use crate::engine::retry::{Retry, outlast};
+use crate::engine::retry::{Retry, until_answered};
 use crate::model::{Moment, Timestamp};
 use crate::ports::{Clock, Fault, Guard, PortError, Reaction, StateKey, StatePorts, StateStore};
 use crate::protocol::invariant::{Invariant, Violation};
@@ -63,6 +63,14 @@ struct State {
     version: u64,
     boot_deadline: Moment,
     wall_deadline: Timestamp,
+}
+
+/// A write whose outcome is definite.
+pub struct Sent {
+    /// What the last request for it came to.
+    pub outcome: Result<(), PortError>,
+    /// An earlier request for it was given up, and may still take effect.
+    pub given_up: bool,
 }
 
 /// A successful acquisition.
@@ -214,14 +222,33 @@ impl<P: StatePorts> Lease<P> {
     }
 
     /// Asks until there is an answer, while the lease is not lost. For what may be done twice, and by anybody.
-    pub async fn outlast<T, F>(&self, what: &str, request: impl FnMut() -> F) -> Result<T, EngineError>
+    pub async fn until_answered<T, F>(&self, what: &str, request: impl FnMut() -> F) -> Result<T, EngineError>
     where
         F: Future<Output = Result<T, PortError>>,
     {
         tokio::select! {
             biased;
             () = self.lost.cancelled() => Err(EngineError::LeaseLost),
-            answer = outlast(self.ports.clock(), what, request) => Ok(answer?),
+            answer = until_answered(self.ports.clock(), what, request) => Ok(answer?),
+        }
+    }
+
+    /// Sends a write, only while the lease lasts, until its outcome is definite.
+    pub async fn until_definite<F>(&self, what: &str, request: impl Fn() -> F) -> Result<Sent, EngineError>
+    where
+        F: Future<Output = Result<(), PortError>>,
+    {
+        let (mut retry, mut given_up) = (Retry::default(), false);
+        loop {
+            self.permit().await?;
+            match self.during(request()).await {
+                None => given_up = true,
+                Some(Err(error)) if error.fault.reaction() == Reaction::BackOff => {
+                    given_up |= error.fault == Fault::Abandoned;
+                    retry.outlast(self.ports.clock(), &error, what).await;
+                }
+                Some(outcome) => return Ok(Sent { outcome, given_up }),
+            }
         }
     }
 

@@ -11,10 +11,9 @@ use std::time::Duration;
 
 use super::entities::{DirectoryRecord, ENTITIES};
 use super::entry::{DIRECTORY, Entity, Written, decode, encode};
-use super::lease::Lease;
+use super::lease::{Lease, Sent};
 use crate::engine::EngineError;
-use crate::engine::retry::Retry;
-use crate::ports::{Clock, Entry, Fault, Guard, Reaction, StateKey, StatePorts, StateStore};
+use crate::ports::{Clock, Entry, Fault, Guard, StateKey, StatePorts, StateStore};
 
 /// What is said while the state table does not take a request.
 pub(in crate::engine) const FAILED: &str = "a request to the state table failed";
@@ -89,7 +88,7 @@ impl<P: StatePorts> Store<P> {
     pub async fn enter_directory(&self, migration: &str) -> Result<(), EngineError> {
         let key = StateKey { partition: DIRECTORY.into(), sort: migration.into() };
         let entry = encode(&key, 1, 0, &DirectoryRecord { migration: migration.into() })?;
-        match self.lease.outlast(FAILED, || self.ports.state().put(&entry, Guard::Absent)).await {
+        match self.lease.until_answered(FAILED, || self.ports.state().put(&entry, Guard::Absent)).await {
             Err(EngineError::Port(error)) if error.fault == Fault::Conflict => Ok(()),
             entered => entered,
         }
@@ -190,46 +189,30 @@ impl<P: StatePorts> Store<P> {
     pub async fn delete(&self, sort: &str) -> Result<(), EngineError> {
         let key = self.key(sort);
         let guard = Guard::Epoch(self.lease.epoch());
-        let (mut retry, mut abandoned) = (Retry::default(), false);
-        loop {
-            self.lease.permit().await?;
-            match self.lease.during(self.ports.state().delete(&key, guard)).await {
-                Some(Ok(())) => break,
-                None => abandoned = true,
-                Some(Err(error)) if error.fault.reaction() == Reaction::BackOff => {
-                    abandoned |= error.fault == Fault::Abandoned;
-                    retry.outlast(self.ports.clock(), &error, FAILED).await;
-                }
-                Some(Err(error)) if error.fault == Fault::Conflict => return Err(EngineError::LeaseLost),
-                Some(Err(error)) => return Err(error.into()),
-            }
-        }
-        self.wait_out(abandoned).await;
+        let Sent { outcome, given_up } =
+            self.lease.until_definite(FAILED, || self.ports.state().delete(&key, guard)).await?;
+        outcome.map_err(|error| match error.fault {
+            Fault::Conflict => EngineError::LeaseLost,
+            _ => error.into(),
+        })?;
+        self.wait_out(given_up).await;
         Ok(())
     }
 
     /// Sends a write until its outcome is definite.
     async fn send(&self, entry: &Entry, guard: Guard) -> Result<(), EngineError> {
-        let (mut retry, mut abandoned) = (Retry::default(), false);
-        loop {
-            self.lease.permit().await?;
-            match self.lease.during(self.ports.state().put(entry, guard)).await {
-                Some(Ok(())) => break,
-                None => abandoned = true,
-                Some(Err(error)) if error.fault.reaction() == Reaction::BackOff => {
-                    abandoned |= error.fault == Fault::Abandoned;
-                    retry.outlast(self.ports.clock(), &error, FAILED).await;
-                }
-                Some(Err(error)) if error.fault == Fault::Conflict && abandoned => {
-                    if self.fetch(&entry.key.sort).await?.is_some_and(|found| found == *entry) {
-                        break;
-                    }
+        let Sent { outcome, given_up } =
+            self.lease.until_definite(FAILED, || self.ports.state().put(entry, guard)).await?;
+        match outcome {
+            // Our own earlier request may have done it.
+            Err(error) if error.fault == Fault::Conflict && given_up => {
+                if self.fetch(&entry.key.sort).await?.is_none_or(|found| found != *entry) {
                     return Err(error.into());
                 }
-                Some(Err(error)) => return Err(error.into()),
             }
+            outcome => outcome?,
         }
-        self.wait_out(abandoned && !matches!(guard, Guard::Unchanged { .. })).await;
+        self.wait_out(given_up && !matches!(guard, Guard::Unchanged { .. })).await;
         Ok(())
     }
 
@@ -242,11 +225,11 @@ impl<P: StatePorts> Store<P> {
 
     async fn fetch(&self, sort: &str) -> Result<Option<Entry>, EngineError> {
         let key = self.key(sort);
-        self.lease.outlast(FAILED, || self.ports.state().get(&key)).await
+        self.lease.until_answered(FAILED, || self.ports.state().get(&key)).await
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<Entry>, EngineError> {
-        self.lease.outlast(FAILED, || self.ports.state().list(&self.partition, prefix)).await
+        self.lease.until_answered(FAILED, || self.ports.state().list(&self.partition, prefix)).await
     }
 
     /// The version of an entry that is made: the time in milliseconds, so that it is none of one that lay there before.

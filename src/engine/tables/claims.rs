@@ -8,13 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::error::EngineError;
-use crate::engine::retry::Retry;
 use crate::engine::state::entities::{ClaimRecord, LeaseRecord, Meta, TableIdentity};
 use crate::engine::state::entry::{LEASE, META, decode, encode, partition_of};
 use crate::engine::state::lease::Lease;
 use crate::engine::state::store::FAILED;
 use crate::model::{Moment, Side};
-use crate::ports::{Clock, Entry, Fault, Guard, Reaction, StateKey, StatePorts, StateStore};
+use crate::ports::{Clock, Entry, Fault, Guard, StateKey, StatePorts, StateStore};
 use crate::protocol::claims::{TableClaims, Taken, claim};
 use crate::protocol::phase::Phase;
 
@@ -73,7 +72,7 @@ impl<P: StatePorts> Claims<P> {
 
     /// Takes back all claims of this migration, but for that on a source of the name that it keeps.
     pub async fn give_back_all(&self, keeps: Option<&str>) -> Result<(), EngineError> {
-        for entry in self.lease.outlast(FAILED, || self.ports.state().list(TABLE, "")).await? {
+        for entry in self.lease.until_answered(FAILED, || self.ports.state().list(TABLE, "")).await? {
             let ClaimRecord { arn, table_id, .. } = decode(&entry)?;
             let kept = keeps.is_some() && arn.rsplit('/').next() == keeps;
             let without = |held: &TableClaims, _: &_| {
@@ -93,7 +92,7 @@ impl<P: StatePorts> Claims<P> {
         table: &Owned,
         decide: impl Fn(&TableClaims, &BTreeMap<String, Phase>) -> Result<TableClaims, Taken>,
     ) -> Result<Result<(), Taken>, EngineError> {
-        let (key, mut retry) = (table.key(), Retry::default());
+        let key = table.key();
         loop {
             let found = self.fetch(&key).await?;
             let held = claims_of(found.as_ref())?;
@@ -119,15 +118,11 @@ impl<P: StatePorts> Claims<P> {
                 sources_of: wanted.sources_of,
             };
             let entry = encode(&key, version, 0, &body)?;
-            self.lease.permit().await?;
-            match self.lease.during(self.ports.state().put(&entry, guard)).await {
-                // Whether it was stored is read.
-                None | Some(Ok(())) => {}
-                Some(Err(error)) if error.fault == Fault::Conflict => {}
-                Some(Err(error)) if error.fault.reaction() == Reaction::BackOff => {
-                    retry.outlast(self.ports.clock(), &error, FAILED).await;
-                }
-                Some(Err(error)) => return Err(error.into()),
+            match self.lease.until_definite(FAILED, || self.ports.state().put(&entry, guard)).await?.outcome {
+                // Whether it was stored, or somebody else was faster, is read.
+                Ok(()) => {}
+                Err(error) if error.fault == Fault::Conflict => {}
+                Err(error) => return Err(error.into()),
             }
         }
     }
@@ -172,7 +167,7 @@ impl<P: StatePorts> Claims<P> {
     }
 
     async fn fetch(&self, key: &StateKey) -> Result<Option<Entry>, EngineError> {
-        self.lease.outlast(FAILED, || self.ports.state().get(key)).await
+        self.lease.until_answered(FAILED, || self.ports.state().get(key)).await
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::claims::Claims;
 use crate::engine::error::EngineError;
-use crate::engine::retry::{Retry, outlast};
+use crate::engine::retry::{Retry, until_answered};
 use crate::engine::state::entities::TableIdentity;
 use crate::layout::differences;
 use crate::model::{IndexStatus, Place, Side, StreamDescription, TableDescription, TableLayout, TableStatus, ViewType};
@@ -262,7 +262,7 @@ async fn check_shadow<P: Ports>(
 
 async fn must_be_empty<P: Ports>(ports: &P) -> Result<(), EngineError> {
     let admin = ports.admin(Side::Shadow);
-    if outlast(ports.clock(), UNASKED, || admin.is_empty()).await? {
+    if until_answered(ports.clock(), UNASKED, || admin.is_empty()).await? {
         return Ok(());
     }
     Err(EngineError::refused(
@@ -300,5 +300,5 @@ pub async fn same_shadow<P: Ports>(ports: &P, recorded: &TableIdentity) -> Resul
 
 /// A table as it is, however often the request must be repeated.
 pub async fn describe(clock: &impl Clock, admin: &impl TableAdmin) -> Result<Option<TableDescription>, EngineError> {
-    Ok(outlast(clock, UNASKED, || admin.describe()).await?)
+    Ok(until_answered(clock, UNASKED, || admin.describe()).await?)
 }

@@ -37,6 +37,15 @@ pub enum Mark {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Reader(u32);
 
+/// What a change means for the table that is written.
+#[derive(Debug)]
+pub struct Changed {
+    /// Its operations.
+    pub mapped: Vec<Mapped>,
+    /// No request made it; after a switch that is the other table's own business.
+    pub expired: bool,
+}
+
 /// A page whose items are being offered.
 #[derive(Clone, Copy, Debug)]
 pub struct OpenPage {
@@ -197,14 +206,13 @@ impl Core {
         Ok(true)
     }
 
-    /// Offers a change: all of its operations, in one unit. `expired`: no request made it; after a switch that is the
-    /// shadow's own business.
+    /// Offers a change: all of its operations, in one unit.
     pub fn offer_change(
         &mut self,
         reader: Reader,
         mark: Mark,
         source: &Key,
-        (mapped, expired): (Vec<Mapped>, bool),
+        Changed { mapped, expired }: Changed,
         now: Moment,
     ) {
         self.overtaken.offered(source);

@@ -15,7 +15,7 @@ mod reread;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
-use self::core::{Core, Mark, OpenPage, Progress, Reader};
+use self::core::{Changed, Core, Mark, OpenPage, Progress, Reader};
 use self::mapping::Mapping;
 pub use self::quarantine::Quarantine;
 use self::recent::Recent;
@@ -162,7 +162,7 @@ impl<P: Ports> Applier<P> {
         self.wait_for_room(Lane::Tail).await;
         let mark = Mark::Record { position: change.position, created: change.created };
         let expired = change.kind == ChangeKind::Expire;
-        self.core().offer_change(reader, mark, &change.key, (mapped, expired), self.now());
+        self.core().offer_change(reader, mark, &change.key, Changed { mapped, expired }, self.now());
         self.work.notify_one();
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::TailFigures;
+use super::{Arrived, Disturbance, TailFigures};
 use crate::engine::replicate::apply::core::{Mark, Progress, Reader};
 use crate::engine::state::store::Stored;
 use crate::model::{ListedShard, Timestamp};
@@ -76,11 +76,11 @@ impl Board {
         self.reading.get(shard).map_or_else(stored, |reading| reading.watch.known_through)
     }
 
-    /// A poll was answered with this many records, of which so many were made by requests.
+    /// A poll was answered.
     pub(super) fn polled(
         &mut self,
         shard: &str,
-        (records, by_requests): (usize, usize),
+        Arrived { records, by_requests }: Arrived,
         asked: Timestamp,
         now: Timestamp,
     ) {
@@ -92,8 +92,8 @@ impl Board {
         }
     }
 
-    /// The last page of a shard came, with this many records, of which so many were made by requests.
-    pub(super) fn last_page(&mut self, shard: &str, (records, by_requests): (usize, usize), now: Timestamp) {
+    /// The last page of a shard came.
+    pub(super) fn last_page(&mut self, shard: &str, Arrived { records, by_requests }: Arrived, now: Timestamp) {
         if records > 0 {
             self.last_change = Some(now);
         }
@@ -109,30 +109,30 @@ impl Board {
         since: Timestamp,
         now: Timestamp,
         progress: impl Fn(Reader) -> Progress,
-    ) -> Result<Duration, String> {
+    ) -> Result<Duration, Disturbance> {
         if self.lineage.listed().is_none_or(|listed| listed <= since) {
-            return Err("the stream's shards were not listed yet since then".into());
+            return Err(Disturbance::NotListed);
         }
         if self.lineage.has_orphans() {
-            return Err("a listing showed a shard whose parent is not known".into());
+            return Err(Disturbance::Orphan);
         }
         if let Some(record) = self.leaves().next() {
-            return Err(format!("shard {} ended, and what continues it is not listed yet", record.shard));
+            return Err(Disturbance::Unfollowed(record.shard.clone()));
         }
         let mut undisturbed = None::<Duration>;
         for record in self.lineage.records().filter(|record| record.is_unread()) {
             let reading = self.reading.get(&record.shard).filter(|reading| reading.ended.is_none());
-            let Some(reading) = reading else { return Err(format!("shard {} is not being read", record.shard)) };
+            let Some(reading) = reading else { return Err(Disturbance::NotRead(record.shard.clone())) };
             if progress(reading.reader).oldest_open.is_some() {
-                return Err(format!("changes of shard {} are not durable yet", record.shard));
+                return Err(Disturbance::NotDurable(record.shard.clone()));
             }
             if reading.watch.last_poll.is_none_or(|last| now.since(last) > FRESH) {
-                return Err(format!("shard {} does not answer", record.shard));
+                return Err(Disturbance::Silent(record.shard.clone()));
             }
             let span = reading.watch.undisturbed(since);
             undisturbed = Some(undisturbed.map_or(span, |least| least.min(span)));
         }
-        undisturbed.ok_or_else(|| "no shard is open".into())
+        undisturbed.ok_or(Disturbance::NothingOpen)
     }
 
     /// A poll failed, or polling was paused.

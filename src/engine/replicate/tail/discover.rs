@@ -7,10 +7,10 @@ use tokio::task::JoinSet;
 
 use super::{Asked, Tail};
 use crate::engine::error::EngineError;
-use crate::engine::retry::Retry;
+use crate::engine::retry::until_answered;
 use crate::engine::state::entry::shards_of;
 use crate::model::{ListedShard, Timestamp};
-use crate::ports::{ChangeFeed, Clock, Fault, Ports, Reaction};
+use crate::ports::{ChangeFeed, Clock, Fault, Ports};
 
 /// How often shards are listed while children of a finished one are not all known: they may appear a moment later.
 const CHILD_POLL: Duration = Duration::from_secs(1);
@@ -79,23 +79,18 @@ impl<P: Ports> Tail<P> {
 
     /// A listing, and when it was asked for: what appeared since need not be in it.
     async fn list_shards(&self) -> Result<(Vec<ListedShard>, Timestamp), EngineError> {
-        let mut retry = Retry::default();
-        loop {
+        let listed = until_answered(self.on.clock(), "the stream's shards could not be listed", || async {
             let asked = Asked::now(self.on.clock());
-            match self.on.feed().shards(&self.pin.stream_arn).await {
-                Ok(listing) => return Ok((listing, asked.at(self.on.clock()))),
-                Err(error) if error.fault.reaction() == Reaction::BackOff => {
-                    self.on.meters.failed(&error);
-                    retry.outlast(self.on.clock(), &error, "the stream's shards could not be listed").await;
-                }
-                Err(error) if error.fault == Fault::Missing => {
-                    return Err(EngineError::Lost(format!(
-                        "the stream {} is gone: it was disabled, or the {} was deleted",
-                        self.pin.stream_arn, self.on.leg.from
-                    )));
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
+            let listing = self.on.feed().shards(&self.pin.stream_arn).await;
+            let listing = listing.inspect_err(|error| self.on.meters.failed(error))?;
+            Ok((listing, asked.at(self.on.clock())))
+        });
+        listed.await.map_err(|error| match error.fault {
+            Fault::Missing => EngineError::Lost(format!(
+                "the stream {} is gone: it was disabled, or the {} was deleted",
+                self.pin.stream_arn, self.on.leg.from
+            )),
+            _ => error.into(),
+        })
     }
 }

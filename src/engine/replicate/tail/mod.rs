@@ -76,6 +76,41 @@ pub struct TailFigures {
     pub last_change: Option<Timestamp>,
 }
 
+/// What stands against it that a stream was read without finding a change.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Disturbance {
+    /// No listing was asked for since then.
+    #[error("the stream's shards were not listed yet since then")]
+    NotListed,
+    /// Listings are inconsistent.
+    #[error("a listing showed a shard whose parent is not known")]
+    Orphan,
+    /// Its children may hold changes.
+    #[error("shard {0} ended, and what continues it is not listed yet")]
+    Unfollowed(String),
+    /// Nobody reads this shard.
+    #[error("shard {0} is not being read")]
+    NotRead(String),
+    /// Changes of this shard are offered and not applied.
+    #[error("changes of shard {0} are not durable yet")]
+    NotDurable(String),
+    /// Its last poll was too long ago.
+    #[error("shard {0} does not answer")]
+    Silent(String),
+    /// There is no shard to read.
+    #[error("no shard is open")]
+    NothingOpen,
+}
+
+/// What a page brought.
+#[derive(Clone, Copy, Debug)]
+struct Arrived {
+    /// Records on it.
+    records: usize,
+    /// Those that a request made: an expiry is nobody's doing.
+    by_requests: usize,
+}
+
 /// What the tail is built from besides its ports.
 pub struct TailParts {
     /// Where it begins.
@@ -132,7 +167,7 @@ impl<P: Ports> Tail<P> {
 
     /// For how long, from `since` on and until a moment ago, every shard was polled without finding a change that a
     /// request made; or what stands against that.
-    pub fn undisturbed(&self, since: Timestamp) -> Result<Duration, String> {
+    pub fn undisturbed(&self, since: Timestamp) -> Result<Duration, Disturbance> {
         let (now, applier) = (self.on.clock().service(), &self.applier);
         self.board().undisturbed(since, now, |reader| applier.progress(reader))
     }

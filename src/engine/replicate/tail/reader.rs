@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use super::{Asked, Tail};
+use super::{Arrived, Asked, Tail};
 use crate::engine::error::EngineError;
 use crate::engine::replicate::apply::core::Reader;
-use crate::engine::retry::Retry;
+use crate::engine::retry::{Retry, until_answered};
 use crate::model::{Change, ChangeKind, Image, Item, Key, StartAt, Timestamp};
 use crate::ports::{ChangeFeed, Clock, Fault, PortError, Ports, Reaction, RecordsPage, ShardIterator, TableReader};
 use crate::protocol::command::Paused;
@@ -16,6 +16,12 @@ use crate::protocol::lineage::{Lost, Start};
 
 /// Items read back at the same time at most.
 const READ_BACKS: usize = 16;
+
+/// A page, and when it was asked for.
+struct Page {
+    page: RecordsPage,
+    asked: Timestamp,
+}
 
 impl<P: Ports> Tail<P> {
     /// Offers the shard's changes in order until its end, which only a null iterator proves.
@@ -31,7 +37,7 @@ impl<P: Ports> Tail<P> {
             // The pin's own iterator: nothing before it is wanted.
             Some(page) if at == StartAt::Beginning => {
                 let next = page.next.clone();
-                self.offer(&shard, reader, (page, self.pin.at), None, &mut at).await?;
+                self.offer(&shard, reader, Page { page, asked: self.pin.at }, None, &mut at).await?;
                 next
             }
             _ => Some(self.iterator(&shard, &at).await?),
@@ -45,7 +51,7 @@ impl<P: Ports> Tail<P> {
                     retry.reset();
                     let (next, empty) = (page.next.clone(), page.changes.is_empty());
                     let asked_at = asked.at(self.on.clock());
-                    self.offer(&shard, reader, (page, asked_at), skip_before, &mut at).await?;
+                    self.offer(&shard, reader, Page { page, asked: asked_at }, skip_before, &mut at).await?;
                     if next.is_some() {
                         self.pause(empty, asked.moment).await;
                     }
@@ -80,17 +86,17 @@ impl<P: Ports> Tail<P> {
         Ok(())
     }
 
-    /// Offers one page, with when it was asked for. `at` follows the last change offered.
+    /// Offers one page. `at` follows the last change offered.
     async fn offer(
         &self,
         shard: &str,
         reader: Reader,
-        (page, asked): (RecordsPage, Timestamp),
+        Page { page, asked }: Page,
         skip_before: Option<Timestamp>,
         at: &mut StartAt,
     ) -> Result<(), EngineError> {
         let by_requests = page.changes.iter().filter(|change| change.kind != ChangeKind::Expire).count();
-        let (seen, now) = ((page.changes.len(), by_requests), self.on.clock().service());
+        let (seen, now) = (Arrived { records: page.changes.len(), by_requests }, self.on.clock().service());
         match page.next {
             Some(_) => self.board().polled(shard, seen, asked, now),
             None => self.board().last_page(shard, seen, now),
@@ -123,16 +129,8 @@ impl<P: Ports> Tail<P> {
                 let Some(key) = wanted.next() else { break };
                 let on = self.on.clone();
                 reads.spawn(async move {
-                    let mut retry = Retry::default();
-                    loop {
-                        match on.reader().get(&key).await {
-                            Ok(item) => return Ok((key, item)),
-                            Err(error) if error.fault.reaction() == Reaction::BackOff => {
-                                retry.wait(on.clock()).await;
-                            }
-                            Err(error) => return Err(error),
-                        }
-                    }
+                    let read = until_answered(on.clock(), "an item could not be read back", || on.reader().get(&key));
+                    read.await.map(|item| (key, item))
                 });
             }
             match reads.join_next().await {
