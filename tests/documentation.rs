@@ -79,21 +79,61 @@ mod tests {
         });
         let rows: BTreeMap<String, String> = rows.collect();
         let mut mutants = BTreeSet::new();
-        for (file, text) in files(&["tests/mutants"]) {
-            let mutant: toml::Table = text.parse().unwrap();
-            let broken = mutant["broken"].as_str().unwrap().replace("(invariant ", "(");
-            let told = rows.get(&broken).unwrap_or_else(|| panic!("{file}: no row says {broken:?}"));
-            if let Some(test) = mutant.get("test") {
-                let (target, path) = test.as_str().unwrap().split_once(' ').unwrap();
-                let (module, name) = path.split_once("::").unwrap();
-                assert_eq!(*told, format!("tests/{target}/{module}.rs#{name}"), "{file}");
-            } else {
-                assert!(told.parse::<u32>().is_ok(), "{file}: {told}");
+        for mutant in mutants_there() {
+            let broken = mutant.broken.replace("(invariant ", "(");
+            let told = rows.get(&broken).unwrap_or_else(|| panic!("{}: no row says {broken:?}", mutant.name));
+            match mutant.test {
+                Some(test) => assert_eq!(*told, test, "{}", mutant.name),
+                None => assert!(told.parse::<u32>().is_ok(), "{}: {told}", mutant.name),
             }
             mutants.insert(broken);
         }
         let others: Vec<_> = rows.keys().filter(|row| !mutants.contains(*row)).collect();
         assert!(mutants.len() > 50 && others.is_empty(), "no mutant is behind {others:?}");
+    }
+
+    /// A rule has one name, and is broken where the table says that it lives.
+    #[test]
+    fn every_mutant_breaks_a_rule_of_the_table_where_that_lives() {
+        let text = read("docs/design/ARCHITECTURE.md");
+        let (_, table) = text.split_once("| rule | done by |").unwrap();
+        let rows = table.lines().skip(2).take_while(|line| line.starts_with('|')).map(|row| {
+            let mut cells = row.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned());
+            (cells.next().unwrap(), (cells.next().unwrap(), cells.next().unwrap()))
+        });
+        let rows: BTreeMap<String, (String, String)> = rows.collect();
+        for Mutant { name, rule, file, test, .. } in mutants_there() {
+            let (places, tests) = rows.get(&rule).unwrap_or_else(|| panic!("{name}: the table has no rule {rule:?}"));
+            assert!(places.contains(&format!("`{file}#")), "{name}: {rule} does not live in {file}");
+            if let Some(test) = test {
+                assert!(tests.contains(&format!("`{test}`")), "{name}: {rule} does not name {test}");
+            }
+        }
+    }
+
+    /// What is broken on purpose.
+    struct Mutant {
+        name: String,
+        broken: String,
+        rule: String,
+        file: String,
+        /// The test that must fail, as documents name it.
+        test: Option<String>,
+    }
+
+    fn mutants_there() -> Vec<Mutant> {
+        let mutant = |(name, text): (String, String)| {
+            let mutant: toml::Table = text.parse().unwrap();
+            let text = |key: &str| mutant[key].as_str().unwrap().to_owned();
+            let test = mutant.contains_key("test").then(|| {
+                let test = text("test");
+                let (target, path) = test.split_once(' ').unwrap();
+                let (module, function) = path.split_once("::").unwrap();
+                format!("tests/{target}/{module}.rs#{function}")
+            });
+            Mutant { name, broken: text("broken"), rule: text("rule"), file: text("file"), test }
+        };
+        files(&["tests/mutants"]).into_iter().map(mutant).collect()
     }
 
     /// Sources point to documents too.

@@ -1,5 +1,11 @@
 //! The admin port: the status page, metrics, health and status over HTTP.
 //!
+//! | file | does |
+//! |---|---|
+//! | this | the routes, and the bounds of requests and connections |
+//! | `hosts` | which names the port answers to |
+//! | `page/` | the page at `/`: one document, made of what `/status` says |
+//!
 //! It knows no authentication and changes nothing. No answer holds an item's values, a key or a credential; the last lines of
 //! the audit trail quote what an operator's programs said. Requests are bounded in size and time, connections in number and life, and only names that an operator knows are answered.
 

@@ -1,5 +1,14 @@
 //! Configuration: a file, overridden by the environment, overridden by flags, to valid settings.
 //!
+//! | file | does |
+//! |---|---|
+//! | `keys` | every key, with its range and default; `cutover`, `demo` and `program` those with more to them |
+//! | `file`, `environment`, `flags` | the three sources, each as a layer of values |
+//! | `transform`, `layout` | the rules of the file, and the layout file that it names |
+//! | `reader`, `value` | takes values out of the layers, the highest one winning |
+//! | `mistake` | what is wrong, where, and what to do |
+//! | `names`, `settings` | what all of it comes to |
+//!
 //! What must hold:
 //!
 //! - **All mistakes at once.** Reading never stops at the first: a wrong value is noted with its origin (file, line and

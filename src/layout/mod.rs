@@ -1,9 +1,12 @@
 //! What a migration is to reach, and what it will cost: pure comparisons, no requests.
 //!
-//! - [`read_layout`]: a target layout from a file with CloudFormation's property names, with all its mistakes at once.
-//! - [`write_layout`]: such a file, from a layout.
-//! - [`differences`]: what a table has otherwise than it should, field by field.
-//! - [`CopyEstimate`]: units and duration of the copy.
+//! | file | does |
+//! |---|---|
+//! | `file/` | a layout from YAML or JSON with CloudFormation's property names, all its mistakes at once; and such a file from a layout |
+//! | `drift` | what a table has otherwise than it should, field by field |
+//! | `cost` | units and duration of the copy |
+//!
+//! A layout itself is [`TableLayout`](crate::model::TableLayout). Limits are the service's, each with its source.
 
 mod cost;
 mod drift;

@@ -1,5 +1,14 @@
 //! What a table holds: numbers, keys, items, changes and layouts, as plain data.
 //!
+//! | file | holds |
+//! |---|---|
+//! | `side` | the two tables of a migration, and one value for each |
+//! | `item`, `key`, `key_json`, `decimal` | what lies in a table, and under which key |
+//! | `change`, `position`, `stream` | what a stream tells |
+//! | `layout`, `surroundings`, `place` | a table as a whole, what is around it, and where it is |
+//! | `write` | what is written |
+//! | `time`, `figures` | moments, and numbers for people |
+//!
 //! Nothing here knows a clock, a network or a runtime. Values are the DynamoDB SDK's `AttributeValue`, the one SDK
 //! type allowed outside `aws/`; [`Item`] hides them, so that a raw representation can take their place.
 

@@ -1,5 +1,13 @@
 //! What the engine needs from the outside, as small traits, so that a faulty one is a page of test code.
 //!
+//! | file | asks |
+//! |---|---|
+//! | this | for the two tables by side: reader, feed, writer, admin; and for all of them together |
+//! | `state` | for the state table, as a small conditional store |
+//! | `application` | for the operator's programs, and for the pointer |
+//! | `clock` | for time and chance |
+//! | `error` | what can go wrong, by what it means for us |
+//!
 //! `aws/` implements them on the SDK, tests implement them in memory. Every method is one request (listings follow
 //! their pages), with no retry inside: retries have one owner, `engine::retry`. A reply that never came is
 //! [`Fault::Abandoned`]: the request may still take effect.

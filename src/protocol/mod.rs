@@ -8,12 +8,18 @@
 //! | [`lineage`] | which shards may be read, and from where | 4, 8 |
 //! | [`phase`] | which phase follows, and which table leads | 7 |
 //! | [`leg`] | what becomes of a table's changes, by which table leads | |
-//! | [`command`] | what is done of what operators ask | |
+//! | [`cutover`] | which gates hold, and which step belongs to which phase | |
+//! | [`command`] | what is done of what operators ask, by phase | |
+//! | [`checklist`] | how the shadow's surroundings differ from the source's | |
 //! | [`lag`] | how far behind the shadow is | |
 //! | [`budget`], [`window`] | how much may be read and written now | |
 //! | [`claims`] | whose a table is | |
 //! | [`transform`] | what a source item is in the shadow | |
 //! | [`trial`] | whether a transform fits some items | |
+//!
+//! [`invariant`] numbers the eight rules. A new phase is told in [`phase`] (who sets it, what a restart does, what follows, what it
+//! means to whoever looks) and in [`command`] (what operators may ask in it); `runtime::phases` does it. A new verb of the active
+//! process is a verb and an act in [`command`], done in `runtime::cutover` and, where it needs no mirror, `runtime::unmirrored`.
 //!
 //! Invariant 6 is the lease's (`engine::state::lease`).
 

@@ -8,14 +8,18 @@
 //! |---|---|
 //! | `standby` | waits for the lease, with the same configuration or not at all (`agreement`) |
 //! | `active` | the process that holds the lease: what it has, and what it shows |
-//! | `phases` | what it does, by phase |
+//! | `phases` | what it does, by phase: a new one has its arm here |
 //! | `planning` | before the mirror: the plan, the claims, the shadow |
 //! | `mirror`, `parts` | copy and tail at the same time, and what works for it |
 //! | `cutover`, `unfence`, `unmirrored` | a cutover's steps, undoing a fence, and waiting for a decision |
-//! | `commands` | which commands are to be done, and that each is done once |
+//! | `commands` | which commands are to be done, and that each is done once; `cutover` and `unmirrored` do them |
 //! | `acting` | until when something that was begun may still act outside |
 //! | `watch` | whether tables and stream are still those that were recorded |
-//! | `observed`, `monitor`, `status`, `history`, `progress` | what is shown of all this |
+//! | `observed`, `monitor`, `status`, `history`, `progress` | what is shown of all this: the status document, gauges, the log's progress |
+//! | `state_table` | makes the state table where there is none |
+//!
+//! What must hold: a process may be killed anywhere, so every task can be begun again from what is stored; nothing is written but
+//! under the lease; and what ends the process is told.
 
 mod acting;
 mod active;

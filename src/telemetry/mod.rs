@@ -1,4 +1,15 @@
-//! Metrics and logs.
+//! Metrics and logs: what a process says to machines and to people while it runs.
+//!
+//! | file | does |
+//! |---|---|
+//! | `names` | every metric in one table: name, kind, unit, meaning; and its labels |
+//! | `meters` | counters and histograms, counted by whoever does the work |
+//! | `recorder` | keeps all samples, for the admin port to print |
+//! | `logs` | structured lines |
+//! | `stderr` | the way out for them, which never holds anything up |
+//!
+//! A metric is named here alone: a counter has its field in `meters`; a gauge is set in `runtime::monitor`, whenever somebody asks, so
+//! that no stuck task can leave it stale. `docs/operations/metrics.md` describes each. No item value enters a metric or a line.
 
 mod logs;
 mod meters;

@@ -18,6 +18,9 @@ use crate::place::{cache, root, target};
 struct Mutant {
     /// What is wrong then.
     broken: String,
+    /// The rule that is broken, as ARCHITECTURE.md names it; `tests/documentation.rs` compares them.
+    #[expect(dead_code, reason = "for readers, and for the test of the documents")]
+    rule: String,
     /// Where.
     file: PathBuf,
     /// What stands there, once.

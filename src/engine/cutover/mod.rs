@@ -1,5 +1,13 @@
 //! The steps of a cutover: each does one thing and says what it saw, or why it failed. The table that leads is an argument.
 //!
+//! | file | does |
+//! |---|---|
+//! | this | the steps, over a running mirror: the drain among them |
+//! | `deeds` | what is done outside: fence, unfence, switch, hooks; and what programs are told |
+//! | `recheck` | compares the keys that changed lately |
+//! | `surroundings` | the pointer and the programs as gates want them, and the checklist |
+//! | `error` | why a step failed |
+//!
 //! Nothing here decides what follows or stores anything: that is the phase's business (`protocol::cutover`) and the
 //! runtime's. Every step may be run more than once, since a process that is killed in a step begins it again.
 

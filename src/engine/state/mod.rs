@@ -8,6 +8,9 @@
 //! | `store` | typed, conditional writes with a definite outcome |
 //! | `journal` | the migration's own entry: its phase, and its audit trail (invariant 7) |
 //!
+//! A new entity is a type in `entities/`, its line in the list there, and its sort key in `entry`. The list says who writes it, and
+//! whether a reseed deletes it; `docs/adr/0002-state-table.md` has a row for each.
+//!
 //! An entity that only the lease holder writes is claimed by the next one before it is read: what the list calls so, and
 //! nothing else, may be written by [`store::Store::create`], `update` and `replace`.
 
