@@ -83,7 +83,7 @@ mod tests {
             let broken = mutant.broken.replace("(invariant ", "(");
             let told = rows.get(&broken).unwrap_or_else(|| panic!("{}: no row says {broken:?}", mutant.name));
             match mutant.test {
-                Some(test) => assert_eq!(*told, test, "{}", mutant.name),
+                Some(named) => assert_eq!(*told, named, "{}", mutant.name),
                 None => assert!(told.parse::<u32>().is_ok(), "{}: {told}", mutant.name),
             }
             mutants.insert(broken);
