@@ -124,14 +124,14 @@ mod tests {
     fn mutants_there() -> Vec<Mutant> {
         let mutant = |(name, text): (String, String)| {
             let mutant: toml::Table = text.parse().unwrap();
-            let text = |key: &str| mutant[key].as_str().unwrap().to_owned();
+            let value = |key: &str| mutant[key].as_str().unwrap().to_owned();
             let test = mutant.contains_key("test").then(|| {
-                let test = text("test");
-                let (target, path) = test.split_once(' ').unwrap();
+                let named = value("test");
+                let (target, path) = named.split_once(' ').unwrap();
                 let (module, function) = path.split_once("::").unwrap();
                 format!("tests/{target}/{module}.rs#{function}")
             });
-            Mutant { name, broken: text("broken"), rule: text("rule"), file: text("file"), test }
+            Mutant { name, broken: value("broken"), rule: value("rule"), file: value("file"), test }
         };
         files(&["tests/mutants"]).into_iter().map(mutant).collect()
     }
