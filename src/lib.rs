@@ -32,7 +32,7 @@
 //! Nothing is passed over in silence. What the shadow refuses for good goes to quarantine; what is not understood (an
 //! unknown type or error, lost history, a broken rule) stops the process.
 //!
-//! Imports point downwards: model ← layout, protocol ← ports ← aws, engine ← runtime ← operator, admin ← cli. `tests/layering.rs` holds that;
+//! Imports point downwards (A ← B: B imports A): model ← layout, protocol ← ports ← aws, engine ← runtime ← operator, admin ← cli. `tests/layering.rs` holds that;
 //! `docs/design/ARCHITECTURE.md` says for each rule which code keeps it and which test fails without it; decisions with
 //! their alternatives are in `docs/adr`.
 

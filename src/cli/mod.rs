@@ -8,7 +8,8 @@
 //! | `ask` | asks the active process, or the person at the terminal |
 //! | `output`, `table`, `version`, `signals` | what all of them share |
 //!
-//! Exit codes, the same for every verb: 0 done, 1 failed (a usage error too), 2 done in part or differences found.
+//! Exit codes, the same for every verb: 0 done, 1 failed (a usage error too), 2 refused by a gate or by the active process, done in
+//! part, or differences found.
 
 mod args;
 mod ask;

@@ -2,12 +2,17 @@
 //!
 //! | file | does |
 //! |---|---|
-//! | `keys` | every key, with its range and default; `cutover`, `demo` and `program` those with more to them |
+//! | `keys`, `cutover` | every key with its range; what is not given stays at the default of the settings |
+//! | `program`, `demo` | a value that is a program; what the demo sets where nothing is given |
 //! | `file`, `environment`, `flags` | the three sources, each as a layer of values |
 //! | `transform`, `layout` | the rules of the file, and the layout file that it names |
 //! | `reader`, `value` | takes values out of the layers, the highest one winning |
 //! | `mistake` | what is wrong, where, and what to do |
-//! | `names`, `settings` | what all of it comes to |
+//! | `names` | what may stand in the name of a table or a migration |
+//! | `settings` | what each verb gets; what tunes the engine is in `engine::settings` |
+//!
+//! A new key is asked for in `keys` or `cutover`, is a field with a default in the settings that own it, and has a line in
+//! `config/shadowtable.toml`; `tests/config.rs` compares the three.
 //!
 //! What must hold:
 //!

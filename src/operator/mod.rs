@@ -2,6 +2,7 @@
 //!
 //! | file | does |
 //! |---|---|
+//! | this | every look at the state table, ending a migration, and taking a dead holder's lease |
 //! | `command` | asks the active process, and tells what came of it |
 //! | `reseed` | starts over with an empty shadow |
 //! | `forget` | removes an ended migration |

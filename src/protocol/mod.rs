@@ -18,8 +18,14 @@
 //! | [`trial`] | whether a transform fits some items | |
 //!
 //! [`invariant`] numbers the eight rules. A new phase is told in [`phase`] (who sets it, what a restart does, what follows, what it
-//! means to whoever looks) and in [`command`] (what operators may ask in it); `runtime::phases` does it. A new verb of the active
-//! process is a verb and an act in [`command`], done in `runtime::cutover` and, where it needs no mirror, `runtime::unmirrored`.
+//! means to whoever looks), in [`leg`] and [`claims`] (whose table is whose in it), and in [`command`] (what operators may ask in it);
+//! `runtime::phases` does it. A step of a cutover is in [`cutover`] and `engine::cutover` besides. Look for `Phase::` elsewhere, since many
+//! matches have a wildcard.
+//!
+//! A new verb of the active process is a verb, its words for the audit trail (`change`), an act and its arms of `decide` in
+//! [`command`]. It is done by `obey_verb` of `runtime::cutover`, and of `runtime::unmirrored` where it needs no mirror. A lasting wish is a
+//! field of `Meta`, which `runtime::planning` keeps over a reseed. A new gate is a figure and a gate in [`cutover`]; `runtime::cutover`
+//! fills the figure in, and `runtime::watch` looks at what lies outside.
 //!
 //! Invariant 6 is the lease's (`engine::state::lease`).
 

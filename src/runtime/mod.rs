@@ -12,9 +12,9 @@
 //! | `planning` | before the mirror: the plan, the claims, the shadow |
 //! | `mirror`, `parts` | copy and tail at the same time, and what works for it |
 //! | `cutover`, `unfence`, `unmirrored` | a cutover's steps, undoing a fence, and waiting for a decision |
-//! | `commands` | which commands are to be done, and that each is done once; `cutover` and `unmirrored` do them |
+//! | `commands` | which commands are to be done, and that each is done once; `cutover` and `unmirrored` do them, some by functions of `commands` |
 //! | `acting` | until when something that was begun may still act outside |
-//! | `watch` | whether tables and stream are still those that were recorded |
+//! | `watch` | whether tables and stream are still those that were recorded, and what gates see outside |
 //! | `observed`, `monitor`, `status`, `history`, `progress` | what is shown of all this: the status document, gauges, the log's progress |
 //! | `state_table` | makes the state table where there is none |
 //!

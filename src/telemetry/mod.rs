@@ -8,8 +8,9 @@
 //! | `logs` | structured lines |
 //! | `stderr` | the way out for them, which never holds anything up |
 //!
-//! A metric is named here alone: a counter has its field in `meters`; a gauge is set in `runtime::monitor`, whenever somebody asks, so
-//! that no stuck task can leave it stale. `docs/operations/metrics.md` describes each. No item value enters a metric or a line.
+//! A name stands in `names` alone. A counter has a field or a method in `meters`. A gauge is set by `publish` of `runtime::monitor`, from
+//! the status document and whenever somebody asks, so that no stuck task can leave it stale, and to NaN by `publish_nothing`.
+//! `docs/operations/metrics.md` describes each. No item value enters a metric or a line.
 
 mod logs;
 mod meters;

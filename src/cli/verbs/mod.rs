@@ -1,10 +1,11 @@
 //! The verbs: a file, or a folder, each, with its arguments, its help and its run.
 //!
-//! A new verb is a file here and its line in [`Command`], which says what it needs of the configuration. One that the active process does
-//! asks for it with `cli::ask`, in the words of `protocol::command`.
+//! A new verb is a file here, its variant of [`Command`], and its arm of `run`, which says what it needs of the configuration. What it
+//! reads of the state table is a function of `operator`. One that the active process does asks for it with `cli::ask`, in the words of
+//! `protocol::command`.
 //!
 //! What must hold: a verb asks for the configuration that it needs and no more, so that looking at a migration takes no target
-//! layout; its help says what it changes, and its exit codes; what changes anything asks first, unless told not to.
+//! layout; its help says what it changes, and its exit codes; what cannot simply be undone asks first, unless told not to.
 
 mod abort;
 mod audit;

@@ -18,7 +18,7 @@ Examples:
   shadowtable -c shadowtable.toml postpone
   shadowtable -c shadowtable.toml postpone --off
 
-Exit codes: 0 done; 1 failed.";
+Exit codes: 0 done; 1 failed, or no process holds the lease; 2 refused.";
 
 /// Put cutovers off, whoever asks for one
 #[derive(Args, Clone, Debug)]

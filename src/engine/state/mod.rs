@@ -11,8 +11,8 @@
 //! A new entity is a type in `entities/`, its line in the list there, and its sort key in `entry`. The list says who writes it, and
 //! whether a reseed deletes it; `docs/adr/0002-state-table.md` has a row for each.
 //!
-//! An entity that only the lease holder writes is claimed by the next one before it is read: what the list calls so, and
-//! nothing else, may be written by [`store::Store::create`], `update` and `replace`.
+//! An entity that only the lease holder writes is claimed by the next one before it is read: what the list has as
+//! `Written::ByHolder`, and nothing else, may be written by [`store::Store::create`], `update` and `replace`.
 
 pub mod entities;
 pub mod entry;

@@ -5,6 +5,18 @@
 //! preserved, whether two source items can claim one shadow key, whether deletions need old images, whether the way
 //! back exists. Each judgement is cautious: where it cannot be shown, the safer protocol is used.
 //!
+//! | file | does |
+//! |---|---|
+//! | `rule` | what an operator declares |
+//! | `compile` | checks rules against the keys, and makes steps of them |
+//! | `symbol` | what an attribute may hold after them |
+//! | `judge` | what that means for keys, deletions and the way back |
+//! | `template` | the pattern of `set` |
+//! | this | applies the steps to an item |
+//!
+//! A new action is in all of these but `template`, and in `config::transform`, which reads it. Rules are stored: one that an older binary
+//! cannot read raises the form of `Meta`.
+//!
 //! What must hold:
 //!
 //! - [`Transform::apply`] is a function of the item alone: the same item always makes the same result.

@@ -1,6 +1,8 @@
 //! What is durable about a migration: the entities of the state table.
 //!
-//! [`ENTITIES`] is the one list of them; `docs/adr/0002-state-table.md` tells the access patterns. Each has the version of its form
+//! `meta` is the migration itself, `command` what operators ask, `records` the rest; a shard's is `protocol::lineage`'s.
+//!
+//! [`ENTITIES`] is the one list of them, in an order that matters: claimed from first to last, deleted by a reseed from last to first; `docs/adr/0002-state-table.md` tells the access patterns. Each has the version of its form
 //! in its body, so that a binary knows what a newer one wrote and refuses it.
 
 mod command;
