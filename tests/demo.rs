@@ -28,6 +28,7 @@ fn a_small_demo_ends_with_equal_tables() {
     assert!(!stdout.contains("NOT EQUAL"), "{stdout}");
     let applied = stdout.lines().find(|line| line.starts_with("applied ")).unwrap();
     assert!(!applied.contains(" 0 changes"), "the tail had nothing to do: {stdout}");
+    assert!(stdout.lines().any(|line| line.starts_with("latency ")), "{stdout}");
     let cutover = stdout.lines().find(|line| line.starts_with("cutover ")).unwrap();
     assert!(cutover.contains("paused for") && !cutover.contains("wrote 0 times"), "{cutover}");
     assert!(stdout.contains("matching_rule_ids: not in this index"), "{stdout}");

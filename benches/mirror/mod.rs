@@ -97,10 +97,10 @@ impl Mirror {
     /// From offered to durable, in seconds: the bounds under which this share of the changes lies.
     pub(crate) fn latency_seconds(&self, shares: [f64; 2]) -> [f64; 2] {
         let text = self.prometheus.render();
-        let prefix = format!("{}_bucket{{le=\"", names::APPLY_LATENCY);
+        let prefix = format!("{}_bucket{{", names::APPLY_LATENCY);
         let buckets: Vec<(f64, f64)> = text
             .lines()
-            .filter_map(|line| line.strip_prefix(&prefix)?.split_once("\"} "))
+            .filter_map(|line| line.strip_prefix(&prefix)?.split_once("le=\"")?.1.split_once("\"} "))
             .filter_map(|(bound, count)| Some((bound.parse().ok()?, count.parse().ok()?)))
             .collect();
         let all = buckets.last().map_or(0.0, |&(_, count)| count);
