@@ -9,6 +9,7 @@ use super::connect::{complain, host, on_state};
 use super::output::{data, pretty, talk};
 use super::{DONE, FAILED, PARTIAL, start};
 use crate::config::CommandSettings;
+use crate::engine::state::entities::Answer;
 use crate::engine::{ApplySettings, EngineError, LeaseSettings};
 use crate::operator::{OperatorJob, command};
 use crate::protocol::command::Verb;
@@ -25,17 +26,24 @@ pub(super) fn ask_as(settings: &CommandSettings, verb: Verb, as_json: bool) -> E
             command(&*state.ports, settings.migration.as_str(), &state.who, verb).await
         });
         match answer.await {
-            Ok(answer) => {
-                if as_json {
-                    let _ = data(&pretty(&json!({ "done": answer.done, "message": answer.message })));
-                } else {
-                    talk(&answer.message);
-                }
-                ExitCode::from(if answer.done { DONE } else { PARTIAL })
+            Ok(answer) if as_json => {
+                let _ = data(&pretty(&json!({ "done": answer.done, "message": answer.message })));
+                code_of(&answer)
             }
+            Ok(answer) => told(&answer),
             Err(error) => failed(&error),
         }
     })
+}
+
+/// Tells what the active process answered.
+pub(super) fn told(answer: &Answer) -> ExitCode {
+    talk(&answer.message);
+    code_of(answer)
+}
+
+fn code_of(answer: &Answer) -> ExitCode {
+    ExitCode::from(if answer.done { DONE } else { PARTIAL })
 }
 
 /// Says why something failed.

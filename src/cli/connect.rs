@@ -84,10 +84,12 @@ pub(super) async fn on_state<T>(
 
 /// One table as it is.
 pub(super) async fn describe_one(table: &TableSettings) -> Result<TableDescription, EngineError> {
-    let access = AwsState::connect(table, &timeouts(READ), seed()).await.map_err(|error| unreachable(&error))?;
+    let mut access = AwsState::connect(table, &timeouts(READ), seed()).await.map_err(|error| unreachable(&error))?;
+    if let Some(identity) = check_credentials("table", access.table()).await? {
+        access.know_account(&identity.account);
+    }
     let admin = access.table().admin();
     let place = std::slice::from_ref(admin.place());
-    check_credentials("table", access.table()).await?;
     let found = describe(access.clock(), admin).await.map_err(|error| error.located(place))?;
     found.ok_or_else(|| {
         EngineError::refused(

@@ -161,14 +161,13 @@ fn condition(at: &At, node: &Node, problems: &mut Problems) -> Option<Condition>
 }
 
 fn scalars(at: &At, node: &Node, problems: &mut Problems) -> Option<Vec<Scalar>> {
-    let Value::List(list) = &node.value else {
-        problems.refuse(at, "is not a list with values", LIST);
-        return None;
+    let list = match &node.value {
+        Value::List(list) if !list.is_empty() => list,
+        _ => {
+            problems.refuse(at, "is not a list with values", LIST);
+            return None;
+        }
     };
-    if list.is_empty() {
-        problems.refuse(at, "is not a list with values", LIST);
-        return None;
-    }
     // Every element is looked at before the first wrong one ends it.
     let at = |node: &Node| At { place: node.place, ..at.clone() };
     let values: Vec<Option<Scalar>> = list.iter().map(|node| scalar(&at(node), node, problems)).collect();

@@ -12,7 +12,7 @@ use crate::model::Side;
 pub struct Leg {
     /// The table whose changes are read.
     pub from: Side,
-    /// Goes up with every leg that a migration gets. Pin, checkpoints and quarantine lie under it: what an earlier leg left
+    /// Goes up with every leg that a generation gets. Pin, checkpoints and quarantine lie under it: what an earlier leg left
     /// behind is never read as a later one's.
     pub round: u32,
 }
@@ -65,7 +65,8 @@ mod tests {
     use super::super::phase::{Event, next};
     use super::*;
 
-    /// What is applied to a table that the application may use would undo its writes.
+    /// What is applied to a table that the application may use would undo its writes. (Of the leg of the table that leads: one
+    /// that was closed is not opened again, but followed by one of a later round.)
     #[test]
     fn a_leg_is_closed_by_the_switch_and_opened_only_by_an_operator_who_gives_up() {
         for standing in Standing::all() {
@@ -84,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn one_leg_is_open_at_a_time() {
+    fn no_two_legs_write_at_a_time() {
         for standing in Standing::all() {
             let legs = Side::BOTH.map(|from| Intake::of(Leg { from, round: 1 }, standing));
             assert_eq!(legs.iter().filter(|intake| **intake == Intake::Closed).count(), 1, "{standing:?}");

@@ -75,12 +75,13 @@ impl<'a, P: Ports> Mirror<'a, P> {
         let (job, leg) = (&active.job, journal.meta().leg());
         let on = active.replication(leg);
         let quarantine = Quarantine::new(leg, job.keys());
+        let quarantined = quarantine.load(&active.store).await?;
         let recent = active.recent.lock().take();
         let paused = Arc::new(Watched::new(journal.meta().paused));
         let apply = ApplyParts {
             settings: job.engine.apply.clone(),
             mapping: Mapping::new(job.transform.clone(), job.source_key.clone()),
-            quarantined: quarantine.load(&active.store).await?,
+            quarantined,
             quarantine: quarantine.clone(),
             recent: recent.unwrap_or_else(|| Recent::new(job.engine.apply.recent_keys)),
             intake: Intake::of(leg, journal.meta().standing()),

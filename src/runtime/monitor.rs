@@ -22,7 +22,7 @@ pub(super) struct Snapshot {
 
 /// Says what can be seen of the migration at this moment.
 pub(super) trait Observer: Send + Sync {
-    /// `None` as long as nothing is known of it.
+    /// `None` before anything was shown.
     fn observe(&self) -> Option<Snapshot>;
 }
 

@@ -40,10 +40,8 @@ pub struct Status {
     /// Who is active.
     pub lease: LeaseStatus,
     /// The phases that it goes through, in their order; the present one is among them.
-    #[serde(default)]
     pub phases: Vec<PhaseStatus>,
-    /// The directions in which changes are replicated, or watched for late ones: that of the table that leads first.
-    #[serde(default)]
+    /// The directions in which changes are replicated, or watched for late ones: that which is mirrored first.
     pub legs: Vec<LegStatus>,
     /// The service's clock less this machine's, in seconds.
     #[serde(default)]
@@ -248,17 +246,17 @@ impl LegStatus {
 }
 
 impl Status {
-    /// The leg of the table that leads.
+    /// The leg that is mirrored.
     pub fn leg(&self) -> Option<&LegStatus> {
         self.legs.first()
     }
 
-    /// Age of the oldest change of the table that leads that may not be durable in the other, in seconds.
+    /// Age of the oldest change of the leg that is mirrored that may not be durable, in seconds.
     pub fn lag_seconds(&self) -> Option<f64> {
         self.leg().and_then(|leg| leg.lag_seconds)
     }
 
-    /// Until unread history of the table that leads may be trimmed, in seconds.
+    /// Until unread history of the leg that is mirrored may be trimmed, in seconds.
     pub fn headroom_seconds(&self) -> Option<f64> {
         self.leg().and_then(|leg| leg.headroom_seconds)
     }

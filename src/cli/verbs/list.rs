@@ -12,6 +12,7 @@ use crate::cli::output::{data, pretty, talk};
 use crate::cli::table::table;
 use crate::cli::{DONE, start};
 use crate::config::StateSettings;
+use crate::engine::EngineError;
 use crate::model::{Side, Timestamp};
 use crate::operator::{Overview, migrations, overview};
 use crate::ports::{Clock as _, StatePorts as _, TableAdmin as _};
@@ -44,8 +45,15 @@ impl List {
             let told = on_state(&settings.state, async |state| {
                 let (ports, mut found) = (&*state.ports, Vec::new());
                 for migration in migrations(ports).await? {
-                    // One that was entered and never planned has nothing to show yet.
-                    found.extend(overview(ports, &migration).await?);
+                    match overview(ports, &migration).await {
+                        // One that was entered and never planned has nothing to show yet.
+                        Ok(one) => found.extend(one),
+                        // One that this version cannot read does not hide the others.
+                        Err(error @ EngineError::State { .. }) => {
+                            talk(&format!("note: migration {migration}: {error}"));
+                        }
+                        Err(error) => return Err(error),
+                    }
                 }
                 let now = ports.clock().service();
                 Ok(if self.json {

@@ -4,10 +4,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::cli::ask::{confirmed, failed};
+use crate::cli::ask::{confirmed, failed, told};
 use crate::cli::connect::on_state;
-use crate::cli::output::talk;
-use crate::cli::{DONE, FAILED, PARTIAL, start};
+use crate::cli::{FAILED, start};
 use crate::config::CommandSettings;
 use crate::operator::{self, command};
 use crate::protocol::command::Verb;
@@ -59,10 +58,7 @@ impl Unfence {
                 command(ports, id, &state.who, verb).await
             });
             match answer.await {
-                Ok(answer) => {
-                    talk(&answer.message);
-                    ExitCode::from(if answer.done { DONE } else { PARTIAL })
-                }
+                Ok(answer) => told(&answer),
                 Err(error) => failed(&error),
             }
         })

@@ -36,11 +36,11 @@ pub enum Occasion {
     OnReady,
     /// A hook.
     BeforeFence,
-    /// Stop writes to the source.
+    /// Stop writes to the leader.
     Fence,
     /// Allow them again.
     Unfence,
-    /// Point the application at the shadow.
+    /// Point the application at the other table.
     Switch,
     /// A hook.
     AfterSwitch,

@@ -53,6 +53,9 @@ pub enum Failure {
         #[source]
         failure: ProgramFailure,
     },
+    /// When the fence stood is not known.
+    #[error("the fence's time is not known")]
+    NoFence,
     /// It was not proven that every change is applied.
     #[error("the {leader} did not come to rest within {} s: {obstacle}", limit.as_secs_f64())]
     NoRest {

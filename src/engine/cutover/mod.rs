@@ -92,7 +92,7 @@ impl<P: Ports> Steps<P> {
     /// Waits until no change arrived for long enough since the fence, and everything that arrived is durable.
     async fn drain(&self) -> Result<String, StepFailure> {
         let (clock, settings) = (self.clock(), &self.deeds.settings);
-        let (since, needed) = (self.fenced, settings.quiet);
+        let (since, needed) = (self.fenced.ok_or(Failure::NoFence)?, settings.quiet);
         let began = clock.now();
         let changes = self.applier.recent().changes();
         self.tail.list_soon();
@@ -100,7 +100,7 @@ impl<P: Ports> Steps<P> {
         let mut listed_again = None::<Timestamp>;
         loop {
             let applied = self.applier.figures();
-            let obstacle = match self.quiet_since(since) {
+            let obstacle = match self.tail.undisturbed(since).map_err(Obstacle::from) {
                 Err(obstacle) => obstacle,
                 Ok(_) if !applied.is_quiet => Obstacle::Writes(applied.counts.held),
                 Ok(quiet) if quiet < needed => Obstacle::TooSoon { quiet, needed },
@@ -125,17 +125,12 @@ impl<P: Ports> Steps<P> {
 
     /// Whether what the drain told still holds.
     pub fn is_undisturbed(&self) -> Result<(), Obstacle> {
-        let quiet = self.quiet_since(self.fenced)?;
+        let quiet = self.tail.undisturbed(self.fenced.ok_or(Obstacle::NoFence)?)?;
         if quiet >= self.deeds.settings.quiet && self.applier.figures().is_quiet {
             Ok(())
         } else {
             Err(Obstacle::Changed)
         }
-    }
-
-    /// For how long no change arrived since the fence stood.
-    fn quiet_since(&self, fenced: Option<Timestamp>) -> Result<Duration, Obstacle> {
-        Ok(self.tail.undisturbed(fenced.ok_or(Obstacle::NoFence)?)?)
     }
 
     fn clock(&self) -> &P::Clock {

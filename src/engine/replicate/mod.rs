@@ -7,7 +7,7 @@
 //! | `tail/` | reads a table's stream by shards and offers changes |
 //!
 //! `copy` and `tail` never import each other: they meet in `apply`. Which table is read and which is written is the [`Leg`]'s
-//! to say: nothing here names source or shadow. What is stored lies under the leg, but for the copy's cursors, which belong to the
+//! to say. What is stored lies under the leg, but for the copy's cursors, which belong to the
 //! generation.
 
 pub mod apply;

@@ -23,6 +23,8 @@ pub struct Kind {
     pub name: &'static str,
     /// The version of its form. A change that an older binary would misread raises it.
     pub form: u64,
+    /// The oldest form that this binary reads.
+    pub oldest: u64,
     /// Its sort key, or what its sort keys begin with, in the partition of the migration.
     pub sort: &'static str,
     /// Who writes it.
@@ -80,9 +82,19 @@ pub fn shards_of(leg: Leg) -> String {
     format!("{SHARD}{leg}#")
 }
 
+/// The sort key of a shard's checkpoint.
+pub fn shard_sort(leg: Leg, shard: &str) -> String {
+    shards_of(leg) + shard
+}
+
 /// What the sort keys of a leg's quarantine begin with.
 pub fn quarantine_of(leg: Leg) -> String {
     format!("{QUARANTINE}{leg}#")
+}
+
+/// The sort key of a quarantine entry.
+pub fn quarantine_sort(leg: Leg, id: &str) -> String {
+    quarantine_of(leg) + id
 }
 
 /// The sort key of a segment: padded, so that a listing is in order.
@@ -112,7 +124,7 @@ pub fn encode<T: Entity>(key: &StateKey, version: u64, epoch: u64, value: &T) ->
     Ok(Entry { key: key.clone(), version, epoch, expires: None, body })
 }
 
-/// An entry as an entity. What a newer binary wrote is refused.
+/// An entry as an entity. What a newer binary wrote is refused, and so is a form that is read no more.
 pub fn decode<T: Entity>(entry: &Entry) -> Result<T, EngineError> {
     let broken = |problem: String| EngineError::State { entry: entry.key.sort.clone(), problem };
     match entry.body.get("schema").and_then(Value::as_u64) {
@@ -121,9 +133,39 @@ pub fn decode<T: Entity>(entry: &Entry) -> Result<T, EngineError> {
             T::KIND.name,
             T::KIND.form
         ))),
+        Some(schema) if schema < T::KIND.oldest => Err(broken(format!(
+            "was written by an older version of shadowtable (form {schema} of {}, this binary reads {} and later): finish or \
+             abort the migration with that version",
+            T::KIND.name,
+            T::KIND.oldest
+        ))),
         Some(_) => {
             T::deserialize(&entry.body).map_err(|error| broken(format!("is not a valid {}: {error}", T::KIND.name)))
         }
         None => Err(broken(format!("is not a {} of shadowtable", T::KIND.name))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::state::entities::Meta;
+
+    /// What is said of the migration's entry, had it been written in this form.
+    fn read_in_form(form: u64) -> Result<Meta, String> {
+        let key = StateKey { partition: partition_of("orders"), sort: META.into() };
+        let mut entry = encode(&key, 1, 1, &Meta::example()).unwrap();
+        entry.body["schema"] = form.into();
+        decode(&entry).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn another_form_is_refused_with_what_to_do() {
+        let Kind { form, oldest, .. } = Meta::KIND;
+        assert_eq!(read_in_form(form), Ok(Meta::example()));
+        let newer = read_in_form(form + 1).unwrap_err();
+        assert!(newer.contains("written by a newer version"), "{newer}");
+        let older = read_in_form(oldest - 1).unwrap_err();
+        assert!(older.contains("written by an older version") && older.contains("with that version"), "{older}");
     }
 }

@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 
 use crate::engine::error::EngineError;
 use crate::engine::state::entities::QuarantineRecord;
-use crate::engine::state::entry::quarantine_of;
+use crate::engine::state::entry::{quarantine_of, quarantine_sort};
 use crate::engine::state::store::Store;
 use crate::model::{Key, KeyJsonError, KeySchema, Side, Sides, Timestamp};
 use crate::ports::StatePorts;
@@ -45,7 +45,7 @@ impl Quarantine {
         now: Timestamp,
     ) -> Result<(), EngineError> {
         let id = id(&recording.pair);
-        let sort = format!("{}{id}", quarantine_of(self.leg));
+        let sort = quarantine_sort(self.leg, &id);
         match &recording.mark {
             Mark::Clear => {
                 tracing::info!(id, "an item left quarantine");

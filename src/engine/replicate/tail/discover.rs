@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use super::{Asked, Tail};
 use crate::engine::error::EngineError;
 use crate::engine::retry::until_answered;
-use crate::engine::state::entry::shards_of;
+use crate::engine::state::entry::shard_sort;
 use crate::model::{ListedShard, Timestamp};
 use crate::ports::{ChangeFeed, Clock, Fault, Ports};
 
@@ -74,7 +74,7 @@ impl<P: Ports> Tail<P> {
     }
 
     fn sort_of(&self, shard: &str) -> String {
-        format!("{}{shard}", shards_of(self.on.leg))
+        shard_sort(self.on.leg, shard)
     }
 
     /// A listing, and when it was asked for: what appeared since need not be in it.

@@ -6,7 +6,7 @@ use crate::engine::error::EngineError;
 use crate::engine::replicate::Replication;
 use crate::engine::retry::Retry;
 use crate::engine::state::entities::Pin;
-use crate::engine::state::entry::{pin_sort, shards_of};
+use crate::engine::state::entry::{pin_sort, shard_sort, shards_of};
 use crate::model::StartAt;
 use crate::ports::{ChangeFeed, Clock, Fault, PortError, Ports, Reaction, RecordsPage};
 use crate::protocol::lineage::{ShardRecord, ShardStage};
@@ -23,8 +23,8 @@ pub struct Pinned {
 /// Gives every open shard a position at its end and stores that. Everything that was written before is shown by the
 /// copy, which begins after it. An earlier, unfinished pin is made anew: nothing was copied behind it.
 pub async fn pin<P: Ports>(on: &Replication<P>, table_id: &str, stream_arn: &str) -> Result<Pinned, EngineError> {
-    let (feed, store, shards) = (on.feed(), &on.store, shards_of(on.leg));
-    for stale in store.load_all::<ShardRecord>(&shards).await? {
+    let (feed, store) = (on.feed(), &on.store);
+    for stale in store.load_all::<ShardRecord>(&shards_of(on.leg)).await? {
         store.delete(&stale.sort).await?;
     }
     // The first reply tells the service's clock; the pin's time is read after it and before any shard is pinned.
@@ -52,7 +52,7 @@ pub async fn pin<P: Ports>(on: &Replication<P>, table_id: &str, stream_arn: &str
             position: None,
             known_through: at,
         };
-        let mut stored = store.create(&format!("{shards}{}", shard.id), &record).await?;
+        let mut stored = store.create(&shard_sort(on.leg, &shard.id), &record).await?;
         if stored.value != record {
             // A request of an earlier pin landed after that was cleared away.
             store.update(&mut stored, record).await?;

@@ -35,19 +35,19 @@ macro_rules! entities {
 }
 
 entities! {
-    Meta: Kind { name: "META", form: 5, sort: META, written: Written::ByHolder, of_generation: false },
-    Pin: Kind { name: "PIN", form: 2, sort: PIN, written: Written::ByHolder, of_generation: true },
-    QuarantineRecord: Kind { name: "QUARANTINE", form: 2, sort: QUARANTINE, written: Written::ByHolder, of_generation: true },
-    SegmentRecord: Kind { name: "SEGMENT", form: 1, sort: SEGMENT, written: Written::ByHolder, of_generation: true },
-    ShardRecord: Kind { name: "SHARD", form: 2, sort: SHARD, written: Written::ByHolder, of_generation: true },
-    Live: Kind { name: "LIVE", form: 1, sort: LIVE, written: Written::ByHolder, of_generation: false },
-    RestlessRecord: Kind { name: "RESTLESS", form: 1, sort: RESTLESS, written: Written::ByHolder, of_generation: false },
-    LeaseRecord: Kind { name: "LEASE", form: 1, sort: LEASE, written: Written::ByAnybody, of_generation: false },
-    CommandRecord: Kind { name: "COMMAND", form: 2, sort: COMMAND, written: Written::ByAnybody, of_generation: false },
-    EventRecord: Kind { name: "EVENT", form: 1, sort: EVENT, written: Written::Once, of_generation: false },
+    Meta: Kind { name: "META", form: 5, oldest: 5, sort: META, written: Written::ByHolder, of_generation: false },
+    Pin: Kind { name: "PIN", form: 1, oldest: 1, sort: PIN, written: Written::ByHolder, of_generation: true },
+    QuarantineRecord: Kind { name: "QUARANTINE", form: 2, oldest: 2, sort: QUARANTINE, written: Written::ByHolder, of_generation: true },
+    SegmentRecord: Kind { name: "SEGMENT", form: 1, oldest: 1, sort: SEGMENT, written: Written::ByHolder, of_generation: true },
+    ShardRecord: Kind { name: "SHARD", form: 1, oldest: 1, sort: SHARD, written: Written::ByHolder, of_generation: true },
+    Live: Kind { name: "LIVE", form: 1, oldest: 1, sort: LIVE, written: Written::ByHolder, of_generation: false },
+    RestlessRecord: Kind { name: "RESTLESS", form: 1, oldest: 1, sort: RESTLESS, written: Written::ByHolder, of_generation: false },
+    LeaseRecord: Kind { name: "LEASE", form: 1, oldest: 1, sort: LEASE, written: Written::ByAnybody, of_generation: false },
+    CommandRecord: Kind { name: "COMMAND", form: 2, oldest: 1, sort: COMMAND, written: Written::ByAnybody, of_generation: false },
+    EventRecord: Kind { name: "EVENT", form: 1, oldest: 1, sort: EVENT, written: Written::Once, of_generation: false },
     // In partitions of their own.
-    DirectoryRecord: Kind { name: "DIRECTORY", form: 1, sort: "", written: Written::Once, of_generation: false },
-    ClaimRecord: Kind { name: "TABLE", form: 1, sort: "", written: Written::ByAnybody, of_generation: false },
+    DirectoryRecord: Kind { name: "DIRECTORY", form: 1, oldest: 1, sort: "", written: Written::Once, of_generation: false },
+    ClaimRecord: Kind { name: "TABLE", form: 1, oldest: 1, sort: "", written: Written::ByAnybody, of_generation: false },
 }
 
 #[cfg(test)]
