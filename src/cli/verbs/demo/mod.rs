@@ -99,6 +99,7 @@ impl Demo {
 
     /// Says that this build cannot.
     #[cfg(not(feature = "embedded"))]
+    #[expect(clippy::unused_self, reason = "called as where it is built in")]
     pub(in crate::cli) fn run(&self, _: &DemoSettings) -> ExitCode {
         use crate::cli::{FAILED, output::talk};
 
