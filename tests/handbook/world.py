@@ -151,12 +151,13 @@ class World:
         return self.read(f"{self.folder}/bin/shadowtable", "status", "--json") or {}
 
     def until(self, **wanted):
-        """Waits until `status --json` says all this, and returns it."""
+        """Waits until `status --json` says all this, of the migration or of the leg that is mirrored, and returns it."""
         late = time.monotonic() + PATIENCE
         while True:
             status = self.status()
             must(not self.runs or self.runs.poll() in (None, 0), f"`run` ended, and the status never said {wanted}")
-            found = {name: status.get(name) for name in wanted}
+            leg = next(iter(status.get("legs", [])), {})
+            found = {name: status.get(name, leg.get(name)) for name in wanted}
             if found == wanted:
                 return status
             must(time.monotonic() < late, f"the status never said {wanted}; in the end: {found}")
