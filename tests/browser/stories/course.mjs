@@ -18,15 +18,15 @@ const numberOf = text => Number(text.replaceAll(",", ""));
 
 /** The page's figures are those of the answer it shows. */
 async function figuresAgree(watched) {
-  const status = await watched.answer();
+  const status = await watched.answer(), [leg] = status.legs;
   const near = async (selector, seconds, tolerance) => {
     const text = await watched.text(selector);
     assert.ok(Math.abs(secondsOf(text) - seconds) <= tolerance, `${selector}: ${text} is not ${seconds} s`);
   };
-  await near("#lag", status.legs[0].lag_seconds, status.legs[0].lag_seconds < 60 ? 0.11 : 1);
-  await near("#headroom", status.legs[0].headroom_seconds, 60);
-  await near("#poll", status.legs[0].since_poll_seconds, 0.11);
-  assert.equal(numberOf(await watched.text("#quarantine")), status.legs[0].quarantine);
+  await near("#lag", leg.lag_seconds, leg.lag_seconds < 60 ? 0.11 : 1);
+  await near("#headroom", leg.headroom_seconds, 60);
+  await near("#poll", leg.since_poll_seconds, 0.11);
+  assert.equal(numberOf(await watched.text("#quarantine")), leg.quarantine);
   assert.equal(await watched.text("#holder"), status.lease.host);
   await near("#holder-since", (status.at - status.lease.since) / 1000, 1.1);
   await near("#phase-since", (status.at - status.phase_since) / 1000, 1.1);
@@ -40,7 +40,7 @@ async function figuresAgree(watched) {
   assert.equal(numberOf(work["changes per second"]), Math.round(status.rates.changes_per_second));
   assert.equal(numberOf(work["writes per second"]), Math.round(status.rates.writes_per_second));
   assert.equal(work["shards open, waiting, finished"],
-    [status.tail.shards_open, status.tail.shards_waiting, status.tail.shards_finished].join(", "));
+    [leg.tail.shards_open, leg.tail.shards_waiting, leg.tail.shards_finished].join(", "));
   assert.equal(work.process, status.lease.owner);
   const gates = await gatesOf(watched);
   assert.deepEqual(Object.keys(gates), status.gates.map(gate => gate.name));
