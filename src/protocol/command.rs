@@ -272,22 +272,6 @@ mod tests {
 
     use super::*;
 
-    const PHASES: [Phase; 13] = [
-        Phase::Planned,
-        Phase::Provisioned,
-        Phase::Copying,
-        Phase::Tailing,
-        Phase::Fencing,
-        Phase::Fenced,
-        Phase::Drained,
-        Phase::Switching,
-        Phase::Switched,
-        Phase::Unfencing,
-        Phase::Finished,
-        Phase::NeedsReseed,
-        Phase::Aborted,
-    ];
-
     fn verbs() -> Vec<(&'static str, Verb)> {
         let cutover = |dry_run, fenced| Verb::Cutover { dry_run, by: "laptop".into(), fenced };
         vec![
@@ -315,7 +299,7 @@ mod tests {
         let mut table = String::new();
         for (name, verb) in verbs() {
             let mut outcomes: Vec<(String, Vec<String>)> = Vec::new();
-            for phase in PHASES {
+            for phase in Phase::ALL {
                 let outcome = match decide(doing, phase, &verb) {
                     Ok(act) => format!("{act:?}"),
                     Err(refusal) => format!("no: {refusal:?}"),

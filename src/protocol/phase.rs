@@ -68,7 +68,7 @@ impl Standing {
     /// The phases that it goes through, in their order. The present one is among them: last, where it is off the way.
     pub fn way(self) -> Vec<Phase> {
         let aside = Some(self.phase).filter(|phase| phase.is_aside());
-        WAY.into_iter().chain(aside).collect()
+        Phase::ALL.into_iter().filter(|phase| !phase.is_aside()).chain(aside).collect()
     }
 
     /// Whether this may happen to it.
@@ -76,20 +76,6 @@ impl Standing {
         next(self, event).is_ok()
     }
 }
-
-/// The phases of a migration that goes well.
-const WAY: [Phase; 10] = [
-    Phase::Planned,
-    Phase::Provisioned,
-    Phase::Copying,
-    Phase::Tailing,
-    Phase::Fencing,
-    Phase::Fenced,
-    Phase::Drained,
-    Phase::Switching,
-    Phase::Switched,
-    Phase::Finished,
-];
 
 /// What can happen to a migration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -234,8 +220,8 @@ impl Phase {
     }
 
     /// Whether it belongs to no migration that goes well.
-    pub fn is_aside(self) -> bool {
-        !WAY.contains(&self)
+    pub const fn is_aside(self) -> bool {
+        matches!(self, Self::Unfencing | Self::NeedsReseed | Self::Aborted)
     }
 
     /// Whether no cutover is to come.

@@ -140,6 +140,9 @@ fn a_state_written_by_a_newer_version_is_refused() {
     assert!(body.insert("schema".into(), n(999)).is_some(), "every entry says its schema");
     migration.state.put(&meta);
     migration.refused(&["999", "newer"]);
+    let listed = migration.project.finish(&["list"]);
+    let told = listed.stderr.contains("999") && listed.stderr.contains("newer");
+    assert!(listed.code == Some(0) && told, "it does not keep others from being listed: {}", listed.stderr);
     source.set(&items::key(ID, 3), "status", s("after the refusal"));
     let stored = migration.shadow.get(&items::key(ID, 3)).unwrap();
     assert_ne!(stored["status"], s("after the refusal"), "what cannot be read is not acted upon");
