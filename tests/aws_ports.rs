@@ -284,7 +284,7 @@ async fn a_missing_table_is_missing() {
 async fn drain(feed: &AwsChangeFeed, mut iterator: ShardIterator) -> Vec<shadowtable::model::Change> {
     let mut changes = Vec::new();
     loop {
-        let page = feed.records(&iterator).await.unwrap();
+        let page = feed.records(&iterator, 1_000).await.unwrap();
         let empty = page.changes.is_empty();
         changes.extend(page.changes);
         match page.next {

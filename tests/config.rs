@@ -115,7 +115,7 @@ remove = "x"
     std::fs::write(folder.path().join("bad.toml"), text).unwrap();
     let (code, stdout, stderr) = run(shadowtable()
         .current_dir(folder.path())
-        .env("SHADOWTABLE_TAIL_READERS", "0")
+        .env("SHADOWTABLE_APPLY_CONCURRENCY", "0")
         .env("SHADOWTABLE_TAIL_READER", "1")
         .args(["-c", "bad.toml", "--log-level", "inof", "--set", "lease.grace_second=1", "config", "check"]));
     assert_eq!((code, stdout.as_str()), (1, ""), "{stderr}");
@@ -136,8 +136,8 @@ remove = "x"
         "error: bad.toml:22:1: transform.rename.to: is missing; add it",
         "error: bad.toml:23:1: transform: the rule has 2 actions: remove, drop; give exactly one of ",
         "error: bad.toml: shadow.table: is missing; set table under [shadow] in the configuration file, SHADOWTABLE_",
-        "error: SHADOWTABLE_TAIL_READERS: tail.readers: \"0\" is not allowed; give a whole number from 1 to 10,000",
-        "error: SHADOWTABLE_TAIL_READER: there is no such variable; did you mean SHADOWTABLE_TAIL_READERS?",
+        "error: SHADOWTABLE_APPLY_CONCURRENCY: apply.concurrency: \"0\" is not allowed; give a whole number from 1 to 1,024",
+        "error: SHADOWTABLE_TAIL_DISCOVER: there is no such variable; did you mean SHADOWTABLE_TAIL_DISCOVER_SECONDS?",
         "error: --log-level: log.level: \"inof\" is not allowed; give error, warn, info, debug, trace, off, or a filter",
         "error: --set lease.grace_second: lease.grace_second: there is no such key; did you mean lease.grace_seconds?",
     ] {

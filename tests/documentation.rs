@@ -127,6 +127,9 @@ mod tests {
             let value = |key: &str| mutant[key].as_str().unwrap().to_owned();
             let test = mutant.contains_key("test").then(|| {
                 let named = value("test");
+                if named.contains('#') {
+                    return named;
+                }
                 let (target, path) = named.split_once(' ').unwrap();
                 let (module, function) = path.split_once("::").unwrap();
                 format!("tests/{target}/{module}.rs#{function}")

@@ -365,7 +365,7 @@ def waiting() -> list:
     )
     held = About(
         "Held bytes",
-        "Memory held by images waiting for the shadow, estimated.",
+        "Memory held by images that wait for the shadow and by pages being read, estimated.",
         "At `apply.memory_mib`: readers wait.",
         ["metrics.md#tail-and-writes"],
     )

@@ -26,8 +26,8 @@ where
         SdkError::ServiceError(context) => {
             let status = context.raw().status().as_u16();
             let fault = fault_of(operation, status, context.err().code());
-            let reasons = if fault == Fault::Throttled { throttling_reasons(context.raw()) } else { String::new() };
-            (fault, service_message(status, context.err()) + &reasons)
+            let message = service_message(status, context.err());
+            if fault == Fault::Throttled { throttled(message, context.raw()) } else { (fault, message) }
         }
         SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) if is_about_credentials(error) => {
             (Fault::Credentials, chain(error))
@@ -200,19 +200,21 @@ fn without_values(message: &str) -> String {
     kept + rest
 }
 
-/// Why and where a request was throttled, from the reply's body: every operation has its own error type, and the
-/// body has one form.
-fn throttling_reasons(reply: &HttpResponse) -> String {
+/// Why the service throttles, as far as it says so (`ThrottlingReasons`): for the table, the account, or a partition only.
+fn throttled(mut message: String, reply: &HttpResponse) -> (Fault, String) {
     let body = reply.body().bytes().and_then(|bytes| serde_json::from_slice::<serde_json::Value>(bytes).ok());
     let reasons =
         body.as_ref().and_then(|body| body.get("ThrottlingReasons").or_else(|| body.get("throttlingReasons")));
-    let mut text = String::new();
+    let mut partitions_only = None;
     for reason in reasons.and_then(|all| all.as_array()).into_iter().flatten() {
         let field = |name: &str| reason.get(name).and_then(|value| value.as_str()).unwrap_or("unnamed");
+        // Such as TableWriteKeyRangeThroughputExceeded.
+        let about_partition = field("reason").contains("KeyRange");
+        partitions_only = Some(partitions_only.unwrap_or(true) && about_partition);
         // Writing to a string cannot fail.
-        let _ = write!(text, " [{} on {}]", field("reason"), field("resource"));
+        let _ = write!(message, " [{} on {}]", field("reason"), field("resource"));
     }
-    text
+    (if partitions_only == Some(true) { Fault::PartitionThrottled } else { Fault::Throttled }, message)
 }
 
 #[cfg(test)]

@@ -92,13 +92,14 @@ impl ChangeFeed for AwsChangeFeed {
         Ok(ShardIterator(iterator))
     }
 
-    async fn records(&self, iterator: &ShardIterator) -> Result<RecordsPage, PortError> {
+    async fn records(&self, iterator: &ShardIterator, limit: usize) -> Result<RecordsPage, PortError> {
         const OPERATION: &str = "GetRecords";
+        let limit = i32::try_from(limit).map_or(PAGE_RECORDS, |limit| limit.clamp(1, PAGE_RECORDS));
         let output = self
             .client
             .get_records()
             .shard_iterator(&iterator.0)
-            .limit(PAGE_RECORDS)
+            .limit(limit)
             .send()
             .await
             .map_err(|error| port_error(OPERATION, self.stream_of(iterator), &error))?;
@@ -244,7 +245,7 @@ mod tests {
             "NewImage": {"p": {"S": "a"}, "odd": {"L": [{"M": {"deep": {"TUPLE": "secret"}}}]}}}}]}"#;
         let endpoint = Canned::replies(200, reply).await;
         let feed = AwsChangeFeed::new(&endpoint.connection(), "orders", schema());
-        let error = feed.records(&ShardIterator("arn:aws:stream|1|x".into())).await.unwrap_err();
+        let error = feed.records(&ShardIterator("arn:aws:stream|1|x".into()), 1).await.unwrap_err();
         assert_eq!((error.fault, error.resource.as_str()), (Fault::Unknown, "arn:aws:stream"));
         assert_eq!(error.message, "record 1: attribute \"odd\" has a type that this version does not know");
     }

@@ -136,7 +136,7 @@ fn apply(reader: &mut Reader) -> ApplySettings {
             .seconds("apply.request_timeout_seconds", 0.05..=600.0)
             .unwrap_or(default.request_timeout),
         quarantine_limit: reader.whole("apply.quarantine_limit", 0..=u64::MAX).unwrap_or(default.quarantine_limit),
-        overtaken_limit: reader.whole("apply.overtaken_limit", 1_000..=u64::MAX).unwrap_or(default.overtaken_limit),
+        overtaken_limit: reader.whole("apply.overtaken_limit", 1_000..=u64::MAX),
         recent_keys: reader.whole("cutover.recheck_keys", 0..=1_000_000).unwrap_or(default.recent_keys),
     }
 }
@@ -148,7 +148,6 @@ fn tail(reader: &mut Reader) -> TailSettings {
         busy_poll: reader.seconds("tail.busy_poll_seconds", 0.0..=60.0).unwrap_or(default.busy_poll),
         caught_up: reader.seconds("tail.caught_up_seconds", 0.1..=600.0).unwrap_or(default.caught_up),
         discover: reader.seconds("tail.discover_seconds", 0.1..=600.0).unwrap_or(default.discover),
-        readers: reader.whole("tail.readers", 1..=10_000).unwrap_or(default.readers),
         // Not for operators: it follows from the service's retention, and a larger one would lose history silently.
         retention_margin: default.retention_margin,
     }

@@ -34,11 +34,11 @@ fn report(text: &str, flags: &Flags, environment: &[(&str, &str)]) -> Vec<String
 
 #[test]
 fn flags_go_above_the_environment_and_that_above_the_file() {
-    let text = format!("{COMPLETE}[copy]\nsegments = 1\nconcurrency = 1\n[tail]\nreaders = 1\n");
+    let text = format!("{COMPLETE}[copy]\nsegments = 1\nconcurrency = 1\n[apply]\nconcurrency = 1\n");
     let environment = [("SHADOWTABLE_COPY_SEGMENTS", "2"), ("SHADOWTABLE_COPY_CONCURRENCY", "2")];
     let loaded = load_text(text.as_bytes(), &set(&["copy.segments=3"]), &environment);
     let engine = loaded.for_migration().unwrap().engine;
-    assert_eq!((engine.copy.segments, engine.copy.concurrency, engine.tail.readers), (3, 2, 1));
+    assert_eq!((engine.copy.segments, engine.copy.concurrency, engine.apply.concurrency), (3, 2, 1));
 }
 
 #[test]
@@ -90,11 +90,14 @@ fn a_missing_key_is_placed_at_its_section() {
 
 #[test]
 fn syntax_errors_are_placed_and_hide_nothing_but_the_file() {
-    let environment = [("SHADOWTABLE_TAIL_READERS", "many")];
+    let environment = [("SHADOWTABLE_APPLY_CONCURRENCY", "many")];
     let loaded = load_text(b"[copy\nsegments = \n", &set(&["copy.concurrency=0", "lease"]), &environment);
     let report = loaded.for_migration().unwrap_err().to_string();
     assert!(report.starts_with("f.toml:1:6: not TOML: "), "{report}");
-    assert!(report.contains("\nSHADOWTABLE_TAIL_READERS: tail.readers: \"many\" is not allowed; give"), "{report}");
+    assert!(
+        report.contains("\nSHADOWTABLE_APPLY_CONCURRENCY: apply.concurrency: \"many\" is not allowed; give"),
+        "{report}"
+    );
     assert!(report.contains("\n--set copy.concurrency: copy.concurrency: \"0\" is not allowed; give"), "{report}");
     assert!(report.contains("\n--set lease: has no value; write --set section.key=value"), "{report}");
     assert!(!report.contains("is missing"), "{report}");
@@ -106,7 +109,7 @@ fn unknown_names_come_with_the_nearest_known_one() {
         ("[copy]\nsegmnts = 1", "f.toml:8:1: copy.segmnts: there is no such key; did you mean copy.segments?"),
         ("[cpy]\nsegments = 1", "f.toml:8:1: cpy.segments: there is no such key; did you mean copy.segments?"),
         ("[cpy]", "f.toml:7:2: cpy: there is no such section; did you mean [copy]?"),
-        ("[copy]\nreaders = 1", "f.toml:8:1: copy.readers: there is no such key; did you mean tail.readers?"),
+        ("[copy]\nmemory_mib = 1", "f.toml:8:1: copy.memory_mib: there is no such key; did you mean apply.memory_mib?"),
         ("[log]\nzzzzzzzz = 1", "f.toml:8:1: log.zzzzzzzz: there is no such key; remove it; [log] has format, level"),
         ("[tail]\nretention_margin = 1", "f.toml:8:1: tail.retention_margin: there is no such key; remove it; [tail]"),
         ("[[copy]]\nsegments = 1", "f.toml:7:3: copy: is a section, not a key; write [copy] on a line of its own"),
@@ -145,13 +148,13 @@ fn values_that_go_wrong_together_are_reported() {
 #[test]
 fn a_value_given_twice_by_flags_is_a_mistake() {
     let given = vec![Flag { name: "--source-table", keys: &["source.table"], value: "abc".into() }];
-    let flags = Flags { given, ..set(&["source.table=abd", "tail.readers=1", "tail.readers=1"]) };
+    let flags = Flags { given, ..set(&["source.table=abd", "tail.discover_seconds=1", "tail.discover_seconds=1"]) };
     let mistakes = report("", &flags, &[]);
     assert_eq!(
         mistakes,
         [
             "--set source.table: source.table: is given twice, here and as --source-table; give it once",
-            "--set tail.readers: tail.readers: is given twice, here and as --set tail.readers; give it once"
+            "--set tail.discover_seconds: tail.discover_seconds: is given twice, here and as --set tail.discover_seconds; give it once"
         ]
     );
 }
@@ -180,7 +183,7 @@ ssm_parameter = "/orders/table"
 "#;
 
 /// A value for each key that is not its default.
-const OTHER_VALUES: [(&str, &str); 61] = [
+const OTHER_VALUES: [(&str, &str); 60] = [
     ("admin.allowed_hosts", "shadowtable"),
     ("admin.linger_seconds", "0"),
     ("admin.listen", "[::1]:1"),
@@ -240,7 +243,6 @@ const OTHER_VALUES: [(&str, &str); 61] = [
     ("tail.caught_up_seconds", "0.1"),
     ("tail.discover_seconds", "0.1"),
     ("tail.idle_poll_seconds", "0.05"),
-    ("tail.readers", "1"),
     ("target.layout", "config/layout.yaml"),
 ];
 

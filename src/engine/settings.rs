@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::ports::Program;
 use crate::protocol::cutover::Limits;
+use crate::protocol::polling::Bounds;
 
 /// All of the engine's settings.
 #[derive(Clone, Debug, PartialEq, Default)]
@@ -47,7 +48,8 @@ pub struct ApplySettings {
     pub concurrency: u32,
     /// Write capacity units per second, above 0; `None` is unlimited. Tail goes before copy.
     pub write_units_per_second: Option<f64>,
-    /// Bytes of images held at most, 1 MiB to 64 GiB. Readers wait when it is reached.
+    /// Bytes held by images, and by pages being read, at most, 1 MiB to 64 GiB. Readers take their share of it before
+    /// they read, and wait while there is none.
     pub memory_bytes: usize,
     /// How long after a request was given up it may still take effect, 0 s to 15 min. An assumption about the service;
     /// 0 is for showing in a test that the rule matters.
@@ -56,10 +58,21 @@ pub struct ApplySettings {
     pub request_timeout: Duration,
     /// Stop when more items than this are in quarantine, 0 or more: then the layout is wrong rather than the items.
     pub quarantine_limit: u64,
-    /// Source keys remembered for the benefit of pages being read, 1,000 or more. At this cap the oldest page is read again.
-    pub overtaken_limit: usize,
+    /// Source keys remembered for the benefit of pages being read, 1,000 or more; `None`: as many as a tenth of
+    /// `memory_bytes` holds. At this cap the oldest page is read again.
+    pub overtaken_limit: Option<usize>,
     /// Source keys remembered that changed last, 0 or more: a cutover compares them on both sides.
     pub recent_keys: usize,
+}
+
+/// What a remembered key takes, ten times over.
+const REMEMBERED_KEY_BYTES: usize = 2 * 1024;
+
+impl ApplySettings {
+    /// Source keys remembered for the benefit of pages being read.
+    pub fn overtaken_limit(&self) -> usize {
+        self.overtaken_limit.unwrap_or((self.memory_bytes / REMEMBERED_KEY_BYTES).max(1_000))
+    }
 }
 
 impl Default for ApplySettings {
@@ -71,7 +84,7 @@ impl Default for ApplySettings {
             abandon: Duration::from_secs(10),
             request_timeout: Duration::from_secs(5),
             quarantine_limit: 1_000,
-            overtaken_limit: 100_000,
+            overtaken_limit: None,
             recent_keys: 1_000,
         }
     }
@@ -80,29 +93,35 @@ impl Default for ApplySettings {
 /// The tail.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TailSettings {
-    /// The pause after an empty page, 0.05 to 60 s: an idle shard costs one call in this time.
+    /// The longest time between two calls to one shard, 0.05 to 60 s: a shard at rest costs one call in this time, and a
+    /// change may be noticed so late.
     pub idle_poll: Duration,
-    /// The least time between two calls to one shard, 0 to 60 s; the service allows about five a second.
+    /// The least time between two calls to one shard, 0 to 60 s. The service allows about five a second, and two readers;
+    /// Lambda, which often is the other one, asks four times.
     pub busy_poll: Duration,
     /// How long all polls must have been empty until a shard counts as caught up, 0.1 s to 10 min.
     pub caught_up: Duration,
     /// Time between two listings of the stream's shards, 0.1 s to 10 min.
     pub discover: Duration,
-    /// Shards read at the same time at most, 1 to 10,000.
-    pub readers: u32,
     /// How old a shard's known-through time may grow before the migration stops as `needs-reseed`; the service keeps
     /// records for 24 h.
     pub retention_margin: Duration,
+}
+
+impl TailSettings {
+    /// The bounds of the pace at which a shard is asked.
+    pub fn polling(&self) -> Bounds {
+        Bounds { busy: self.busy_poll, idle: self.idle_poll }
+    }
 }
 
 impl Default for TailSettings {
     fn default() -> Self {
         Self {
             idle_poll: Duration::from_secs(1),
-            busy_poll: Duration::from_millis(200),
+            busy_poll: Duration::from_millis(250),
             caught_up: Duration::from_secs(5),
             discover: Duration::from_secs(30),
-            readers: 1_000,
             retention_margin: Duration::from_hours(23),
         }
     }

@@ -21,7 +21,7 @@ impl Outage {
     pub(super) async fn outlast(&mut self, clock: &impl Clock, error: PortError) -> Result<(), PortError> {
         let now = clock.now();
         let since = *self.since.get_or_insert(now);
-        let may_pass = matches!(error.fault, Fault::Throttled | Fault::Abandoned);
+        let may_pass = matches!(error.fault, Fault::Throttled | Fault::PartitionThrottled | Fault::Abandoned);
         if !may_pass || now.since(since) > OUTAGE {
             return Err(error);
         }

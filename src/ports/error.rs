@@ -21,6 +21,8 @@ pub struct PortError {
 pub enum Fault {
     /// Refused for lack of capacity: definitely not done, and worth trying again.
     Throttled,
+    /// The same, where one partition of a table or an index lacks it: what goes to other partitions is not concerned.
+    PartitionThrottled,
     /// Given up without an answer (time-out, reset, refused connection, 5xx): it may still take effect.
     Abandoned,
     /// Refused for its content: definitely not done, and never will be.
@@ -59,7 +61,7 @@ impl Fault {
     /// start they are checked and refused at once.
     pub const fn reaction(self) -> Reaction {
         match self {
-            Self::Throttled | Self::Abandoned | Self::Credentials => Reaction::BackOff,
+            Self::Throttled | Self::PartitionThrottled | Self::Abandoned | Self::Credentials => Reaction::BackOff,
             Self::Conflict | Self::Rejected | Self::Busy | Self::IteratorExpired | Self::Trimmed | Self::Missing => {
                 Reaction::Answer
             }
@@ -76,6 +78,7 @@ impl Fault {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Throttled => "throttled",
+            Self::PartitionThrottled => "partition_throttled",
             Self::Abandoned => "abandoned",
             Self::Rejected => "rejected",
             Self::Conflict => "conflict",
@@ -107,6 +110,7 @@ impl PortError {
             ),
             Fault::Missing => Some(format!("check that {resource} exists in the configured region and endpoint")),
             Fault::Throttled => Some(format!("raise the capacity of {resource} or lower the configured budgets")),
+            Fault::PartitionThrottled => Some(format!("a partition of {resource} is hot: see the keys that are written most, or wait")),
             Fault::Abandoned => Some("check the network path and the endpoint; nothing was lost, run again to resume".into()),
             Fault::Busy => Some(format!("wait until {resource} is ACTIVE, then run again")),
             Fault::Rejected | Fault::Conflict | Fault::IteratorExpired | Fault::Trimmed | Fault::Unknown => None,

@@ -149,8 +149,12 @@ pub trait ChangeFeed: Send + Sync + 'static {
         shard: &str,
         start: &StartAt,
     ) -> impl Future<Output = Result<ShardIterator, PortError>> + Send;
-    /// Up to 1,000 records or 1 MB.
-    fn records(&self, iterator: &ShardIterator) -> impl Future<Output = Result<RecordsPage, PortError>> + Send;
+    /// Up to 1 MB, and at most so many records, 1 to 1,000.
+    fn records(
+        &self,
+        iterator: &ShardIterator,
+        limit: usize,
+    ) -> impl Future<Output = Result<RecordsPage, PortError>> + Send;
 }
 
 /// The service took the request. What it left undone is in `unprocessed`.

@@ -1,7 +1,8 @@
 //! Capacity budgets: a token bucket that knows debt.
 //!
-//! A request's true cost is known only from its reply, so a request is admitted while the bucket is not in debt, is
-//! charged an estimate, and is corrected afterwards. Over time the rate holds exactly.
+//! A request's true cost is known only from its reply, so a request is charged an estimate, which is corrected afterwards.
+//! What is urgent is admitted while the bucket is not in debt; what is not waits until its units are saved up, so that it
+//! leaves no debt for others. Over time the rate holds exactly.
 
 use std::time::Duration;
 
@@ -12,20 +13,35 @@ use crate::model::Moment;
 pub struct Budget {
     rate: Option<f64>,
     units: f64,
+    /// No more than this is saved up.
+    most: f64,
     filled: Moment,
 }
 
 impl Budget {
-    /// At most this many units a second (`None`: no limit); at most one second's worth is saved up.
+    /// At most this many units a second (`None`: no limit); one second's worth is saved up, or what somebody waits for.
     pub fn new(units_per_second: Option<f64>, now: Moment) -> Self {
-        Self { rate: units_per_second, units: units_per_second.unwrap_or(0.0), filled: now }
+        let units = units_per_second.unwrap_or(f64::INFINITY);
+        Self { rate: units_per_second, units, most: units, filled: now }
     }
 
-    /// How long to wait until the next request is admitted; zero when it is admitted now.
-    pub fn wait(&mut self, now: Moment) -> Duration {
+    /// The units that are left: below zero in debt, infinite without a limit.
+    pub fn left(&mut self, now: Moment) -> f64 {
+        self.fill(now);
+        self.units
+    }
+
+    /// How long to wait until so many units are left; zero when they are. They are saved up even where that is more than a
+    /// second's worth.
+    pub fn wait(&mut self, units: f64, now: Moment) -> Duration {
         self.fill(now);
         match self.rate {
-            Some(rate) if self.units < 0.0 => Duration::try_from_secs_f64(-self.units / rate).unwrap_or(Duration::MAX),
+            Some(rate) if self.units < units => {
+                self.most = rate.max(units);
+                // A little more, so that rounding leaves nothing to be waited for once more.
+                let seconds = (units - self.units) / rate + 1e-6;
+                Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+            }
             _ => Duration::ZERO,
         }
     }
@@ -40,7 +56,7 @@ impl Budget {
 
     fn fill(&mut self, now: Moment) {
         if let Some(rate) = self.rate {
-            self.units = rate.min(self.units + rate * now.since(self.filled).as_secs_f64());
+            self.units = self.most.min(self.units + rate * now.since(self.filled).as_secs_f64());
             self.filled = self.filled.max(now);
         }
     }
@@ -58,16 +74,18 @@ mod tests {
     fn a_debt_is_waited_for_at_the_rate() {
         let mut budget = Budget::new(Some(10.0), at(0.0));
         budget.charge(30.0, at(0.0));
-        assert_eq!(budget.wait(at(0.0)), Duration::from_secs(2));
-        assert_eq!(budget.wait(at(2.0)), Duration::ZERO);
+        assert_eq!(budget.wait(0.0, at(0.0)).as_secs(), 2);
+        assert_eq!(budget.wait(0.0, at(2.0)), Duration::ZERO);
     }
 
     #[test]
-    fn no_more_than_a_second_is_saved_up() {
+    fn no_more_than_a_second_is_saved_up_unless_somebody_waits_for_more() {
         let mut budget = Budget::new(Some(10.0), at(0.0));
-        assert_eq!(budget.wait(at(100.0)), Duration::ZERO);
-        budget.charge(20.0, at(100.0));
-        assert_eq!(budget.wait(at(100.0)), Duration::from_secs(1));
+        assert!((budget.left(at(100.0)) - 10.0).abs() < 1e-9);
+        assert_eq!(budget.wait(98.0, at(100.0)).as_millis(), 8_800);
+        assert_eq!(budget.wait(98.0, at(108.9)), Duration::ZERO);
+        budget.charge(98.0, at(108.9));
+        assert!(budget.left(at(108.9)) >= 0.0, "nobody else waits for what was saved up");
     }
 
     #[test]
@@ -78,7 +96,7 @@ mod tests {
             budget.charge(1.0, at(now));
             budget.charge(24.0, at(now));
             sent += 25.0;
-            now += budget.wait(at(now)).as_secs_f64();
+            now += budget.wait(0.0, at(now)).as_secs_f64();
         }
         assert!((5_900.0..6_200.0).contains(&sent), "{sent}");
     }
@@ -87,6 +105,6 @@ mod tests {
     fn without_a_limit_nothing_waits() {
         let mut budget = Budget::new(None, at(0.0));
         budget.charge(1e9, at(0.0));
-        assert_eq!(budget.wait(at(0.0)), Duration::ZERO);
+        assert_eq!(budget.wait(1e9, at(0.0)), Duration::ZERO);
     }
 }

@@ -11,6 +11,9 @@ use crate::model::Timestamp;
 /// Polls further apart than this are no run: the machine was suspended, say. A poll comes once a minute at least.
 const LONGEST_STEP: Duration = Duration::from_mins(2);
 
+/// So many polls belong to a run at least, however long they took: a page may be empty though records follow.
+const LEAST_POLLS: u32 = 3;
+
 /// What is known of one shard that is being read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Watch {
@@ -18,16 +21,50 @@ pub struct Watch {
     pub known_through: Timestamp,
     /// When the last successful poll was asked.
     pub last_poll: Option<Timestamp>,
-    /// When the present run of successful, empty polls began.
-    empty_since: Option<Timestamp>,
-    /// When the present run of successful polls without a change that a request made began.
-    undisturbed_since: Option<Timestamp>,
+    /// Empty polls.
+    empty: Run,
+    /// Polls without a change that a request made.
+    undisturbed: Run,
+    /// The last poll failed.
+    failed: bool,
+}
+
+/// Successful polls in a row that showed nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+struct Run {
+    /// When the first of them was answered.
+    since: Option<Timestamp>,
+    polls: u32,
+}
+
+impl Run {
+    fn polled(&mut self, shown: usize, now: Timestamp) {
+        if shown > 0 {
+            *self = Self::default();
+        } else {
+            self.since = self.since.or(Some(now));
+            self.polls = self.polls.saturating_add(1);
+        }
+    }
+
+    /// When it began, if there are enough of them.
+    fn proven(&self) -> Option<Timestamp> {
+        self.since.filter(|_| self.polls >= LEAST_POLLS)
+    }
 }
 
 impl Watch {
     /// A shard whose reading begins.
     pub fn new(known_through: Timestamp) -> Self {
-        Self { known_through, last_poll: None, empty_since: None, undisturbed_since: None }
+        let (empty, undisturbed) = (Run::default(), Run::default());
+        Self { known_through, last_poll: None, empty, undisturbed, failed: false }
+    }
+
+    /// A shard that continues another, which was read to its end: nobody disturbed it for as long. But it must be polled by
+    /// itself, too.
+    pub fn continuing(parent: &Self, known_through: Timestamp) -> Self {
+        let undisturbed = Run { since: parent.undisturbed.since, polls: 0 };
+        Self { last_poll: parent.last_poll, undisturbed, ..Self::new(known_through) }
     }
 
     /// A poll that was asked at `asked` was answered at `now` with this many records, of which so many were made by
@@ -37,19 +74,28 @@ impl Watch {
         if self.last_poll.is_some_and(|last| asked.since(last) > LONGEST_STEP) {
             self.broken_off();
         }
+        self.failed = false;
         self.last_poll = self.last_poll.max(Some(asked));
-        self.empty_since = if records > 0 { None } else { self.empty_since.or(Some(now)) };
-        self.undisturbed_since = if by_requests > 0 { None } else { self.undisturbed_since.or(Some(now)) };
+        self.empty.polled(records, now);
+        self.undisturbed.polled(by_requests, now);
     }
 
     /// The shard's last page, with so many records, of which so many were made by requests. It is no poll: what continues
     /// the shard may have had records before it was asked for.
     pub fn last_page(&mut self, records: usize, by_requests: usize) {
         if records > 0 {
-            self.empty_since = None;
+            self.empty = Run::default();
         }
         if by_requests > 0 {
-            self.undisturbed_since = None;
+            self.undisturbed = Run::default();
+        }
+    }
+
+    /// A poll failed. Its iterator has not moved, so nothing was missed; but one failure after the other is an outage, and
+    /// what was seen before it says nothing of what came meanwhile.
+    pub fn poll_failed(&mut self) {
+        if std::mem::replace(&mut self.failed, true) {
+            self.broken_off();
         }
     }
 
@@ -59,15 +105,15 @@ impl Watch {
         self.last_poll.filter(|_| self.is_caught_up(span)).unwrap_or(self.known_through)
     }
 
-    /// A poll failed, or polling was paused: what was seen before proves nothing any more.
+    /// Polling was paused, or goes on with another iterator: what was seen before proves nothing any more.
     pub fn broken_off(&mut self) {
-        self.empty_since = None;
-        self.undisturbed_since = None;
+        self.empty = Run::default();
+        self.undisturbed = Run::default();
     }
 
     /// How long, up to the last poll and from `since` on, no poll showed a change that a request made.
     pub fn undisturbed(&self, since: Timestamp) -> Duration {
-        match (self.undisturbed_since, self.last_poll) {
+        match (self.undisturbed.proven(), self.last_poll) {
             (Some(first), Some(last)) => last.since(first.max(since)),
             _ => Duration::ZERO,
         }
@@ -80,7 +126,7 @@ impl Watch {
 
     /// Whether every poll of the last `span` was empty.
     pub fn is_caught_up(&self, span: Duration) -> bool {
-        matches!((self.empty_since, self.last_poll), (Some(first), Some(last)) if last.since(first) >= span)
+        matches!((self.empty.proven(), self.last_poll), (Some(first), Some(last)) if last.since(first) >= span)
     }
 
     /// While nothing is pending, a caught-up shard is known through the beginning of the span that its last poll ended.
@@ -151,31 +197,74 @@ mod tests {
         View::Reading { watch, oldest_pending: None }
     }
 
+    /// Empty polls, answered at once.
+    fn empty(watch: &mut Watch, polls: impl IntoIterator<Item = i64>) {
+        polls.into_iter().for_each(|second| watch.polled(0, 0, at(second), at(second)));
+    }
+
     #[test]
     fn an_empty_page_does_not_make_a_shard_caught_up() {
         let mut watch = Watch::new(at(0));
-        watch.polled(0, 0, at(600), at(600));
+        empty(&mut watch, [600]);
         assert_eq!(of(reading(watch), 600), 600, "it may be ten minutes behind, between two pages");
-        watch.polled(0, 0, at(605), at(605));
+        empty(&mut watch, [601, 602, 603, 604]);
+        assert_eq!(of(reading(watch), 604), 604, "not for long enough");
+        empty(&mut watch, [605]);
         assert_eq!(of(reading(watch), 605), 0);
         assert_eq!(of(reading(watch), 620), 15, "and grows when polls stop");
     }
 
     #[test]
-    fn a_failed_poll_begins_the_proof_anew() {
+    fn two_polls_are_too_few_however_far_apart() {
         let mut watch = Watch::new(at(0));
-        watch.polled(0, 0, at(600), at(600));
-        watch.polled(0, 0, at(605), at(605));
-        watch.broken_off();
-        watch.polled(0, 0, at(606), at(606));
-        assert_eq!(of(reading(watch), 606), 606);
+        empty(&mut watch, [600, 620]);
+        assert_eq!(of(reading(watch), 620), 620);
+        empty(&mut watch, [621]);
+        assert_eq!(of(reading(watch), 621), 0);
+    }
+
+    #[test]
+    fn one_failed_poll_misses_nothing_and_two_in_a_row_begin_the_proof_anew() {
+        let mut watch = Watch::new(at(0));
+        empty(&mut watch, [600, 602, 605]);
+        watch.poll_failed();
+        assert_eq!(of(reading(watch), 608), 3, "since the last one that did not fail");
+        empty(&mut watch, [608]);
+        assert_eq!(of(reading(watch), 608), 0);
+        watch.poll_failed();
+        watch.poll_failed();
+        empty(&mut watch, [610, 611, 612]);
+        assert_eq!(of(reading(watch), 612), 612);
+        empty(&mut watch, [615]);
+        assert_eq!(of(reading(watch), 615), 0);
+    }
+
+    #[test]
+    fn what_continues_a_shard_that_nobody_disturbed_is_polled_by_itself_first() {
+        let mut parent = Watch::new(at(0));
+        empty(&mut parent, [100, 103, 106, 109]);
+        parent.last_page(0, 0);
+        let mut child = Watch::continuing(&parent, at(104));
+        assert_eq!(child.undisturbed(at(0)), Duration::ZERO);
+        empty(&mut child, [110, 111]);
+        assert_eq!(child.undisturbed(at(0)), Duration::ZERO);
+        empty(&mut child, [112]);
+        assert_eq!(child.undisturbed(at(0)), Duration::from_secs(12));
+        assert!(!child.is_caught_up(SPAN), "that it has nothing is another question");
+        let mut disturbed = parent;
+        disturbed.last_page(1, 1);
+        let mut child = Watch::continuing(&disturbed, at(104));
+        empty(&mut child, [110, 111, 112]);
+        assert_eq!(child.undisturbed(at(0)), Duration::from_secs(2));
+        let mut late = Watch::continuing(&parent, at(104));
+        empty(&mut late, [300, 301, 302]);
+        assert_eq!(late.undisturbed(at(0)), Duration::from_secs(2), "nobody asked for too long");
     }
 
     #[test]
     fn two_empty_polls_far_apart_prove_nothing_of_the_time_between() {
         let mut watch = Watch::new(at(0));
-        watch.polled(0, 0, at(600), at(600));
-        watch.polled(0, 0, at(605), at(605));
+        empty(&mut watch, [600, 603, 605]);
         watch.settle(SPAN);
         watch.polled(0, 0, at(4_000), at(4_000));
         watch.settle(SPAN);
@@ -186,8 +275,7 @@ mod tests {
     #[test]
     fn a_pending_change_counts_by_its_age_even_when_nothing_more_comes() {
         let mut watch = Watch::new(at(0));
-        watch.polled(0, 0, at(600), at(600));
-        watch.polled(0, 0, at(605), at(605));
+        empty(&mut watch, [600, 603, 605]);
         assert_eq!(of(View::Reading { watch, oldest_pending: Some(at(500)) }, 605), 105);
     }
 
@@ -209,8 +297,7 @@ mod tests {
     #[test]
     fn a_shards_last_page_does_not_hide_what_its_children_hold() {
         let mut watch = Watch::new(at(0));
-        watch.polled(0, 0, at(600), at(600));
-        watch.polled(0, 0, at(605), at(605));
+        empty(&mut watch, [600, 603, 605]);
         watch.last_page(0, 0);
         assert_eq!(
             watch.read_through(SPAN),
@@ -224,7 +311,7 @@ mod tests {
     #[test]
     fn an_idle_shard_stays_known_up_to_a_span_ago() {
         let mut watch = Watch::new(at(0));
-        watch.polled(0, 0, at(100), at(100));
+        empty(&mut watch, [100, 101]);
         watch.settle(SPAN);
         assert_eq!(watch.known_through, at(0));
         watch.polled(0, 0, at(130), at(130));
@@ -242,9 +329,8 @@ mod tests {
         assert_eq!(watch.undisturbed(at(12)), Duration::from_secs(8), "only since then");
         watch.polled(3, 1, at(25), at(25));
         assert_eq!(watch.undisturbed(at(0)), Duration::ZERO);
-        watch.polled(0, 0, at(30), at(30));
-        watch.polled(0, 0, at(31), at(31));
-        assert_eq!(watch.undisturbed(at(0)), Duration::from_secs(1));
+        empty(&mut watch, [30, 31, 32]);
+        assert_eq!(watch.undisturbed(at(0)), Duration::from_secs(2));
         watch.broken_off();
         assert_eq!(watch.undisturbed(at(0)), Duration::ZERO);
     }
@@ -252,7 +338,7 @@ mod tests {
     #[test]
     fn a_poll_proves_nothing_about_what_came_after_its_question() {
         let mut watch = Watch::new(at(0));
-        watch.polled(0, 0, at(99), at(99));
+        empty(&mut watch, [98, 99]);
         watch.polled(0, 0, at(100), at(120));
         assert_eq!(watch.undisturbed(at(101)), Duration::ZERO, "asked before, answered long after");
         watch.polled(0, 0, at(121), at(140));

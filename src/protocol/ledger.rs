@@ -4,17 +4,18 @@
 //! A unit is settled when all its writes are durable, superseded by a durable one, or durably quarantined. The mark of
 //! the longest settled prefix is what a checkpoint may say.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 
 /// A unit's number within its ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Unit(u64);
 
-/// The units of one reader, in order.
+/// The units of one reader, in order. Of those that are settled, only marks are kept that progress may still say: one before
+/// each open unit. So it is as large as what is open, however long that is.
 #[derive(Debug)]
 pub struct Ledger<M> {
-    first: u64,
-    units: VecDeque<State<M>>,
+    next: u64,
+    open: BTreeMap<Unit, State<M>>,
     settled: Option<M>,
 }
 
@@ -24,25 +25,28 @@ struct State<M> {
     open: usize,
     /// What progress may say once this unit is settled; `None` for a unit that was given up.
     mark: Option<M>,
+    /// The mark of the last of the settled units that follow this one, up to the next open one.
+    behind: Option<M>,
 }
 
 impl<M> Default for Ledger<M> {
     fn default() -> Self {
-        Self { first: 0, units: VecDeque::new(), settled: None }
+        Self { next: 0, open: BTreeMap::new(), settled: None }
     }
 }
 
 impl<M> Ledger<M> {
     /// Opens the next unit. It stays open until [`Ledger::close`].
     pub fn open(&mut self, mark: M) -> Unit {
-        let unit = Unit(self.first + u64::try_from(self.units.len()).unwrap_or(u64::MAX));
-        self.units.push_back(State { open: 1, mark: Some(mark) });
+        let unit = Unit(self.next);
+        self.next += 1;
+        self.open.insert(unit, State { open: 1, mark: Some(mark), behind: None });
         unit
     }
 
     /// One more write belongs to the unit.
     pub fn add(&mut self, unit: Unit) {
-        if let Some(state) = self.state(unit) {
+        if let Some(state) = self.open.get_mut(&unit) {
             state.open += 1;
         }
     }
@@ -54,7 +58,7 @@ impl<M> Ledger<M> {
 
     /// The unit's reader reads it again as a new unit: this one counts for nothing.
     pub fn give_up(&mut self, unit: Unit) {
-        if let Some(state) = self.state(unit) {
+        if let Some(state) = self.open.get_mut(&unit) {
             state.mark = None;
         }
         self.settle(unit);
@@ -62,14 +66,17 @@ impl<M> Ledger<M> {
 
     /// One of the unit's writes is settled.
     pub fn settle(&mut self, unit: Unit) {
-        if let Some(state) = self.state(unit) {
-            state.open = state.open.saturating_sub(1);
+        let Some(state) = self.open.get_mut(&unit) else { return };
+        state.open = state.open.saturating_sub(1);
+        if state.open > 0 {
+            return;
         }
-        while self.units.front().is_some_and(|front| front.open == 0) {
-            if let Some(State { mark: Some(mark), .. }) = self.units.pop_front() {
-                self.settled = Some(mark);
+        let Some(State { mark, behind, .. }) = self.open.remove(&unit) else { return };
+        if let Some(mark) = behind.or(mark) {
+            match self.open.range_mut(..unit).next_back() {
+                Some((_, before)) => before.behind = Some(mark),
+                None => self.settled = Some(mark),
             }
-            self.first += 1;
         }
     }
 
@@ -80,17 +87,12 @@ impl<M> Ledger<M> {
 
     /// The mark of the oldest unit that is not settled.
     pub fn oldest_open(&self) -> Option<&M> {
-        self.units.iter().find_map(|state| state.mark.as_ref())
+        self.open.values().find_map(|state| state.mark.as_ref())
     }
 
     /// Whether everything that was offered is settled.
     pub fn is_settled(&self) -> bool {
-        self.units.is_empty()
-    }
-
-    fn state(&mut self, unit: Unit) -> Option<&mut State<M>> {
-        let index = usize::try_from(unit.0.checked_sub(self.first)?).ok()?;
-        self.units.get_mut(index)
+        self.open.is_empty()
     }
 }
 
@@ -140,6 +142,19 @@ mod tests {
         assert_eq!(ledger.settled(), None);
         ledger.settle(unit);
         assert_eq!(ledger.settled(), Some(&2));
+    }
+
+    #[test]
+    fn what_is_settled_behind_something_open_takes_no_room() {
+        let mut ledger = Ledger::default();
+        let stuck = ledger.open(0);
+        for mark in 1..=10_000 {
+            let unit = ledger.open(mark);
+            ledger.close(unit);
+        }
+        assert_eq!((ledger.open.len(), ledger.settled()), (1, None));
+        ledger.close(stuck);
+        assert_eq!(ledger.settled(), Some(&10_000));
     }
 
     proptest! {

@@ -23,6 +23,9 @@ pub struct ShardRecord {
     pub stage: ShardStage,
     /// The last record that is durable, and all before it.
     pub position: Option<Position>,
+    /// When that record was made.
+    #[serde(default)]
+    pub created: Option<Timestamp>,
     /// Every record created before it was offered and is durable.
     pub known_through: Timestamp,
 }
@@ -106,6 +109,8 @@ pub enum Lost {
 pub struct Start {
     /// The place.
     pub at: StartAt,
+    /// Where that is behind a record: when it was made.
+    pub created: Option<Timestamp>,
     /// Records created before this are read over.
     pub skip_before: Option<Timestamp>,
 }
@@ -168,6 +173,7 @@ impl Lineage {
                     parent: shard.parent.clone(),
                     stage: if before_pin { ShardStage::BeforePin } else { ShardStage::Open },
                     position: None,
+                    created: None,
                     known_through,
                 };
                 self.shards.insert(shard.id.clone(), record.clone());
@@ -225,15 +231,17 @@ impl Lineage {
             return Err(broken(Invariant::NothingSkipped, detail));
         }
         Ok(match (&record.position, record.stage) {
-            (Some(position), _) => Start { at: StartAt::After(position.clone()), skip_before: None },
+            (Some(position), _) => {
+                Start { at: StartAt::After(position.clone()), created: record.created, skip_before: None }
+            }
             (None, ShardStage::Pinned) => {
                 let skip_before = |pinned: Timestamp| {
                     if self.closed { pinned.plus(ROUNDING) } else { pinned.minus(BEFORE_PIN_MARGIN) }
                 };
                 let skip_before = self.pinned.map(skip_before);
-                Start { at: StartAt::Beginning, skip_before }
+                Start { at: StartAt::Beginning, created: None, skip_before }
             }
-            (None, _) => Start { at: StartAt::Beginning, skip_before: None },
+            (None, _) => Start { at: StartAt::Beginning, created: None, skip_before: None },
         })
     }
 
@@ -354,7 +362,14 @@ mod tests {
 
     fn record(shard: &str, parent: Option<&str>, stage: ShardStage, known_through: i64) -> ShardRecord {
         let known_through = at(known_through);
-        ShardRecord { shard: shard.into(), parent: parent.map(str::to_owned), stage, position: None, known_through }
+        ShardRecord {
+            shard: shard.into(),
+            parent: parent.map(str::to_owned),
+            stage,
+            position: None,
+            created: None,
+            known_through,
+        }
     }
 
     fn readable(lineage: &Lineage) -> Vec<&str> {
@@ -376,7 +391,10 @@ mod tests {
         assert!(lineage.start("c", MARGIN, at(200)).is_err(), "invariant 4");
         lineage.stored(record("b", Some("a"), ShardStage::Finished, 180));
         assert_eq!(readable(&lineage), ["c", "d"]);
-        assert_eq!(lineage.start("c", MARGIN, at(200)).unwrap(), Start { at: StartAt::Beginning, skip_before: None });
+        assert_eq!(
+            lineage.start("c", MARGIN, at(200)).unwrap(),
+            Start { at: StartAt::Beginning, created: None, skip_before: None }
+        );
     }
 
     #[test]
@@ -401,7 +419,7 @@ mod tests {
     fn a_pinned_shard_read_again_skips_what_the_copy_shows() {
         let lineage = pinned();
         let start = lineage.start("b", MARGIN, at(200)).unwrap();
-        assert_eq!(start, Start { at: StartAt::Beginning, skip_before: Some(at(100 - 15 * 60)) });
+        assert_eq!(start, Start { at: StartAt::Beginning, created: None, skip_before: Some(at(100 - 15 * 60)) });
     }
 
     #[test]

@@ -13,6 +13,8 @@
 //! | [`checklist`] | how the shadow's surroundings differ from the source's | |
 //! | [`lag`] | how far behind the shadow is | |
 //! | [`budget`], [`window`] | how much may be read and written now | |
+//! | [`polling`] | when a shard is asked for records next | |
+//! | [`room`] | how much memory a reader may have | |
 //! | [`claims`] | whose a table is | |
 //! | [`transform`] | what a source item is in the shadow | |
 //! | [`trial`] | whether a transform fits some items | |
@@ -41,6 +43,8 @@ pub mod leg;
 pub mod lineage;
 pub mod overtaken;
 pub mod phase;
+pub mod polling;
+pub mod room;
 pub mod slots;
 pub mod transform;
 pub mod trial;

@@ -23,6 +23,7 @@ use crate::engine::replicate::tail::{Tail, TailParts};
 use crate::engine::state::entities::Pin;
 use crate::engine::state::journal::Journal;
 use crate::engine::watched::Watched;
+use crate::model::ViewType;
 use crate::ports::{Clock, Ports, RecordsPage};
 use crate::protocol::command::Paused;
 use crate::protocol::cutover::Step;
@@ -52,6 +53,8 @@ pub(super) struct Mirror<'a, P> {
 /// What was seen before a mirror begins.
 pub(super) struct Looked {
     pub(super) pin: Pin,
+    /// What the records of the source's stream carry.
+    pub(super) view: ViewType,
     /// The source's item count.
     pub(super) items: u64,
     pub(super) outside: Outside,
@@ -71,7 +74,7 @@ impl<'a, P: Ports> Mirror<'a, P> {
         live: HashMap<String, RecordsPage>,
         looked: Looked,
     ) -> Result<Self, EngineError> {
-        let Looked { pin, items: items_expected, outside } = looked;
+        let Looked { pin, view, items: items_expected, outside } = looked;
         let (job, leg) = (&active.job, journal.meta().leg());
         let on = active.replication(leg);
         let quarantine = Quarantine::new(leg, job.keys());
@@ -89,6 +92,7 @@ impl<'a, P: Ports> Mirror<'a, P> {
         let applier = Arc::new(Applier::new(on.clone(), apply));
         let tail = TailParts {
             pin: pin.clone(),
+            view,
             live,
             settings: job.engine.tail.clone(),
             lease: job.engine.lease.clone(),

@@ -60,7 +60,11 @@ impl<P: Ports> Parts<P> {
                 shards_finished: tail.finished,
                 caught_up: tail.caught_up,
             },
-            apply: ApplyStatus { pending: counts.held, in_flight: counts.in_flight, bytes: counts.held_bytes },
+            apply: ApplyStatus {
+                pending: counts.held,
+                in_flight: counts.in_flight,
+                bytes: counts.held_bytes + applied.reading_bytes,
+            },
             quarantine: applied.quarantined,
             ..LegStatus::unknown(self.leg, standing)
         };

@@ -104,7 +104,7 @@ impl Default for Meters {
         for invariant in Invariant::ALL {
             counter!(names::VIOLATIONS, "id" => invariant.id()).increment(0);
         }
-        for fault in [Fault::Throttled, Fault::Abandoned, Fault::Credentials] {
+        for fault in [Fault::Throttled, Fault::PartitionThrottled, Fault::Abandoned, Fault::Credentials] {
             counter!(names::RETRIES, "fault" => fault.as_str()).increment(0);
         }
         gauge!(names::BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
@@ -171,7 +171,7 @@ impl Meters {
 
     /// A request failed.
     pub fn failed(&self, error: &PortError) {
-        if error.fault == Fault::Throttled {
+        if matches!(error.fault, Fault::Throttled | Fault::PartitionThrottled) {
             counter!(names::THROTTLES, "resource" => error.resource.clone()).increment(1);
             *self.throttles().entry(error.resource.clone()).or_default() += 1;
         }

@@ -82,7 +82,7 @@ metrics_table! {
     /// Pending.
     PENDING = "shadowtable_pending_writes", Gauge, Count, "Writes offered and not yet durable.";
     /// Held.
-    HELD_BYTES = "shadowtable_held_bytes", Gauge, Bytes, "Memory held by images waiting for the shadow, estimated.";
+    HELD_BYTES = "shadowtable_held_bytes", Gauge, Bytes, "Memory held by images that wait for the shadow and by pages being read, estimated.";
     /// Phase.
     PHASE = "shadowtable_phase", Gauge, Count, "1 for the phase that the migration is in, 0 for the others.";
     /// Lease.

@@ -50,7 +50,7 @@ fn a_page_that_was_overtaken_by_more_changes_than_are_remembered_is_read_again()
             _ => Fate::answered(),
         });
         let mut job = job(&world);
-        job.engine.apply.overtaken_limit = 3;
+        job.engine.apply.overtaken_limit = Some(3);
         let mut running = start(&world, &job);
         sleep(SLOW_PAGE / 2).await;
         for item in 0..8 {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use shadowtable::runtime::Job;
 use tokio::time::sleep;
 
-use testkit::fakes::World;
+use testkit::fakes::{Call, Fate, World};
 use testkit::harness::cutover::{assert_switched, cutover, until_phase};
 use testkit::harness::{Kind, simulate, start, until, with_pointer};
 
@@ -99,6 +99,50 @@ fn one_listing_is_not_believed() {
         sleep(Duration::from_secs(1)).await;
         assert_eq!(world.state().phase(), "fenced", "it waits");
         world.state().stream.unlisted.clear();
+        until_phase(&world, "switched").await;
+        assert_switched(&world);
+    });
+}
+
+/// A large table's shards roll all the time, one after the other.
+#[test]
+fn shards_that_roll_during_the_drain_do_not_begin_it_anew() {
+    simulate(async {
+        let world = Kind::SameKey.world_with(5, 4, shadowtable::model::ViewType::NewAndOldImages);
+        let mut running = start(&world, &unconcerned(&world));
+        running.caught_up().await;
+        assert!(cutover(&world).await.done);
+        until_phase(&world, "fenced").await;
+        let mut rolls = 0;
+        while world.state().phase() == "fenced" {
+            let open = world.state().stream.open();
+            world.roll(&open[rolls % open.len()]);
+            rolls += 1;
+            sleep(Duration::from_secs(5)).await;
+        }
+        assert!(rolls >= 2, "{rolls} rolls");
+        until_phase(&world, "switched").await;
+        assert_switched(&world);
+    });
+}
+
+#[test]
+fn single_polls_that_fail_do_not_begin_the_drain_anew() {
+    simulate(async {
+        let world = Kind::SameKey.world_with(6, 4, shadowtable::model::ViewType::NewAndOldImages);
+        let mut running = start(&world, &with_pointer(&world));
+        running.caught_up().await;
+        let mut polls = 0;
+        world.script(move |_, call| match call {
+            Call::Records => {
+                polls += 1;
+                if polls % 5 == 0 { Fate::throttled() } else { Fate::answered() }
+            }
+            _ => Fate::answered(),
+        });
+        sleep(Duration::from_secs(30)).await;
+        assert!(running.status().unwrap().leg().unwrap().tail.caught_up);
+        assert!(cutover(&world).await.done);
         until_phase(&world, "switched").await;
         assert_switched(&world);
     });

@@ -61,6 +61,30 @@ fn a_shard_that_cannot_be_read_for_too_long_stops_the_migration_in_flight() {
     });
 }
 
+/// It had nothing new for so long that the place up to which it was read is no longer kept. Nothing was missed.
+#[test]
+fn a_shard_at_rest_for_more_than_a_day_is_resumed_from_its_beginning() {
+    simulate(async {
+        let world = Kind::SameKey.world(7);
+        let job = job(&world);
+        let mut running = start(&world, &job);
+        running.caught_up().await;
+        world.put("before", &[]);
+        for down in [22, 3] {
+            running.caught_up().await;
+            running.stop().await.unwrap();
+            advance(Duration::from_hours(down)).await;
+            running = start(&world, &job);
+        }
+        running.caught_up().await;
+        running.stop().await.unwrap();
+        world.put("meanwhile", &[]);
+        running = start(&world, &job);
+        running.caught_up().await;
+        assert_exact(&world);
+    });
+}
+
 #[test]
 fn the_services_own_word_that_records_were_trimmed_stops_the_migration() {
     simulate(async {

@@ -19,6 +19,7 @@ mod intent;
 mod lease;
 mod lineage;
 mod liveness;
+mod memory;
 mod ownership;
 mod phases;
 mod reseed;

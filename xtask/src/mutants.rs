@@ -27,7 +27,7 @@ struct Mutant {
     search: String,
     /// What stands there instead.
     replace: String,
-    /// The test that must fail, as `target name`; without it, a random history must.
+    /// The test that must fail, as `target name`, or `file#name` for a unit test; without it, a random history must.
     test: Option<String>,
 }
 
@@ -124,8 +124,13 @@ impl Mutant {
 
     fn test_is_there(&self) -> Result<()> {
         let Some(test) = &self.test else { return Ok(()) };
-        let (module, name) = test.rsplit_once("::").context("`test` is a target, and the test's path")?;
-        let file = root().join("tests").join(module.replace(' ', "/").replace("::", "/")).with_extension("rs");
+        let (file, name) = if let Some((file, name)) = test.split_once('#') {
+            (root().join(file), name)
+        } else {
+            let (module, name) = test.rsplit_once("::").context("`test` is a target, and the test's path")?;
+            let file = root().join("tests").join(module.replace(' ', "/").replace("::", "/"));
+            (file.with_extension("rs"), name)
+        };
         let source = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
         ensure!(source.contains(&format!("fn {name}(")), "{} has no test {name}", file.display());
         Ok(())
@@ -176,8 +181,13 @@ impl<'a> Nursery<'a> {
             let told = self.play(seeds)?.with_context(|| format!("{seeds} histories do not notice it"))?;
             return Ok(format!("noticed: {told}"));
         };
-        let (target, name) = test.split_once(' ').context("`test` is a target and a name")?;
-        let run = self.cargo(&["test", "--quiet", "--test", target, "--", "--exact", name]).ignore_status().output()?;
+        let words = if let Some((_, name)) = test.split_once('#') {
+            vec!["test", "--quiet", "--lib", "--", name]
+        } else {
+            let (target, name) = test.split_once(' ').context("`test` is a target and a name")?;
+            vec!["test", "--quiet", "--test", target, "--", "--exact", name]
+        };
+        let run = self.cargo(&words).ignore_status().output()?;
         let said = String::from_utf8_lossy(&run.stdout);
         ensure!(said.contains("1 failed"), "{test} does not notice it: {said}");
         Ok(format!("noticed by {test}"))

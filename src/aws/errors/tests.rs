@@ -185,6 +185,22 @@ async fn the_reason_for_throttling_is_told() {
 }
 
 #[tokio::test]
+async fn a_hot_partition_is_told_apart_from_a_table_that_lacks_capacity() {
+    let fault = async |reasons: &str| {
+        let body = format!(
+            r#"{{"__type": "com.amazonaws.dynamodb.v20120810#ThrottlingException", "ThrottlingReasons": [{reasons}]}}"#
+        );
+        write_to(&Canned::replies(400, Box::leak(body.into_boxed_str())).await).await.fault
+    };
+    let hot = r#"{"reason": "TableWriteKeyRangeThroughputExceeded", "resource": "arn:table"}"#;
+    let short = r#"{"reason": "TableWriteProvisionedThroughputExceeded", "resource": "arn:table"}"#;
+    assert_eq!(fault(hot).await, Fault::PartitionThrottled);
+    assert_eq!(fault(short).await, Fault::Throttled);
+    assert_eq!(fault(&format!("{hot}, {short}")).await, Fault::Throttled, "what lacks for all counts");
+    assert_eq!(fault("").await, Fault::Throttled, "nothing is said: it may be all of the table");
+}
+
+#[tokio::test]
 async fn a_reply_that_does_not_come_is_abandoned_within_the_limit() {
     let endpoint = Canned::closes_after(Duration::from_mins(1)).await;
     let error = tokio::time::timeout(TIMEOUTS.write * 10, write_to(&endpoint)).await.unwrap();

@@ -5,12 +5,17 @@
 //! the same until its outcome is definite; if a request that carried it was given up meanwhile, a different image waits
 //! in addition until that request is older than the abandonment bound, since it may still land.
 //!
+//! What has to be sent again stays in its slot, with two times: when it is sent again, and until when a different image is
+//! held back. Neither shortens the other. So a key that the service does not take delays nothing but itself; and it is sent
+//! again alone, since only of a request that was refused as a whole does the service say what it lacks.
+//!
 //! Under a transform that is not injective (*owned* slots), two source items may claim one shadow key. There, only
 //! images of the same source key coalesce, each write goes alone under the condition "absent, or mine", a put whose
 //! condition fails is a collision, and a deletion that frees the key asks for the colliding items to be read again.
 //!
 //! Nothing here sends anything: [`Slots::take`] says what to send, and the caller says what came of it.
 
+mod lines;
 mod quarantine;
 mod queue;
 mod slot;
@@ -18,13 +23,15 @@ mod slot;
 mod tests;
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use lines::{Group, Lines};
 pub use quarantine::{Mark, Pair, Quarantined, Reason, Recording};
-pub use queue::Held;
-use slot::{Op, Slot, Stage};
+pub use queue::{Admission, Held, Taken};
+use slot::{Load, Op, Slot, Stage};
 
 use super::invariant::{Invariant, Violation};
 use super::ledger::Unit;
@@ -40,7 +47,7 @@ pub enum Place {
 }
 
 /// Who goes first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lane {
     /// Changes, before everything else.
     Tail,
@@ -110,8 +117,8 @@ pub struct Batch {
     pub writes: Vec<Arc<Write>>,
     /// Write capacity units that they will cost the table at least: 1 for each started KB.
     pub estimated_units: f64,
-    /// Half of a batch that was refused or given up: its writes go together and nothing else goes with them.
-    half: bool,
+    /// All of them were sent before.
+    pub again: bool,
 }
 
 /// What came of outcomes, for the caller to act on. Taken by [`Slots::drain`].
@@ -140,6 +147,8 @@ pub struct Counts {
     pub in_flight: usize,
     /// Bytes held by images and their slots.
     pub held_bytes: usize,
+    /// Of those, bytes of copied images.
+    pub copied_bytes: usize,
 }
 
 /// The slots of one shadow table.
@@ -147,12 +156,11 @@ pub struct Counts {
 pub struct Slots {
     rules: Rules,
     places: HashMap<Place, Slot>,
-    /// To be sent again, before anything new.
-    again: VecDeque<Place>,
-    /// Halves of batches that were refused or given up, each to be sent by itself.
-    halves: VecDeque<Vec<Place>>,
-    tail: VecDeque<Place>,
-    copy: VecDeque<Place>,
+    lines: Lines,
+    /// What is sent again later, by time and the group's number.
+    later: BTreeMap<(Moment, u64), Group>,
+    /// The number of the last group.
+    groups: u64,
     /// Until when a different image must wait, by place.
     fences: HashMap<Place, Moment>,
     timers: BinaryHeap<Reverse<(Moment, Place)>>,
@@ -160,6 +168,8 @@ pub struct Slots {
     quarantined: Quarantined,
     outcomes: Outcomes,
     counts: Counts,
+    /// Bytes held, by the reader that offered them.
+    held_by: HashMap<u32, usize>,
 }
 
 impl Slots {
@@ -168,44 +178,83 @@ impl Slots {
         Self {
             rules,
             places: HashMap::new(),
-            again: VecDeque::new(),
-            halves: VecDeque::new(),
-            tail: VecDeque::new(),
-            copy: VecDeque::new(),
+            lines: Lines::default(),
+            later: BTreeMap::new(),
+            groups: 0,
             fences: HashMap::new(),
             timers: BinaryHeap::new(),
             last_abandoned: None,
             quarantined,
             outcomes: Outcomes::default(),
             counts: Counts::default(),
+            held_by: HashMap::new(),
         }
     }
 
     /// Offers a write. Tickets settle when it, or what takes its place, is durable or quarantined.
     pub fn offer(&mut self, offer: Offer, now: Moment) {
         let op = Op::new(&offer, now);
-        self.counts.held_bytes += op.memory_bytes;
         let Some(slot) = self.places.get_mut(&offer.place) else {
             self.counts.held += 1;
+            self.hold(Load::of(&op));
             self.places.insert(offer.place.clone(), Slot::new(op));
             self.start(offer.place, now);
             return;
         };
-        let owned = self.rules.owned;
+        let (owned, served) = (self.rules.owned, slot.lane());
         if let Some(last) = slot.last_unsent().filter(|last| !owned || last.source == op.source) {
             match last.lane {
                 Lane::Tail => self.counts.coalesced += 1,
                 Lane::Copy => self.counts.superseded += 1,
             }
-            let lifted = last.lane == Lane::Copy && op.lane == Lane::Tail;
-            self.counts.held_bytes -= last.memory_bytes;
+            let before = Load::of(last);
             last.replace(op);
-            if lifted && slot.stage == Stage::Ready && slot.behind.is_empty() {
-                self.tail.push_back(offer.place);
-            }
+            let after = Load::of(last);
+            self.let_go(before);
+            self.hold(after);
         } else {
             self.counts.held += 1;
+            let load = Load::of(&op);
             slot.behind.push_back(op);
+            self.hold(load);
+        }
+        if self.places.get(&offer.place).is_some_and(|slot| slot.lane() != served) {
+            self.lift(offer.place);
+        }
+    }
+
+    /// Bytes held for a reader.
+    pub fn held_by(&self, reader: u32) -> usize {
+        self.held_by.get(&reader).copied().unwrap_or_default()
+    }
+
+    fn hold(&mut self, Load { reader, lane, bytes }: Load) {
+        self.counts.held_bytes += bytes;
+        if lane == Lane::Copy {
+            self.counts.copied_bytes += bytes;
+        }
+        *self.held_by.entry(reader).or_default() += bytes;
+    }
+
+    fn let_go(&mut self, Load { reader, lane, bytes }: Load) {
+        self.counts.held_bytes -= bytes;
+        if lane == Lane::Copy {
+            self.counts.copied_bytes -= bytes;
+        }
+        if let Entry::Occupied(mut held) = self.held_by.entry(reader) {
+            *held.get_mut() -= bytes;
+            if *held.get() == 0 {
+                held.remove();
+            }
+        }
+    }
+
+    /// A change waits here now, where only a copied image did: the place is served as a change.
+    fn lift(&mut self, place: Place) {
+        match self.places.get(&place).map(|slot| slot.stage) {
+            Some(Stage::Ready) => self.lines.of(Lane::Tail).fresh.push_back(place),
+            Some(Stage::Again { at, .. }) => self.group(vec![place], at),
+            _ => {}
         }
     }
 
@@ -257,10 +306,7 @@ impl Slots {
                 }
                 _ => {
                     slot.stage = Stage::Ready;
-                    match slot.current.lane {
-                        Lane::Tail => self.tail.push_back(place),
-                        Lane::Copy => self.copy.push_back(place),
-                    }
+                    self.lines.of(slot.lane()).fresh.push_back(place);
                 }
             },
         }
@@ -298,6 +344,7 @@ impl Slots {
         let done = match slot.behind.pop_front() {
             Some(next) => {
                 let done = std::mem::replace(&mut slot.current, next);
+                slot.throttles = 0;
                 self.places.insert(place.clone(), slot);
                 self.start(place.clone(), now);
                 done
@@ -305,7 +352,7 @@ impl Slots {
             None => slot.current,
         };
         self.counts.held -= 1;
-        self.counts.held_bytes -= done.memory_bytes;
+        self.let_go(Load::of(&done));
         if done.lane == Lane::Tail {
             self.outcomes.latencies.push(now.since(done.offered));
         }
@@ -315,7 +362,7 @@ impl Slots {
     /// Invariant 1, checked where a write leaves: it is not in flight already, and no fence stands before it.
     fn check_sendable(&self, place: &Place, stage: Stage, now: Moment) -> Result<(), Violation> {
         let fenced = stage == Stage::Ready && self.fences.get(place).is_some_and(|&until| until > now);
-        if fenced || !matches!(stage, Stage::Ready | Stage::Again) {
+        if fenced || !matches!(stage, Stage::Ready | Stage::Again { .. }) {
             return Err(Violation::new(
                 Invariant::SerialWrites,
                 format!("a write was about to be sent while {stage:?}"),

@@ -12,6 +12,8 @@ pub(super) struct Slot {
     pub(super) stage: Stage,
     /// At most one where not owned: later images coalesce with it.
     pub(super) behind: VecDeque<Op>,
+    /// How often in a row the service did not take the current operation.
+    pub(super) throttles: u32,
 }
 
 /// Where the current operation stands.
@@ -24,7 +26,12 @@ pub(super) enum Stage {
     /// In a request.
     Sent,
     /// To be sent again as it is: it was not processed, throttled, or its request was given up.
-    Again,
+    Again {
+        /// With the others of this group, and with nothing else.
+        group: u64,
+        /// Not before this.
+        at: Moment,
+    },
     /// Its quarantine entry is being stored.
     Recording,
 }
@@ -36,10 +43,26 @@ pub(super) struct Op {
     pub(super) source: Key,
     pub(super) tickets: Tickets,
     pub(super) lane: Lane,
-    pub(super) memory_bytes: usize,
+    /// Who offered the image that is held.
+    reader: u32,
+    memory_bytes: usize,
     pub(super) stored_bytes: usize,
     /// When the oldest change in it was offered.
     pub(super) offered: Moment,
+}
+
+/// What an operation holds of the memory, and for whom.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Load {
+    pub(super) reader: u32,
+    pub(super) lane: Lane,
+    pub(super) bytes: usize,
+}
+
+impl Load {
+    pub(super) fn of(op: &Op) -> Self {
+        Self { reader: op.reader, lane: op.lane, bytes: op.memory_bytes + op.tickets.more.len() * TICKET_BYTES }
+    }
 }
 
 /// The tickets of an operation: nearly always one.
@@ -51,10 +74,18 @@ pub(super) struct Tickets {
 
 /// What an operation costs beyond its image: slot, key and queue entries.
 const OPERATION_OVERHEAD_BYTES: usize = 400;
+/// What each further ticket costs: itself, and its unit in a ledger.
+const TICKET_BYTES: usize = 150;
 
 impl Slot {
     pub(super) fn new(current: Op) -> Self {
-        Self { current, stage: Stage::Ready, behind: VecDeque::new() }
+        Self { current, stage: Stage::Ready, behind: VecDeque::new(), throttles: 0 }
+    }
+
+    /// Among whom it is served: what a change waits behind is as urgent as the change.
+    pub(super) fn lane(&self) -> Lane {
+        let changes = std::iter::once(&self.current).chain(&self.behind).any(|op| op.lane == Lane::Tail);
+        if changes { Lane::Tail } else { Lane::Copy }
     }
 
     /// The operation offered last, while a later image may still take its place.
@@ -74,6 +105,7 @@ impl Op {
             source: offer.source.clone(),
             tickets: Tickets { first: offer.ticket, more: Vec::new() },
             lane: offer.lane,
+            reader: offer.ticket.reader,
             memory_bytes: offer.memory_bytes + OPERATION_OVERHEAD_BYTES,
             stored_bytes: offer.stored_bytes,
             offered: now,
@@ -85,6 +117,7 @@ impl Op {
         self.tickets.more.extend(later.tickets);
         self.effect = later.effect;
         self.source = later.source;
+        self.reader = later.reader;
         self.memory_bytes = later.memory_bytes;
         self.stored_bytes = later.stored_bytes;
         if self.lane == Lane::Copy {

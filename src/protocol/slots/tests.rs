@@ -1,10 +1,9 @@
-//! Slots against a store that does what the service does to requests: takes part of them, loses replies, lands late.
+//! Slots, rule by rule.
 
-use std::collections::{BTreeMap, HashMap};
+mod histories;
+
 use std::sync::Arc;
 use std::time::Duration;
-
-use proptest::prelude::*;
 
 use super::testing::key;
 use super::*;
@@ -64,8 +63,29 @@ fn sent(batch: &Batch) -> Vec<u64> {
     batch.writes.iter().map(|write| version(write)).collect()
 }
 
+/// All may be sent.
+const ALL: Admission = Admission { fresh: true, again: true, units: f64::INFINITY };
+
+/// What back-off is spread by: the longest waits.
+const CHANCE: f64 = 1.0;
+
+fn taken(slots: &mut Slots, admitted: Admission, now: Moment) -> Option<Batch> {
+    match slots.take(admitted, now).unwrap() {
+        Taken::Batch(batch) => Some(batch),
+        Taken::TooDear(_) | Taken::Nothing => None,
+    }
+}
+
+fn try_take(slots: &mut Slots, now: Moment) -> Option<Batch> {
+    taken(slots, ALL, now)
+}
+
 fn take(slots: &mut Slots, now: Moment) -> Batch {
-    slots.take(now).unwrap().expect("something to send")
+    try_take(slots, now).expect("something to send")
+}
+
+fn at_millis(millis: u64) -> Moment {
+    Moment(Duration::from_millis(millis))
 }
 
 #[test]
@@ -76,12 +96,12 @@ fn only_one_write_per_key_is_in_flight_and_pending_ones_coalesce() {
     for version in 2..=5 {
         slots.offer(offer("k", "k", version, Lane::Tail, tickets.next()), at(1));
     }
-    assert!(slots.take(at(1)).unwrap().is_none(), "the key is in flight");
-    slots.processed(&first, &[], at(2));
+    assert!(try_take(&mut slots, at(1)).is_none(), "the key is in flight");
+    slots.processed(&first, &[], CHANCE, at(2));
     assert_eq!(slots.drain().settled.len(), 1);
     let second = take(&mut slots, at(2));
     assert_eq!(sent(&second), [5]);
-    slots.processed(&second, &[], at(3));
+    slots.processed(&second, &[], CHANCE, at(3));
     assert_eq!(slots.drain().settled.len(), 4, "the merged ones settle with the one that took their place");
     assert_eq!(slots.counts().coalesced, 3);
 }
@@ -92,9 +112,107 @@ fn what_was_not_processed_is_sent_again_before_a_later_image() {
     slots.offer(offer("k", "k", 1, Lane::Tail, tickets.next()), at(0));
     let batch = take(&mut slots, at(0));
     slots.offer(offer("k", "k", 2, Lane::Tail, tickets.next()), at(0));
-    slots.processed(&batch, &[key("k")], at(1));
+    slots.processed(&batch, &[key("k")], CHANCE, at(1));
     assert!(slots.drain().settled.is_empty());
-    assert_eq!(sent(&take(&mut slots, at(1))), [1]);
+    assert_eq!(sent(&take(&mut slots, at(2))), [1]);
+}
+
+#[test]
+fn a_write_that_is_not_taken_delays_its_own_key_only_and_goes_again_alone() {
+    let (mut slots, mut tickets) = (slots(false, BOUND), tickets());
+    for (name, version) in [("hot", 1), ("a", 2), ("b", 3)] {
+        slots.offer(offer(name, name, version, Lane::Tail, tickets.next()), at(0));
+    }
+    let batch = take(&mut slots, at(0));
+    slots.processed(&batch, &[key("hot")], CHANCE, at(0));
+    for (name, version) in [("a", 4), ("hot", 5), ("c", 6)] {
+        slots.offer(offer(name, name, version, Lane::Tail, tickets.next()), at(0));
+    }
+    assert_eq!(sent(&take(&mut slots, at(0))), [4, 6], "others go on");
+    assert_eq!(slots.next_release(), Some(at_millis(50)));
+    let again = take(&mut slots, at_millis(50));
+    assert_eq!((sent(&again), again.again), (vec![1], true));
+    slots.partition_throttled(&again, CHANCE, at_millis(60));
+    assert_eq!(slots.next_release(), Some(at_millis(160)), "it waits longer each time");
+    let again = take(&mut slots, at_millis(160));
+    slots.processed(&again, &[], CHANCE, at_millis(170));
+    assert_eq!(sent(&take(&mut slots, at_millis(170))), [5], "its later image was held back");
+}
+
+#[test]
+fn back_off_does_not_shorten_the_time_for_which_a_different_image_is_held_back() {
+    let (mut slots, mut tickets) = (slots(false, BOUND), tickets());
+    slots.offer(offer("k", "k", 1, Lane::Tail, tickets.next()), at(0));
+    let first = take(&mut slots, at(0));
+    slots.abandoned(&first, at(0));
+    slots.offer(offer("k", "k", 2, Lane::Tail, tickets.next()), at(0));
+    let again = take(&mut slots, at(0));
+    slots.partition_throttled(&again, CHANCE, at(1));
+    let again = take(&mut slots, at(2));
+    slots.processed(&again, &[], CHANCE, at(2));
+    assert!(try_take(&mut slots, at(9)).is_none(), "the request that was given up may still land");
+    assert_eq!(sent(&take(&mut slots, at(10))), [2]);
+}
+
+#[test]
+fn a_copied_image_that_a_change_waits_behind_is_sent_again_before_other_copies_and_in_its_own_time() {
+    let (mut slots, mut tickets) = (slots(false, BOUND), tickets());
+    for (name, version) in [("a", 1), ("b", 2)] {
+        slots.offer(offer(name, name, version, Lane::Copy, tickets.next()), at(0));
+    }
+    let batch = take(&mut slots, at(0));
+    slots.processed(&batch, &[key("a"), key("b")], CHANCE, at(0));
+    slots.offer(offer("b", "b", 3, Lane::Tail, tickets.next()), at(0));
+    assert!(try_take(&mut slots, at_millis(49)).is_none());
+    assert_eq!(sent(&take(&mut slots, at_millis(50))), [2]);
+    assert_eq!(sent(&take(&mut slots, at_millis(50))), [1]);
+}
+
+#[test]
+fn a_group_that_waits_already_gives_up_what_a_change_waits_behind() {
+    let (mut slots, mut tickets) = (slots(false, BOUND), tickets());
+    for (name, version) in [("a", 1), ("b", 2), ("c", 3)] {
+        slots.offer(offer(name, name, version, Lane::Copy, tickets.next()), at(0));
+    }
+    let batch = take(&mut slots, at(0));
+    slots.throttled(&batch, at(0));
+    let none = Admission { fresh: false, again: false, units: 0.0 };
+    assert!(taken(&mut slots, none, at(0)).is_none(), "it is due and not admitted");
+    slots.offer(offer("b", "b", 4, Lane::Tail, tickets.next()), at(0));
+    assert_eq!(sent(&take(&mut slots, at(0))), [2]);
+    assert_eq!(sent(&take(&mut slots, at(0))), [1, 3]);
+    assert!(try_take(&mut slots, at(1)).is_none());
+}
+
+#[test]
+fn what_is_sent_again_does_not_take_the_place_of_what_is_not() {
+    let (mut slots, mut tickets) = (slots(false, BOUND), tickets());
+    slots.offer(offer("a", "a", 1, Lane::Tail, tickets.next()), at(0));
+    let batch = take(&mut slots, at(0));
+    slots.throttled(&batch, at(0));
+    slots.offer(offer("b", "b", 2, Lane::Copy, tickets.next()), at(0));
+    assert_eq!(sent(&taken(&mut slots, Admission { again: false, ..ALL }, at(0)).unwrap()), [2]);
+    assert!(taken(&mut slots, Admission { again: false, ..ALL }, at(0)).is_none());
+    assert_eq!(sent(&taken(&mut slots, Admission { fresh: false, ..ALL }, at(0)).unwrap()), [1]);
+}
+
+#[test]
+fn a_copied_image_waits_until_its_units_are_saved_up_and_a_change_does_not() {
+    let (mut slots, mut tickets) = (slots(false, BOUND), tickets());
+    for name in 0..6 {
+        let mut large = offer(&name.to_string(), "s", 1, Lane::Copy, tickets.next());
+        large.stored_bytes = 98 * 1024;
+        slots.offer(large, at(0));
+    }
+    let left = |units| Admission { units, ..ALL };
+    assert!(matches!(slots.take(left(10.0), at(0)).unwrap(), Taken::TooDear(units) if (units - 98.0).abs() < 1e-9));
+    slots.offer(offer("change", "c", 2, Lane::Tail, tickets.next()), at(0));
+    let batch = taken(&mut slots, left(10.0), at(0)).unwrap();
+    assert_eq!(sent(&batch), [2], "no copied image joins it for which the budget has nothing");
+    assert!(matches!(slots.take(left(97.0), at(0)).unwrap(), Taken::TooDear(_)));
+    assert_eq!(taken(&mut slots, left(200.0), at(0)).unwrap().writes.len(), 2, "what it has is spent, and no more");
+    slots.offer(offer("late", "l", 3, Lane::Tail, tickets.next()), at(0));
+    assert!(matches!(slots.take(left(-1.0), at(0)).unwrap(), Taken::TooDear(units) if units.abs() < 1e-9));
 }
 
 #[test]
@@ -106,8 +224,8 @@ fn after_an_abandoned_request_the_same_image_goes_again_and_a_different_one_wait
     slots.abandoned(&batch, at(5));
     let again = take(&mut slots, at(5));
     assert_eq!(sent(&again), [1]);
-    slots.processed(&again, &[], at(6));
-    assert!(slots.take(at(14)).unwrap().is_none());
+    slots.processed(&again, &[], CHANCE, at(6));
+    assert!(try_take(&mut slots, at(14)).is_none());
     assert_eq!(slots.next_release(), Some(at(15)));
     assert_eq!(sent(&take(&mut slots, at(15))), [2]);
 }
@@ -119,10 +237,10 @@ fn the_fence_outlives_the_slot() {
     let batch = take(&mut slots, at(0));
     slots.abandoned(&batch, at(0));
     let again = take(&mut slots, at(0));
-    slots.processed(&again, &[], at(1));
+    slots.processed(&again, &[], CHANCE, at(1));
     assert!(!slots.is_quiet(at(9)), "the abandoned request may still land");
     slots.offer(offer("k", "k", 2, Lane::Tail, tickets.next()), at(2));
-    assert!(slots.take(at(9)).unwrap().is_none());
+    assert!(try_take(&mut slots, at(9)).is_none());
     assert_eq!(sent(&take(&mut slots, at(10))), [2]);
 }
 
@@ -144,13 +262,13 @@ fn a_refused_batch_is_halved_until_the_culprit_stands_alone_in_quarantine() {
         slots.offer(offer(&name.to_string(), &name.to_string(), name + 1, Lane::Copy, tickets.next()), at(0));
     }
     let (mut requests, mut applied) = (0, Vec::new());
-    while let Some(batch) = slots.take(at(0)).unwrap() {
+    while let Some(batch) = try_take(&mut slots, at(0)) {
         requests += 1;
         if sent(&batch).contains(&8) {
-            slots.refused(&batch, "the key type is wrong");
+            slots.refused(&batch, "the key type is wrong", at(0));
         } else {
             applied.extend(sent(&batch));
-            slots.processed(&batch, &[], at(0));
+            slots.processed(&batch, &[], CHANCE, at(0));
         }
     }
     assert_eq!(applied.len(), 24);
@@ -168,14 +286,14 @@ fn a_later_valid_image_clears_the_entry_before_it_settles() {
     let (mut slots, mut tickets) = (slots(false, BOUND), tickets());
     slots.offer(offer("k", "k", 1, Lane::Tail, tickets.next()), at(0));
     let batch = take(&mut slots, at(0));
-    slots.refused(&batch, "no");
+    slots.refused(&batch, "no", at(0));
     let recording = slots.drain().recordings.pop().unwrap();
     slots.offer(offer("k", "k", 2, Lane::Tail, tickets.next()), at(0));
-    assert!(slots.take(at(0)).unwrap().is_none(), "nothing goes before the entry is stored");
+    assert!(try_take(&mut slots, at(0)).is_none(), "nothing goes before the entry is stored");
     slots.recorded(&recording, at(0));
     let batch = take(&mut slots, at(0));
     slots.drain();
-    slots.processed(&batch, &[], at(1));
+    slots.processed(&batch, &[], CHANCE, at(1));
     let outcomes = slots.drain();
     assert!(outcomes.settled.is_empty());
     assert_eq!(outcomes.recordings[0].mark, Mark::Clear);
@@ -197,7 +315,7 @@ fn what_the_transform_refuses_goes_to_quarantine_without_a_request() {
         stored_bytes: 0,
     };
     slots.offer(refuse(Effect::Refuse(Reason::Transform, "no key".into()), tickets.next()), at(0));
-    assert!(slots.take(at(0)).unwrap().is_none());
+    assert!(try_take(&mut slots, at(0)).is_none());
     let recording = slots.drain().recordings.pop().unwrap();
     slots.recorded(&recording, at(0));
     assert!(slots.is_unplaced(&key("s")));
@@ -236,167 +354,4 @@ fn a_batch_holds_no_more_than_the_service_takes() {
         slots.offer(large, at(0));
     }
     assert_eq!(take(&mut slots, at(0)).writes.len(), 10);
-}
-
-/// What a random history does next.
-#[derive(Clone, Debug)]
-enum Step {
-    Offer {
-        key: u8,
-        delete: bool,
-        copied: bool,
-    },
-    Send,
-    /// Outcome of the n-th request in flight.
-    Succeed(u8),
-    Partly(u8),
-    Throttle(u8),
-    /// The reply is lost; the request lands after so many seconds, or never.
-    Lose(u8, Option<u8>),
-    Wait(u8),
-}
-
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let step = prop_oneof![
-        4 => (0u8..4, any::<bool>(), any::<bool>()).prop_map(|(key, delete, copied)| Step::Offer { key, delete, copied }),
-        4 => Just(Step::Send),
-        3 => (0u8..8).prop_map(Step::Succeed),
-        1 => (0u8..8).prop_map(Step::Partly),
-        1 => (0u8..8).prop_map(Step::Throttle),
-        2 => (0u8..8, proptest::option::of(0u8..10)).prop_map(|(nth, late)| Step::Lose(nth, late)),
-        2 => (0u8..6).prop_map(Step::Wait),
-    ];
-    proptest::collection::vec(step, 1..120)
-}
-
-/// A shadow table whose abandoned requests land late.
-#[derive(Default)]
-struct Store {
-    now: u64,
-    items: BTreeMap<Key, u64>,
-    late: Vec<(u64, Vec<(Key, u64)>)>,
-}
-
-impl Store {
-    fn apply(&mut self, writes: impl IntoIterator<Item = (Key, u64)>) {
-        for (key, version) in writes {
-            if version == 0 {
-                self.items.remove(&key)
-            } else {
-                self.items.insert(key, version)
-            };
-        }
-    }
-
-    fn wait(&mut self, seconds: u64) {
-        for _ in 0..seconds {
-            self.now += 1;
-            let late = std::mem::take(&mut self.late).into_iter();
-            let (due, later): (Vec<_>, Vec<_>) = late.partition(|(when, _)| *when <= self.now);
-            self.late = later;
-            for (_, writes) in due {
-                self.apply(writes);
-            }
-        }
-    }
-}
-
-fn writes(batch: &Batch) -> Vec<(Key, u64)> {
-    batch.writes.iter().map(|write| (write.key.clone(), version(write))).collect()
-}
-
-/// Runs the history, then drains; returns what the shadow holds and what it should hold.
-fn run(history: &[Step], bound: Duration) -> (BTreeMap<Key, u64>, BTreeMap<Key, u64>) {
-    let (mut slots, mut tickets, mut store) = (slots(false, bound), tickets(), Store::default());
-    let (mut flying, mut wanted, mut offered) = (Vec::<Batch>::new(), HashMap::new(), 0);
-    let pick = |flying: &mut Vec<Batch>, nth: u8| {
-        (!flying.is_empty()).then(|| flying.swap_remove(usize::from(nth) % flying.len()))
-    };
-    for step in history {
-        let now = at(store.now);
-        match *step {
-            Step::Offer { key: name, delete, copied } => {
-                offered += 1;
-                let version = if delete { 0 } else { offered };
-                wanted.insert(key(&name.to_string()), version);
-                let lane = if copied { Lane::Copy } else { Lane::Tail };
-                slots.offer(offer(&name.to_string(), &name.to_string(), version, lane, tickets.next()), now);
-            }
-            Step::Send => flying.extend(slots.take(now).unwrap()),
-            Step::Succeed(nth) => {
-                if let Some(batch) = pick(&mut flying, nth) {
-                    store.apply(writes(&batch));
-                    slots.processed(&batch, &[], now);
-                }
-            }
-            Step::Partly(nth) => {
-                if let Some(batch) = pick(&mut flying, nth) {
-                    let left = batch.writes[0].key.clone();
-                    store.apply(writes(&batch).into_iter().skip(1));
-                    slots.processed(&batch, &[left], now);
-                }
-            }
-            Step::Throttle(nth) => {
-                if let Some(batch) = pick(&mut flying, nth) {
-                    slots.throttled(&batch);
-                }
-            }
-            Step::Lose(nth, late) => {
-                if let Some(batch) = pick(&mut flying, nth) {
-                    if let Some(late) = late {
-                        store.late.push((store.now + u64::from(late), writes(&batch)));
-                    }
-                    slots.abandoned(&batch, now);
-                }
-            }
-            Step::Wait(seconds) => store.wait(u64::from(seconds)),
-        }
-    }
-    for batch in flying {
-        store.apply(writes(&batch));
-        slots.processed(&batch, &[], at(store.now));
-    }
-    while !slots.is_quiet(at(store.now)) {
-        while let Some(batch) = slots.take(at(store.now)).unwrap() {
-            store.apply(writes(&batch));
-            slots.processed(&batch, &[], at(store.now));
-        }
-        store.wait(1);
-    }
-    let settled = slots.drain().settled;
-    for ticket in settled {
-        tickets.0.settle(ticket.unit);
-    }
-    assert!(tickets.0.is_settled(), "everything offered is settled in the end");
-    let wanted = wanted.into_iter().filter(|&(_, version)| version > 0).collect();
-    (store.items, wanted)
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
-
-    #[test]
-    fn whatever_happens_to_requests_the_shadow_ends_with_what_was_offered_last(history in steps()) {
-        let (found, wanted) = run(&history, BOUND);
-        prop_assert_eq!(found, wanted);
-    }
-}
-
-#[test]
-fn without_the_bound_an_abandoned_request_brings_an_old_image_back() {
-    let history = [
-        Step::Offer { key: 0, delete: false, copied: false },
-        Step::Send,
-        Step::Lose(0, Some(8)),
-        Step::Send,
-        Step::Succeed(0),
-        Step::Offer { key: 0, delete: true, copied: false },
-        Step::Send,
-        Step::Succeed(0),
-        Step::Wait(9),
-    ];
-    let (found, wanted) = run(&history, Duration::ZERO);
-    assert_ne!(found, wanted, "the rule is what keeps it out");
-    let (found, wanted) = run(&history, BOUND);
-    assert_eq!(found, wanted);
 }

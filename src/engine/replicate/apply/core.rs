@@ -1,16 +1,22 @@
 //! What the applier knows, behind one lock: slots, ledgers and overtaken copies. Pure; time is an argument.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::Notify;
 
 use super::mapping::{Mapped, late};
 use super::recent::Recent;
+use super::shares::{Shares, Turn, Want};
 use crate::model::{Key, Moment, Position, Timestamp};
 use crate::protocol::invariant::Violation;
 use crate::protocol::ledger::{Ledger, Unit};
 use crate::protocol::leg::Intake;
 use crate::protocol::overtaken::{Overtaken, PageRead};
-use crate::protocol::slots::{Batch, Counts, Effect, Held, Lane, Offer, Place, Recording, Slots, Ticket};
+use crate::protocol::slots::{
+    Admission, Batch, Counts, Effect, Held, Lane, Offer, Place, Recording, Slots, Taken, Ticket,
+};
 
 /// What a reader's progress may say once a unit is settled.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,7 +74,9 @@ pub struct Progress {
 pub struct Core {
     slots: Slots,
     overtaken: Overtaken,
-    ledgers: Vec<Ledger<Mark>>,
+    shares: Shares,
+    ledgers: HashMap<Reader, Ledger<Mark>>,
+    readers: u32,
     recordings: VecDeque<Recording>,
     rereads: VecDeque<Key>,
     wanted: HashSet<Key>,
@@ -81,11 +89,13 @@ pub struct Core {
 
 impl Core {
     /// Nothing offered yet. Source keys in collision are read again: a crash may have lost that one was freed. `recent`
-    /// goes on remembering which source keys changed last.
-    pub fn new(slots: Slots, overtaken: Overtaken, recent: Recent, intake: Intake) -> Self {
+    /// goes on remembering which source keys changed last. All that is held fits into `memory_bytes`.
+    pub fn new(slots: Slots, overtaken: Overtaken, recent: Recent, intake: Intake, memory_bytes: usize) -> Self {
         let mut core = Self {
             overtaken,
-            ledgers: Vec::new(),
+            shares: Shares::new(memory_bytes),
+            ledgers: HashMap::new(),
+            readers: 0,
             recordings: VecDeque::new(),
             rereads: VecDeque::new(),
             wanted: HashSet::new(),
@@ -125,9 +135,33 @@ impl Core {
 
     /// A new reader.
     pub fn add_reader(&mut self) -> Reader {
-        let reader = Reader(u32::try_from(self.ledgers.len()).unwrap_or(u32::MAX));
-        self.ledgers.push(Ledger::default());
+        let reader = Reader(self.readers);
+        self.readers = self.readers.wrapping_add(1);
+        self.ledgers.insert(reader, Ledger::default());
         reader
+    }
+
+    /// A reader is done, and all it offered is settled.
+    pub fn end_reader(&mut self, reader: Reader) {
+        self.ledgers.remove(&reader);
+    }
+
+    /// A reader waits for room; `served` is told when it was given some.
+    pub(super) fn wait_for_room(&mut self, reader: Reader, want: Want, served: Arc<Notify>) -> Turn {
+        let turn = self.shares.wait(reader.0, want, served);
+        self.shares.serve(&self.slots);
+        turn
+    }
+
+    /// The room that was given, once it was.
+    pub(super) fn room_given(&self, turn: Turn) -> Option<usize> {
+        self.shares.given(turn)
+    }
+
+    /// What was read has been offered, or nobody waits any more.
+    pub(super) fn give_room_back(&mut self, turn: Turn) {
+        self.shares.end(turn);
+        self.shares.serve(&self.slots);
     }
 
     /// To be called before a page's, or an item's, consistent read is sent.
@@ -234,8 +268,8 @@ impl Core {
     }
 
     /// The next request.
-    pub fn take(&mut self, now: Moment) -> Result<Option<Batch>, Violation> {
-        self.slots.take(now)
+    pub fn take(&mut self, admitted: Admission, now: Moment) -> Result<Taken, Violation> {
+        self.slots.take(admitted, now)
     }
 
     /// The next quarantine entry to store.
@@ -260,9 +294,9 @@ impl Core {
         }
     }
 
-    /// The batch was done, but for `unprocessed`.
-    pub fn processed(&mut self, batch: &Batch, unprocessed: &[Key], now: Moment) {
-        self.slots.processed(batch, unprocessed, now);
+    /// The batch was done, but for `unprocessed`. `chance`, from 0 to 1, spreads what is sent again.
+    pub fn processed(&mut self, batch: &Batch, unprocessed: &[Key], chance: f64, now: Moment) {
+        self.slots.processed(batch, unprocessed, chance, now);
         self.absorb();
     }
 
@@ -272,9 +306,14 @@ impl Core {
         self.absorb();
     }
 
-    /// Definitely not done, for lack of capacity.
-    pub fn throttled(&mut self, batch: &Batch) {
-        self.slots.throttled(batch);
+    /// Definitely not done, for lack of the table's or the account's capacity.
+    pub fn throttled(&mut self, batch: &Batch, now: Moment) {
+        self.slots.throttled(batch, now);
+    }
+
+    /// Definitely not done, for lack of a partition's capacity.
+    pub fn partition_throttled(&mut self, batch: &Batch, chance: f64, now: Moment) {
+        self.slots.partition_throttled(batch, chance, now);
     }
 
     /// Given up: it may still take effect.
@@ -283,8 +322,8 @@ impl Core {
     }
 
     /// Refused for its content.
-    pub fn refused(&mut self, batch: &Batch, message: &str) {
-        self.slots.refused(batch, message);
+    pub fn refused(&mut self, batch: &Batch, message: &str, now: Moment) {
+        self.slots.refused(batch, message, now);
         self.absorb();
     }
 
@@ -296,7 +335,7 @@ impl Core {
 
     /// How far a reader is.
     pub fn progress(&self, reader: Reader) -> Progress {
-        let ledger = usize::try_from(reader.0).ok().and_then(|index| self.ledgers.get(index));
+        let ledger = self.ledgers.get(&reader);
         Progress {
             settled: ledger.and_then(Ledger::settled).cloned(),
             oldest_open: ledger.and_then(Ledger::oldest_open).cloned(),
@@ -319,17 +358,17 @@ impl Core {
         self.overtaken.discarded()
     }
 
+    /// Bytes for which pages are being read.
+    pub fn reading_bytes(&self) -> usize {
+        self.shares.reading()
+    }
+
     /// Pairs in quarantine.
     pub fn quarantined(&self) -> usize {
         self.slots.quarantined().len()
     }
 
-    /// Operations that may be sent now.
-    pub fn ready(&self) -> usize {
-        self.slots.ready()
-    }
-
-    /// When the next fence falls.
+    /// When something that waits for a time may go.
     pub fn next_release(&self) -> Option<Moment> {
         self.slots.next_release()
     }
@@ -381,6 +420,7 @@ impl Core {
     /// Takes what came of outcomes: settles tickets, queues entries and re-reads.
     fn absorb(&mut self) {
         let outcomes = self.slots.drain();
+        let freed = !outcomes.settled.is_empty();
         for ticket in outcomes.settled {
             if let Some(ledger) = self.ledger(Reader(ticket.reader)) {
                 ledger.settle(ticket.unit);
@@ -391,9 +431,12 @@ impl Core {
         for source in outcomes.reread {
             self.want(source);
         }
+        if freed {
+            self.shares.serve(&self.slots);
+        }
     }
 
     fn ledger(&mut self, reader: Reader) -> Option<&mut Ledger<Mark>> {
-        self.ledgers.get_mut(usize::try_from(reader.0).ok()?)
+        self.ledgers.get_mut(&reader)
     }
 }

@@ -13,7 +13,7 @@ use crate::model::Moment;
 use crate::ports::{Clock, Fault, PortError, Ports, Reaction, TableWriter};
 use crate::protocol::budget::Budget;
 use crate::protocol::leg::Intake;
-use crate::protocol::slots::{Batch, Held, Recording};
+use crate::protocol::slots::{Admission, Batch, Held, Recording, Taken};
 use crate::protocol::window::Window;
 
 /// Quarantine entries being stored at the same time at most.
@@ -21,23 +21,68 @@ const RECORDINGS: usize = 16;
 
 /// How a request ended, for the dispatcher's pace. What it means for the slots has been told to them already.
 enum Ended {
-    /// A write was answered in full.
-    Done { spent: f64 },
-    /// A write that was begun then was answered in part, throttled or given up.
-    Pressed { spent: f64, begun: Moment },
+    /// A write.
+    Wrote(Wrote),
     /// A quarantine entry was stored.
     Recorded,
 }
 
+/// How a write ended.
+struct Wrote {
+    /// It carried what was sent before.
+    again: bool,
+    begun: Moment,
+    /// What it cost beyond the estimate.
+    spent: f64,
+    pressure: Pressure,
+}
+
+/// What a write's end says of the service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pressure {
+    /// It took all.
+    None,
+    /// It left out a part, and did not say why.
+    Untold,
+    /// A partition serves no more. That is nothing to other keys.
+    Partition,
+    /// The table or the account serves no more, or no reply came.
+    Table,
+}
+
 /// The dispatcher's pace.
 struct Pace {
-    window: Window,
     budget: Budget,
     retry: Retry,
-    /// Nothing is sent before this: something was throttled or given up.
+    /// Nothing is sent before this: the table was throttled, or something given up.
     hold: Option<Moment>,
-    writes: usize,
+    fresh: Flow,
+    /// What is sent again has a window of its own: a hot partition bears only so many requests, and must not take those
+    /// of the others.
+    again: Flow,
     recordings: usize,
+}
+
+/// Requests of one kind.
+struct Flow {
+    window: Window,
+    in_flight: usize,
+}
+
+impl Flow {
+    fn new(concurrency: u32) -> Self {
+        Self { window: Window::new(concurrency), in_flight: 0 }
+    }
+
+    fn has_room(&self) -> bool {
+        self.in_flight < self.window.size()
+    }
+}
+
+impl Pace {
+    fn flow(&mut self, again: bool) -> &mut Flow {
+        if again { &mut self.again } else { &mut self.fresh }
+    }
 }
 
 impl<P: Ports> Applier<P> {
@@ -46,11 +91,11 @@ impl<P: Ports> Applier<P> {
     pub async fn run(self: Arc<Self>, stop: CancellationToken) -> Result<(), EngineError> {
         let mut flying = JoinSet::new();
         let mut pace = Pace {
-            window: Window::new(self.settings.concurrency),
             budget: Budget::new(self.settings.write_units_per_second, self.now()),
             retry: Retry::default(),
             hold: None,
-            writes: 0,
+            fresh: Flow::new(self.settings.concurrency),
+            again: Flow::new(self.settings.concurrency),
             recordings: 0,
         };
         loop {
@@ -82,23 +127,31 @@ impl<P: Ports> Applier<P> {
     ) -> Result<Option<Duration>, EngineError> {
         /// How soon a lease that ran low is looked at again.
         const LEASE_POLL: Duration = Duration::from_millis(50);
-        while pace.writes < pace.window.size() {
+        while pace.fresh.has_room() || pace.again.has_room() {
             let now = self.now();
             if let Some(hold) = pace.hold.filter(|hold| *hold > now) {
                 return Ok(Some(hold.since(now)));
             }
-            let debt = pace.budget.wait(now);
-            if !debt.is_zero() {
-                return Ok(Some(debt));
-            }
             if !self.on.store.lease().may_write() {
                 return Ok(Some(LEASE_POLL));
             }
-            let Some(batch) = self.core().take(now)? else {
-                return Ok(self.core().next_release().map(|release| release.since(now).max(Duration::from_millis(1))));
+            let units = pace.budget.left(now);
+            let admitted = Admission { fresh: pace.fresh.has_room(), again: pace.again.has_room(), units };
+            let (taken, release) = {
+                let mut core = self.core();
+                (core.take(admitted, now)?, core.next_release())
+            };
+            let release = release.map(|release| release.since(now).max(Duration::from_millis(1)));
+            let batch = match taken {
+                Taken::Batch(batch) => batch,
+                Taken::TooDear(units) => {
+                    let saved_up = pace.budget.wait(units, now);
+                    return Ok(Some(release.map_or(saved_up, |release| release.min(saved_up))));
+                }
+                Taken::Nothing => return Ok(release),
             };
             pace.budget.charge(batch.estimated_units, now);
-            pace.writes += 1;
+            pace.flow(batch.again).in_flight += 1;
             let applier = Arc::clone(self);
             flying.spawn(async move { applier.send(batch).await });
         }
@@ -121,79 +174,83 @@ impl<P: Ports> Applier<P> {
     ) -> Result<(), EngineError> {
         let now = self.now();
         match ended.map_err(|error| EngineError::Task(error.to_string()))?? {
-            Ended::Done { spent } => {
-                pace.window.succeeded();
-                pace.retry.reset();
+            Ended::Wrote(Wrote { again, begun, spent, pressure }) => {
                 pace.budget.charge(spent, now);
-                pace.writes -= 1;
-            }
-            Ended::Pressed { spent, begun } => {
-                pace.window.throttled(begun, now);
-                pace.hold = Some(now.plus(pace.retry.next(self.on.clock())));
-                pace.budget.charge(spent, now);
-                pace.writes -= 1;
+                pace.flow(again).in_flight -= 1;
+                match pressure {
+                    Pressure::None => {
+                        pace.flow(again).window.succeeded();
+                        pace.retry.reset();
+                    }
+                    Pressure::Untold => {}
+                    Pressure::Partition => pace.again.window.throttled(begun, now),
+                    Pressure::Table => {
+                        pace.fresh.window.throttled(begun, now);
+                        pace.again.window.throttled(begun, now);
+                        pace.hold = Some(now.plus(pace.retry.next(self.on.clock())));
+                    }
+                }
             }
             Ended::Recorded => pace.recordings -= 1,
         }
-        self.room.notify_waiters();
         self.settled.notify_waiters();
         self.rereads.notify_one();
         Ok(())
     }
 
-    /// One request, and what it means for the slots. `spent` is what it cost beyond the estimate.
+    /// One request, and what it means for the slots.
     async fn send(&self, batch: Batch) -> Result<Ended, EngineError> {
-        let begun = self.now();
-        let (outcome, pressed) = match batch.writes.as_slice() {
+        let (begun, again) = (self.now(), batch.again);
+        let outcome = match batch.writes.as_slice() {
             [write] if write.owner.is_some() => {
-                match self.within("a conditional write", self.on.writer().write_owned(write)).await {
-                    Ok(reply) => {
-                        let held = if reply.done { Held::Mine } else { Held::Anothers };
-                        self.core().owned(&batch, held, self.now());
-                        (Ok(reply.write_units), false)
-                    }
-                    Err(error) => (Err(error), true),
-                }
+                self.within("a conditional write", self.on.writer().write_owned(write)).await.map(|reply| {
+                    let held = if reply.done { Held::Mine } else { Held::Anothers };
+                    self.core().owned(&batch, held, self.now());
+                    (reply.write_units, Pressure::None)
+                })
             }
-            writes => match self.within("BatchWriteItem", self.on.writer().write_batch(writes)).await {
-                Ok(reply) => {
-                    self.core().processed(&batch, &reply.unprocessed, self.now());
-                    let left = reply.unprocessed.len();
-                    self.on.meters.writes_unprocessed.increment(u64::try_from(left).unwrap_or(0));
-                    (Ok(reply.write_units), left > 0)
-                }
-                Err(error) => (Err(error), true),
-            },
+            writes => self.within("BatchWriteItem", self.on.writer().write_batch(writes)).await.map(|reply| {
+                self.core().processed(&batch, &reply.unprocessed, self.on.clock().random(), self.now());
+                let left = reply.unprocessed.len();
+                self.on.meters.writes_unprocessed.increment(u64::try_from(left).unwrap_or(0));
+                (reply.write_units, if left > 0 { Pressure::Untold } else { Pressure::None })
+            }),
         };
-        match outcome {
-            Ok(units) => {
+        let (spent, pressure) = match outcome {
+            Ok((units, pressure)) => {
                 self.on.meters.wrote(&batch, units);
                 self.core().take_latencies().into_iter().for_each(|latency| self.on.meters.applied(latency));
-                let spent = units.map_or(0.0, |units| units - batch.estimated_units);
-                Ok(if pressed { Ended::Pressed { spent, begun } } else { Ended::Done { spent } })
+                (units.map_or(0.0, |units| units - batch.estimated_units), pressure)
             }
-            Err(error) => self.failed(&batch, error, begun),
-        }
+            Err(error) => (-batch.estimated_units, self.failed(&batch, error)?),
+        };
+        Ok(Ended::Wrote(Wrote { again, begun, spent, pressure }))
     }
 
-    fn failed(&self, batch: &Batch, error: PortError, begun: Moment) -> Result<Ended, EngineError> {
+    fn failed(&self, batch: &Batch, error: PortError) -> Result<Pressure, EngineError> {
         self.on.meters.failed(&error);
+        let now = self.now();
         match error.fault {
             Fault::Rejected => {
-                self.core().refused(batch, &error.message);
-                return Ok(Ended::Done { spent: -batch.estimated_units });
+                self.core().refused(batch, &error.message, now);
+                return Ok(Pressure::None);
+            }
+            Fault::PartitionThrottled => {
+                tracing::debug!(%error, writes = batch.writes.len(), "a partition takes no more for now");
+                self.core().partition_throttled(batch, self.on.clock().random(), now);
+                return Ok(Pressure::Partition);
             }
             Fault::Abandoned => {
                 tracing::warn!(%error, writes = batch.writes.len(), "a write was given up; the same images are sent again");
-                self.core().abandoned(batch, self.now());
+                self.core().abandoned(batch, now);
             }
             fault if fault.reaction() == Reaction::BackOff || fault == Fault::Busy => {
                 tracing::debug!(%error, "a write was refused for now");
-                self.core().throttled(batch);
+                self.core().throttled(batch, now);
             }
             _ => return Err(error.into()),
         }
-        Ok(Ended::Pressed { spent: -batch.estimated_units, begun })
+        Ok(Pressure::Table)
     }
 
     /// Gives a request up after its time, whatever the client does, and when the lease has run out (invariant 6).

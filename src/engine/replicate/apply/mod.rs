@@ -1,6 +1,6 @@
 //! The one applier: everything that is written to the shadow goes through it.
 //!
-//! Readers offer pages and changes and wait when memory is full. One dispatcher takes batches from the slots and sends
+//! Readers wait for room in memory before they ask for a page, and offer what it brings. One dispatcher takes batches from the slots and sends
 //! them, as many at a time as the window allows, under the lease and within the budget; each outcome goes back to the
 //! slots. Quarantine entries are stored before their place goes on, and items in collision are read again when their
 //! shadow key is freed. What may be sent, and what an outcome means, is decided in [`core`] and below, without a clock.
@@ -11,6 +11,8 @@ pub mod mapping;
 mod quarantine;
 pub mod recent;
 mod reread;
+mod room;
+mod shares;
 
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
@@ -19,6 +21,8 @@ use self::core::{Changed, Core, Mark, OpenPage, Progress, Reader};
 use self::mapping::Mapping;
 pub use self::quarantine::Quarantine;
 use self::recent::Recent;
+pub use self::room::Grant;
+pub use self::shares::Want;
 use super::Replication;
 use crate::engine::error::EngineError;
 use crate::engine::settings::ApplySettings;
@@ -26,7 +30,7 @@ use crate::model::{Change, ChangeKind, Item, Key, Moment};
 use crate::ports::{Clock, Ports};
 use crate::protocol::leg::Intake;
 use crate::protocol::overtaken::{Overtaken, PageRead};
-use crate::protocol::slots::{Counts, Lane, Quarantined, Rules, Slots};
+use crate::protocol::slots::{Counts, Quarantined, Rules, Slots};
 
 /// Items offered under one hold of the lock.
 const CHUNK: usize = 64;
@@ -40,8 +44,6 @@ pub struct Applier<P> {
     core: Mutex<Core>,
     /// Something may be sent or stored.
     work: Notify,
-    /// Memory was freed.
-    room: Notify,
     /// Something was settled.
     settled: Notify,
     /// Something may be wanted to be read again.
@@ -73,6 +75,8 @@ pub struct ApplyFigures {
     pub superseded: u64,
     /// Pages that had to be read again for lack of room.
     pub pages_discarded: u64,
+    /// Bytes for which pages are being read.
+    pub reading_bytes: usize,
     /// Pairs in quarantine.
     pub quarantined: usize,
     /// Changes that came after the applier was closed.
@@ -90,13 +94,19 @@ pub enum PageOutcome {
     ReadAgain,
 }
 
+/// What an item takes in memory.
+pub fn bytes_of(item: &Item) -> usize {
+    // What cannot be measured is refused when it is offered.
+    item.measure().map_or(0, |measure| measure.memory_bytes)
+}
+
 impl<P: Ports> Applier<P> {
     /// An applier that begins with this.
     pub fn new(on: Replication<P>, from: ApplyParts) -> Self {
         let ApplyParts { settings, mapping, quarantine, quarantined, recent, intake } = from;
         let rules = Rules { owned: mapping.is_owned(), abandon: settings.abandon };
-        let overtaken = Overtaken::new(settings.overtaken_limit);
-        let core = Core::new(Slots::new(rules, quarantined), overtaken, recent, intake);
+        let overtaken = Overtaken::new(settings.overtaken_limit());
+        let core = Core::new(Slots::new(rules, quarantined), overtaken, recent, intake, settings.memory_bytes);
         Self {
             on,
             settings,
@@ -104,7 +114,6 @@ impl<P: Ports> Applier<P> {
             quarantine,
             core: Mutex::new(core),
             work: Notify::new(),
-            room: Notify::new(),
             settled: Notify::new(),
             rereads: Notify::new(),
         }
@@ -113,6 +122,11 @@ impl<P: Ports> Applier<P> {
     /// A new reader.
     pub fn add_reader(&self) -> Reader {
         self.core().add_reader()
+    }
+
+    /// A reader is done, and all it offered is settled.
+    pub fn end_reader(&self, reader: Reader) {
+        self.core().end_reader(reader);
     }
 
     /// To be called before a page's request is sent (invariant 2).
@@ -125,8 +139,8 @@ impl<P: Ports> Applier<P> {
         self.core().drop_page(page);
     }
 
-    /// Offers a page's items, waiting for room as needed.
-    pub async fn offer_page(
+    /// Offers a page's items.
+    pub fn offer_page(
         &self,
         reader: Reader,
         page: PageRead,
@@ -145,7 +159,6 @@ impl<P: Ports> Applier<P> {
             if chunk.is_empty() {
                 break;
             }
-            self.wait_for_room(Lane::Copy).await;
             if !self.offer_chunk(open, chunk)? {
                 return Ok(PageOutcome::ReadAgain);
             }
@@ -155,11 +168,10 @@ impl<P: Ports> Applier<P> {
         Ok(PageOutcome::Offered)
     }
 
-    /// Offers a change, waiting for room as needed. `new` is the item after it; for streams without new images, as read
-    /// back after the record had arrived.
-    pub async fn offer_change(&self, reader: Reader, change: Change, new: Option<Item>) -> Result<(), EngineError> {
+    /// Offers a change. `new` is the item after it; for streams without new images, as read back after the record had
+    /// arrived.
+    pub fn offer_change(&self, reader: Reader, change: Change, new: Option<Item>) -> Result<(), EngineError> {
         let mapped = self.mapping.change(&change.key, new, change.old)?;
-        self.wait_for_room(Lane::Tail).await;
         let mark = Mark::Record { position: change.position, created: change.created };
         let expired = change.kind == ChangeKind::Expire;
         self.core().offer_change(reader, mark, &change.key, Changed { mapped, expired }, self.now());
@@ -213,6 +225,7 @@ impl<P: Ports> Applier<P> {
             counts,
             superseded,
             pages_discarded: core.pages_discarded(),
+            reading_bytes: core.reading_bytes(),
             quarantined: core.quarantined(),
             late: core.late(),
             is_quiet: core.is_quiet(now),
@@ -229,21 +242,6 @@ impl<P: Ports> Applier<P> {
         let offered = self.core().offer_items(open, chunk, now)?;
         self.work.notify_one();
         Ok(offered)
-    }
-
-    /// Copied images may hold half of the memory, so that changes always find room.
-    async fn wait_for_room(&self, lane: Lane) {
-        let limit = match lane {
-            Lane::Tail => self.settings.memory_bytes,
-            Lane::Copy => self.settings.memory_bytes / 2,
-        };
-        loop {
-            let room = self.room.notified();
-            if self.core().counts().0.held_bytes < limit {
-                return;
-            }
-            room.await;
-        }
     }
 
     fn core(&self) -> MutexGuard<'_, Core> {

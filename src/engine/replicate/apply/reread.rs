@@ -5,13 +5,17 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::Applier;
 use super::core::Reader;
+use super::{Applier, Want};
 use crate::engine::error::EngineError;
 use crate::engine::retry::Retry;
-use crate::model::Key;
+use crate::model::{Key, Timestamp};
 use crate::ports::{Clock, Ports, Reaction, TableReader};
+use crate::protocol::room::Ask;
 use crate::protocol::slots::Lane;
+
+/// What an item takes in memory at most, about: 400 KB at the service.
+const LARGEST_BYTES: usize = 1024 * 1024;
 
 impl<P: Ports> Applier<P> {
     /// Reads again what is wanted, until cancelled. Each item is offered like a copied image; one that a change overtook
@@ -45,6 +49,9 @@ impl<P: Ports> Applier<P> {
     }
 
     async fn read_again(&self, reader: Reader, source: Key) -> Result<(), EngineError> {
+        // One at a time: whatever it is, it fits into what is left when nothing else is copied.
+        let ask = Ask { lane: Lane::Copy, least: LARGEST_BYTES, most: LARGEST_BYTES };
+        let _room = self.room(reader, Want { ask, read_through: Timestamp::EPOCH }).await;
         let page = self.begin_page();
         let item = match self.on.reader().get(&source).await {
             Ok(item) => item,
@@ -59,7 +66,6 @@ impl<P: Ports> Applier<P> {
             Some(item) => self.mapping.item(&source, item)?,
             None => None,
         };
-        self.wait_for_room(Lane::Copy).await;
         if self.core().offer_reread(reader, page, &source, mapped, self.now())? {
             self.work.notify_one();
         }

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use self::pace::Pace;
 use super::Replication;
 use super::apply::core::{Mark, Reader};
-use super::apply::{Applier, PageOutcome};
+use super::apply::{Applier, Grant, PageOutcome, Want, bytes_of};
 use crate::engine::error::EngineError;
 use crate::engine::retry::Retry;
 use crate::engine::settings::{CopySettings, LeaseSettings};
@@ -24,10 +24,15 @@ use crate::engine::state::entities::SegmentRecord;
 use crate::engine::state::entry::{SEGMENT, segment_sort};
 use crate::engine::state::store::Stored;
 use crate::engine::watched::Watched;
-use crate::model::{Key, KeySchema};
+use crate::model::{Key, KeySchema, Timestamp};
 use crate::ports::{Clock, Ports, Reaction, ScanRequest, TableReader};
 use crate::protocol::command::Paused;
 use crate::protocol::invariant::{Invariant, Violation};
+use crate::protocol::room::{Ask, Footprint};
+use crate::protocol::slots::Lane;
+
+/// With less room no page is asked for: each is a request.
+const LEAST_ITEMS: usize = 25;
 
 /// The copy of one migration.
 pub struct Copier<P> {
@@ -37,6 +42,8 @@ pub struct Copier<P> {
     lease: LeaseSettings,
     source: KeySchema,
     segments: Mutex<Vec<Segment>>,
+    /// What an item takes in memory.
+    footprint: Mutex<Footprint>,
     pace: Pace,
     paused: Arc<Watched<Paused>>,
 }
@@ -95,8 +102,8 @@ impl<P: Ports> Copier<P> {
         }
         let pace = Pace::new(&from.settings, on.clock().now());
         let CopyParts { source, settings, lease, paused, .. } = from;
-        let segments = Mutex::new(segments);
-        Ok(Self { on, applier, settings, lease, source, segments, pace, paused })
+        let (segments, footprint) = (Mutex::new(segments), Mutex::default());
+        Ok(Self { on, applier, settings, lease, source, segments, footprint, pace, paused })
     }
 
     /// How far the copy is.
@@ -182,13 +189,12 @@ impl<P: Ports> Copier<P> {
         let (mut items, mut retry) = (record.items, Retry::default());
         loop {
             let turn = self.pace.admit(self.on.clock()).await;
-            // Last, so that no request waits its turn past a pause.
-            self.unpaused().await;
+            let room = self.room(segment.reader).await;
             let request = ScanRequest {
                 segment: record.segment,
                 segments: record.segments,
                 start: start.clone(),
-                limit: self.settings.page_items,
+                limit: self.items_within(room.bytes),
             };
             let page = self.applier.begin_page();
             let reply = self.on.reader().scan(&request).await;
@@ -196,6 +202,7 @@ impl<P: Ports> Copier<P> {
             let reply = match reply {
                 Ok(reply) => reply,
                 Err(error) => {
+                    drop(room);
                     self.applier.drop_page(page);
                     self.on.meters.failed(&error);
                     if error.fault.reaction() != Reaction::BackOff {
@@ -211,8 +218,9 @@ impl<P: Ports> Copier<P> {
                 self.on.meters.read(units);
             }
             let read = items + u64::try_from(reply.items.len()).unwrap_or(0);
+            self.footprint.lock().saw(reply.items.len(), reply.items.iter().map(bytes_of).sum());
             let mark = Mark::Page { next: reply.next.clone(), items: read };
-            if self.applier.offer_page(segment.reader, page, mark, reply.items).await? == PageOutcome::ReadAgain {
+            if self.applier.offer_page(segment.reader, page, mark, reply.items)? == PageOutcome::ReadAgain {
                 continue;
             }
             items = read;
@@ -223,9 +231,29 @@ impl<P: Ports> Copier<P> {
         }
     }
 
-    /// Waits while the copy is paused.
-    async fn unpaused(&self) {
-        self.paused.until(|paused| paused == Paused::None).await;
+    /// Waits until a page may be asked for: while the copy is paused, and until there is room.
+    async fn room(&self, reader: Reader) -> Grant<'_, P> {
+        let all = self.settings.page_items.and_then(|items| usize::try_from(items).ok()).unwrap_or(usize::MAX);
+        loop {
+            self.paused.until(|paused| paused == Paused::None).await;
+            let (least, most) = {
+                let footprint = self.footprint.lock();
+                (footprint.of(LEAST_ITEMS.min(all)), footprint.of(all))
+            };
+            let ask = Ask { lane: Lane::Copy, least, most };
+            // Segments take turns.
+            let grant = self.applier.room(reader, Want { ask, read_through: Timestamp::EPOCH }).await;
+            if self.paused.get() == Paused::None {
+                return grant;
+            }
+        }
+    }
+
+    /// How many items may be asked for within so many bytes: a whole page, where there is room for it.
+    fn items_within(&self, bytes: usize) -> Option<u32> {
+        let fit = u32::try_from(self.footprint.lock().fit(bytes)).unwrap_or(u32::MAX);
+        let limit = (bytes < Footprint::PAGE).then_some(fit);
+        limit.into_iter().chain(self.settings.page_items).min()
     }
 
     fn segments(&self) -> MutexGuard<'_, Vec<Segment>> {

@@ -46,7 +46,7 @@ impl Pace {
             let wait = {
                 let mut state = self.state();
                 let now = clock.now();
-                let wait = state.budget.wait(now);
+                let wait = state.budget.wait(0.0, now);
                 if wait.is_zero() && state.in_flight < state.window.size() {
                     state.in_flight += 1;
                     state.budget.charge(PAGE_UNITS, now);
@@ -78,7 +78,7 @@ impl Pace {
                 }
                 Err(error) => {
                     state.budget.charge(-PAGE_UNITS, now);
-                    if matches!(error.fault, Fault::Throttled | Fault::Abandoned) {
+                    if matches!(error.fault, Fault::Throttled | Fault::PartitionThrottled | Fault::Abandoned) {
                         state.window.throttled(sent, now);
                     }
                 }

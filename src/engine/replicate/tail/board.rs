@@ -45,6 +45,8 @@ struct End {
     read_through: Timestamp,
     /// All that continues it is known.
     continued: bool,
+    /// What its polls showed.
+    watch: Watch,
 }
 
 impl Board {
@@ -59,15 +61,14 @@ impl Board {
         unread.map(|record| record.shard.clone()).collect()
     }
 
-    pub(super) fn readers(&self) -> usize {
-        self.reading.len()
-    }
-
     pub(super) fn begin(&mut self, shard: &str, reader: Reader) {
-        let Some(known_through) = self.lineage.get(shard).map(|record| self.lineage.known_through(record)) else {
-            return;
+        let Some(record) = self.lineage.get(shard) else { return };
+        let known_through = self.lineage.known_through(record);
+        let watch = match record.parent.as_ref().and_then(|parent| self.finished.get(parent)) {
+            Some(parent) => Watch::continuing(&parent.watch, known_through),
+            None => Watch::new(known_through),
         };
-        let reading = Reading { reader, watch: Watch::new(known_through), ended: None };
+        let reading = Reading { reader, watch, ended: None };
         self.reading.insert(shard.to_owned(), reading);
     }
 
@@ -135,7 +136,14 @@ impl Board {
         undisturbed.ok_or(Disturbance::NothingOpen)
     }
 
-    /// A poll failed, or polling was paused.
+    /// A poll failed.
+    pub(super) fn poll_failed(&mut self, shard: &str) {
+        if let Some(reading) = self.reading.get_mut(shard) {
+            reading.watch.poll_failed();
+        }
+    }
+
+    /// Polling was paused, or goes on with another iterator.
     pub(super) fn broken_off(&mut self, shard: &str) {
         if let Some(reading) = self.reading.get_mut(shard) {
             reading.watch.broken_off();
@@ -191,7 +199,7 @@ impl Board {
                     ));
                 }
                 reading.watch.durable(created);
-                record.position = Some(position);
+                (record.position, record.created) = (Some(position), Some(created));
             }
             let all_settled = oldest_open.is_none();
             if all_settled {
@@ -209,20 +217,20 @@ impl Board {
         Ok(due)
     }
 
-    /// A record was stored. Returns whether its shard is finished now.
-    pub(super) fn saved(&mut self, stored: Stored<ShardRecord>, caught_up: Duration) -> bool {
+    /// A record was stored. Returns the reader of its shard, if that is finished now.
+    pub(super) fn saved(&mut self, stored: Stored<ShardRecord>, caught_up: Duration) -> Option<Reader> {
         let (shard, finished) = (stored.value.shard.clone(), stored.value.stage == ShardStage::Finished);
         self.lineage.stored(stored.value.clone());
         self.stored.insert(shard.clone(), stored);
-        if finished {
-            let reading = self.reading.remove(&shard);
-            let end = reading.and_then(|reading| {
-                let read_through = reading.watch.read_through(caught_up);
-                reading.ended.map(|seen| End { seen, read_through, continued: false })
-            });
-            self.finished.extend(end.map(|end| (shard, end)));
+        if !finished {
+            return None;
         }
-        finished
+        let reading = self.reading.remove(&shard)?;
+        if let Some(seen) = reading.ended {
+            let read_through = reading.watch.read_through(caught_up);
+            self.finished.insert(shard, End { seen, read_through, continued: false, watch: reading.watch });
+        }
+        Some(reading.reader)
     }
 
     pub(super) fn forget(&mut self, shard: &str) {
@@ -313,10 +321,14 @@ mod tests {
             parent: None,
             stage: ShardStage::Finished,
             position: None,
+            created: None,
             known_through: at(10),
         };
         let mut board = Board::new(Lineage::restore([parent], at(0)), Vec::new());
-        board.finished.insert("parent".into(), End { seen: at(20), read_through: at(19), continued: false });
+        board.finished.insert(
+            "parent".into(),
+            End { seen: at(20), read_through: at(19), continued: false, watch: Watch::new(at(10)) },
+        );
         let leaves = |board: &Board| board.leaves().map(|record| record.shard.clone()).collect::<Vec<_>>();
         board.observe(&listing(&[]), at(15));
         assert_eq!(leaves(&board), ["parent"]);

@@ -39,7 +39,8 @@ impl<P: Ports> Tail<P> {
         for (mut stored, record) in due {
             self.on.store.update(&mut stored, record).await?;
             let finished = self.board().saved(stored, self.settings.caught_up);
-            if finished {
+            if let Some(reader) = finished {
+                self.applier.end_reader(reader);
                 self.finished.notify_one();
             }
         }

@@ -28,10 +28,6 @@ impl<P: Ports> Tail<P> {
             }
             let startable = self.board().startable();
             for shard in startable {
-                if self.board().readers() >= usize::try_from(self.settings.readers).unwrap_or(usize::MAX) {
-                    tracing::warn!(limit = self.settings.readers, "more shards are open than tail.readers allows");
-                    break;
-                }
                 let (margin, now) = (self.settings.retention_margin, self.on.clock().service());
                 let loss = self.board().lineage.lost(margin, now);
                 if let Some(loss) = loss {

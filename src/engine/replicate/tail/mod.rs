@@ -30,11 +30,12 @@ use crate::engine::state::entities::Pin;
 use crate::engine::state::entry::shards_of;
 use crate::engine::state::store::Stored;
 use crate::engine::watched::Watched;
-use crate::model::Timestamp;
+use crate::model::{Timestamp, ViewType};
 use crate::ports::{Clock, Ports, RecordsPage};
 use crate::protocol::command::Paused;
 use crate::protocol::leg::Intake;
 use crate::protocol::lineage::{Lineage, ShardRecord};
+use crate::protocol::room::Footprint;
 
 /// The tail of one leg.
 pub struct Tail<P> {
@@ -44,6 +45,10 @@ pub struct Tail<P> {
     lease: LeaseSettings,
     pin: Pin,
     board: Mutex<Board>,
+    /// What a record takes in memory.
+    footprint: Mutex<Footprint>,
+    /// What its records carry: without new images, items are read back.
+    view: ViewType,
     /// First pages of shards pinned by this process.
     live: Mutex<HashMap<String, RecordsPage>>,
     paused: Arc<Watched<Paused>>,
@@ -117,6 +122,8 @@ pub struct TailParts {
     pub pin: Pin,
     /// First pages of shards that were pinned just now.
     pub live: HashMap<String, RecordsPage>,
+    /// What the stream's records carry.
+    pub view: ViewType,
     /// How it reads.
     pub settings: TailSettings,
     /// How often it saves.
@@ -136,11 +143,12 @@ impl<P: Ports> Tail<P> {
         if let Some(lost) = lineage.lost(from.settings.retention_margin, on.clock().service()) {
             return Err(lost.into());
         }
-        let TailParts { pin, live, settings, lease, paused } = from;
+        let TailParts { pin, live, view, settings, lease, paused } = from;
         let board = Mutex::new(Board::new(lineage, stored));
+        let footprint = Mutex::new(if view.has_new_images() { Footprint::default() } else { Footprint::largest() });
         let (live, turned, finished) = (Mutex::new(live), Notify::new(), Notify::new());
         let saving = tokio::sync::Mutex::default();
-        Ok(Self { on, applier, settings, lease, pin, board, live, paused, saving, turned, finished })
+        Ok(Self { on, applier, settings, lease, pin, board, footprint, view, live, paused, saving, turned, finished })
     }
 
     /// Reads until cancelled, or until something stops it.
@@ -180,6 +188,10 @@ impl<P: Ports> Tail<P> {
     /// Lists the stream's shards soon.
     pub fn list_soon(&self) {
         self.finished.notify_one();
+    }
+
+    fn footprint(&self) -> MutexGuard<'_, Footprint> {
+        self.footprint.lock()
     }
 
     fn live(&self) -> MutexGuard<'_, HashMap<String, RecordsPage>> {

@@ -10,6 +10,7 @@ use crate::engine::state::entry::{pin_sort, shard_sort, shards_of};
 use crate::model::StartAt;
 use crate::ports::{ChangeFeed, Clock, Fault, PortError, Ports, Reaction, RecordsPage};
 use crate::protocol::lineage::{ShardRecord, ShardStage};
+use crate::protocol::polling::PAGE_RECORDS;
 
 /// A fresh pin.
 pub struct Pinned {
@@ -40,7 +41,7 @@ pub async fn pin<P: Ports>(on: &Replication<P>, table_id: &str, stream_arn: &str
         } else {
             let page = again(on.clock(), async || {
                 let iterator = feed.iterator(stream_arn, &shard.id, &StartAt::Latest).await?;
-                feed.records(&iterator).await
+                feed.records(&iterator, PAGE_RECORDS).await
             });
             Some(page.await?).filter(|page| page.next.is_some())
         };
@@ -50,6 +51,7 @@ pub async fn pin<P: Ports>(on: &Replication<P>, table_id: &str, stream_arn: &str
             parent: shard.parent.clone(),
             stage,
             position: None,
+            created: None,
             known_through: at,
         };
         let mut stored = store.create(&shard_sort(on.leg, &shard.id), &record).await?;

@@ -2,25 +2,90 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task::JoinSet;
 
 use super::{Arrived, Asked, Tail};
 use crate::engine::error::EngineError;
 use crate::engine::replicate::apply::core::Reader;
+use crate::engine::replicate::apply::{Grant, Want, bytes_of};
 use crate::engine::retry::{Retry, until_answered};
 use crate::model::{Change, ChangeKind, Image, Item, Key, StartAt, Timestamp};
 use crate::ports::{ChangeFeed, Clock, Fault, PortError, Ports, Reaction, RecordsPage, ShardIterator, TableReader};
 use crate::protocol::command::Paused;
 use crate::protocol::lineage::{Lost, Start};
+use crate::protocol::polling::{PAGE_RECORDS, Polling};
+use crate::protocol::room::{Ask, Footprint};
+use crate::protocol::slots::Lane;
 
 /// Items read back at the same time at most.
 const READ_BACKS: usize = 16;
+
+/// With less room no page is asked for: each call is paid for.
+const LEAST_RECORDS: usize = 25;
+
+/// What a change takes besides its images: its key, position and headers.
+const RECORD_BYTES: usize = 400;
 
 /// A page, and when it was asked for.
 struct Page {
     page: RecordsPage,
     asked: Timestamp,
+}
+
+/// How far a shard was read.
+struct Place {
+    /// Behind the last change that was offered.
+    at: StartAt,
+    /// When that change was made.
+    created: Option<Timestamp>,
+    /// It may be trimmed by now, so the beginning was asked for, and changes up to it are read over.
+    overlaps: bool,
+    /// Until one was offered, changes made before this are read over.
+    skip_before: Option<Timestamp>,
+    /// Its beginning was asked for, since what its start named was trimmed.
+    begun_again: bool,
+}
+
+impl Place {
+    fn of(Start { at, created, skip_before }: Start) -> Self {
+        Self { at, created, overlaps: false, skip_before, begun_again: false }
+    }
+
+    /// What to ask for. A record that is older than `margin` may be trimmed, and the service would refuse to go on behind it;
+    /// but nothing that was not read is so old (invariant 8's time rule), so all of that is found from the beginning.
+    fn start(&mut self, margin: Duration, now: Timestamp) -> StartAt {
+        self.overlaps = self.created.is_some_and(|created| now.since(created) > margin);
+        if self.overlaps { StartAt::Beginning } else { self.at.clone() }
+    }
+
+    /// Whether a change is read over.
+    fn passes_over(&self, change: &Change) -> bool {
+        match &self.at {
+            StartAt::After(last) => self.overlaps && change.position <= *last,
+            StartAt::Beginning | StartAt::Latest => self.skip_before.is_some_and(|before| change.created < before),
+        }
+    }
+
+    /// Whether reading goes on with another iterator behind the last change offered.
+    fn begins_again(&mut self, shard: &str, error: &PortError) -> bool {
+        match error.fault {
+            Fault::IteratorExpired => {
+                tracing::info!(shard, "an iterator expired; reading goes on behind the last change");
+                true
+            }
+            // Nothing was offered yet, and unread records are younger than the retention (invariant 8's time rule): none of
+            // them can be gone, and reading from the beginning finds them all. DynamoDB Local says trimmed of an iterator
+            // that was issued while the shard was empty.
+            Fault::Trimmed if !self.begun_again && !matches!(self.at, StartAt::After(_)) => {
+                tracing::warn!(%error, shard, "nothing was offered of this shard yet; it is read from its beginning");
+                (self.begun_again, self.at) = (true, StartAt::Beginning);
+                true
+            }
+            _ => false,
+        }
+    }
 }
 
 impl<P: Ports> Tail<P> {
@@ -32,52 +97,50 @@ impl<P: Ports> Tail<P> {
         start: Start,
     ) -> Result<(), EngineError> {
         let live = self.live().remove(&shard);
-        let (mut at, mut skip_before) = (start.at, start.skip_before);
+        let mut place = Place::of(start);
         let mut iterator = match live {
             // The pin's own iterator: nothing before it is wanted.
-            Some(page) if at == StartAt::Beginning => {
-                let next = page.next.clone();
-                self.offer(&shard, reader, Page { page, asked: self.pin.at }, None, &mut at).await?;
+            Some(page) if place.at == StartAt::Beginning => {
+                let _room = self.room(&shard, reader, &Polling::default()).await;
+                let (next, after_pin) = (page.next.clone(), place.skip_before.take());
+                self.offer(&shard, reader, Page { page, asked: self.pin.at }, &mut place).await?;
+                place.skip_before = after_pin;
                 next
             }
-            _ => Some(self.iterator(&shard, &at).await?),
+            _ => Some(self.iterator(&shard, &mut place).await?),
         };
-        let (mut retry, mut begun_again) = (Retry::default(), false);
-        while let Some(place) = iterator {
-            self.unpaused(&shard).await;
-            let asked = Asked::now(self.on.clock());
-            iterator = match self.on.feed().records(&place).await {
+        let (mut retry, mut polling) = (Retry::default(), Polling::default());
+        while let Some(from) = iterator {
+            let room = self.room(&shard, reader, &polling).await;
+            let (asked, limit) = (Asked::now(self.on.clock()), self.records_within(&polling, room.bytes));
+            // On the heap, so that a shard that is not being asked takes little memory.
+            iterator = match Box::pin(self.on.feed().records(&from, limit)).await {
                 Ok(page) => {
                     retry.reset();
-                    let (next, empty) = (page.next.clone(), page.changes.is_empty());
-                    let asked_at = asked.at(self.on.clock());
-                    self.offer(&shard, reader, Page { page, asked: asked_at }, skip_before, &mut at).await?;
+                    polling.answered(page.changes.len(), limit);
+                    let next = page.next.clone();
+                    let page = Page { page, asked: asked.at(self.on.clock()) };
+                    self.offer(&shard, reader, page, &mut place).await?;
+                    drop(room);
                     if next.is_some() {
-                        self.pause(empty, asked.moment).await;
+                        let clock = self.on.clock();
+                        let pause = polling.pause(self.settings.polling());
+                        clock.sleep(pause.saturating_sub(clock.now().since(asked.moment))).await;
                     }
                     next
                 }
-                Err(error) if error.fault == Fault::IteratorExpired => {
-                    tracing::info!(shard, "an iterator expired; reading goes on behind the last change");
-                    Some(self.iterator(&shard, &at).await?)
-                }
-                // Nothing was offered yet, and unread records are younger than the retention (invariant 8's time rule):
-                // none of them can be gone, and reading from the beginning finds them all. DynamoDB Local says trimmed of
-                // an iterator that was issued while the shard was empty.
-                Err(error) if error.fault == Fault::Trimmed && !begun_again && !matches!(at, StartAt::After(_)) => {
-                    tracing::warn!(%error, shard, "nothing was offered of this shard yet; it is read from its beginning");
-                    begun_again = true;
-                    at = StartAt::Beginning;
-                    Some(self.iterator(&shard, &at).await?)
-                }
                 Err(error) => {
-                    self.failed(&shard, error, &mut retry).await?;
-                    Some(place)
+                    drop(room);
+                    if place.begins_again(&shard, &error) {
+                        polling.begun_again();
+                        self.board().broken_off(&shard);
+                        Some(self.iterator(&shard, &mut place).await?)
+                    } else {
+                        self.failed(&shard, error, &mut retry).await?;
+                        Some(from)
+                    }
                 }
             };
-            if matches!(at, StartAt::After(_)) {
-                skip_before = None;
-            }
         }
         tracing::info!(shard, "a shard was read to its end");
         let now = self.on.clock().service();
@@ -86,14 +149,13 @@ impl<P: Ports> Tail<P> {
         Ok(())
     }
 
-    /// Offers one page. `at` follows the last change offered.
+    /// Offers one page.
     async fn offer(
         &self,
         shard: &str,
         reader: Reader,
         Page { page, asked }: Page,
-        skip_before: Option<Timestamp>,
-        at: &mut StartAt,
+        place: &mut Place,
     ) -> Result<(), EngineError> {
         let by_requests = page.changes.iter().filter(|change| change.kind != ChangeKind::Expire).count();
         let (seen, now) = (Arrived { records: page.changes.len(), by_requests }, self.on.clock().service());
@@ -102,21 +164,49 @@ impl<P: Ports> Tail<P> {
             None => self.board().last_page(shard, seen, now),
         }
         let read_back = self.read_back(&page.changes).await?;
+        let mut bytes = 0;
         for mut change in page.changes {
-            if skip_before.is_some_and(|before| change.created < before) {
+            if place.passes_over(&change) {
                 continue;
             }
-            let position = change.position.clone();
+            let (position, created) = (change.position.clone(), change.created);
             self.on.meters.changed(change.kind);
             let new = match std::mem::replace(&mut change.new, Image::Deleted) {
                 Image::Item(item) => Some(item),
                 Image::Deleted => None,
                 Image::NotInStream => read_back.get(&change.key).cloned().flatten(),
             };
-            self.applier.offer_change(reader, change, new).await?;
-            *at = StartAt::After(position);
+            bytes += RECORD_BYTES + [&new, &change.old].into_iter().flatten().map(bytes_of).sum::<usize>();
+            self.applier.offer_change(reader, change, new)?;
+            (place.at, place.created) = (StartAt::After(position), Some(created));
         }
+        self.footprint().saw(seen.records, bytes);
         Ok(())
+    }
+
+    /// Waits until a page may be asked for: while everything is paused, and until there is room.
+    async fn room(&self, shard: &str, reader: Reader, polling: &Polling) -> Grant<'_, P> {
+        loop {
+            self.unpaused(shard).await;
+            let (least, most) = {
+                let footprint = self.footprint();
+                (footprint.of(LEAST_RECORDS), footprint.of(polling.records()))
+            };
+            let ask = Ask { lane: Lane::Tail, least: least.min(most), most };
+            let read_through = self.board().known_through(shard);
+            let grant = self.applier.room(reader, Want { ask, read_through }).await;
+            if self.paused.get() != Paused::All {
+                return grant;
+            }
+        }
+    }
+
+    /// How many records may be asked for within so many bytes. Where the stream carries the images, no page is larger than
+    /// the service allows.
+    fn records_within(&self, polling: &Polling, bytes: usize) -> usize {
+        let fit = self.footprint().fit(bytes);
+        let all = bytes >= Footprint::PAGE && self.view.has_new_images();
+        if all { PAGE_RECORDS } else { fit.min(polling.records()) }
     }
 
     /// For streams without new images: the items as they are now, read after all of the page's records had arrived.
@@ -143,13 +233,14 @@ impl<P: Ports> Tail<P> {
         }
     }
 
-    async fn iterator(&self, shard: &str, at: &StartAt) -> Result<ShardIterator, EngineError> {
+    async fn iterator(&self, shard: &str, place: &mut Place) -> Result<ShardIterator, EngineError> {
         let mut retry = Retry::default();
         loop {
-            if *at == StartAt::Beginning {
+            let start = place.start(self.settings.retention_margin, self.on.clock().service());
+            if start == StartAt::Beginning {
                 self.check_history(shard)?;
             }
-            match self.on.feed().iterator(&self.pin.stream_arn, shard, at).await {
+            match self.on.feed().iterator(&self.pin.stream_arn, shard, &start).await {
                 Ok(iterator) => return Ok(iterator),
                 Err(error) => self.failed(shard, error, &mut retry).await?,
             }
@@ -170,7 +261,7 @@ impl<P: Ports> Tail<P> {
     /// What a failed request means for a shard that is not finished: wait, or lost history.
     async fn failed(&self, shard: &str, error: PortError, retry: &mut Retry) -> Result<(), EngineError> {
         self.on.meters.failed(&error);
-        self.board().broken_off(shard);
+        self.board().poll_failed(shard);
         let known_through = self.board().known_through(shard);
         if matches!(error.fault, Fault::Trimmed | Fault::Missing) {
             tracing::error!(%error, shard, "a shard can no longer be read");
@@ -184,13 +275,6 @@ impl<P: Ports> Tail<P> {
             }
             _ => Err(error.into()),
         }
-    }
-
-    /// An idle shard costs one call per `idle_poll`; a busy one is read as fast as `busy_poll` allows.
-    async fn pause(&self, empty: bool, asked: crate::model::Moment) {
-        let clock = self.on.clock();
-        let least = if empty { self.settings.idle_poll } else { self.settings.busy_poll };
-        clock.sleep(least.saturating_sub(clock.now().since(asked))).await;
     }
 
     /// Waits while everything is paused.

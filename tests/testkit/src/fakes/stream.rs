@@ -258,17 +258,21 @@ impl ChangeFeed for FakeFeed {
                 StartAt::Beginning => trimmed,
                 // Where that is shows when it is read first.
                 StartAt::Latest => return Ok(ShardIterator(format!("{id}|{LATEST}|{}", now.millis()))),
-                StartAt::After(position) => shard.records.partition_point(|record| record.change.position <= *position),
+                StartAt::After(position) => {
+                    let after = shard.records.partition_point(|record| record.change.position <= *position);
+                    // The record that is named must be kept itself.
+                    if after <= trimmed {
+                        return Err(failure(Fault::Trimmed));
+                    }
+                    after
+                }
             };
-            if index < trimmed {
-                return Err(failure(Fault::Trimmed));
-            }
             Ok(ShardIterator(format!("{id}|{index}|{}", now.millis())))
         })
         .await
     }
 
-    async fn records(&self, iterator: &ShardIterator) -> Result<RecordsPage, PortError> {
+    async fn records(&self, iterator: &ShardIterator, limit: usize) -> Result<RecordsPage, PortError> {
         let process = self.process.id();
         let mut parts = iterator.0.split('|');
         let id = parts.next().unwrap().to_owned();
@@ -280,7 +284,7 @@ impl ChangeFeed for FakeFeed {
                 return Err(failure(Fault::IteratorExpired));
             }
             let index = index.unwrap_or_else(|| state.stream.pin(&id, now));
-            let page = if fate.spares == 0 { state.stream.page } else { 0 };
+            let page = if fate.spares == 0 { state.stream.page.min(limit) } else { 0 };
             if page == 0 {
                 state.keep_back(&id, index, now);
             }

@@ -87,7 +87,7 @@ fn job(world: &World, history: &History) -> Job {
     job.engine.copy.page_items = Some(limits.page_items);
     job.engine.apply.concurrency = limits.concurrency;
     job.engine.apply.memory_bytes = limits.memory_bytes;
-    job.engine.apply.overtaken_limit = limits.overtaken;
+    job.engine.apply.overtaken_limit = Some(limits.overtaken);
     job.engine.apply.recent_keys = limits.recheck_keys;
     job.engine.cutover.quiet = history.quiet;
     job.engine.cutover.max_lag = Duration::from_mins(2);
