@@ -15,6 +15,7 @@
 
 pub mod cutover;
 pub mod error;
+mod parallel;
 pub mod replicate;
 pub mod retry;
 mod settings;

@@ -188,6 +188,7 @@ fn publish_leg(leg: &LegStatus) {
         (names::LAG, leg.lag_seconds),
         (names::HEADROOM, leg.headroom_seconds),
         (names::POLL_AGE, leg.since_poll_seconds),
+        (names::REPLAY, leg.replay_seconds),
     ];
     for (name, value) in known {
         gauge!(name, "direction" => names::direction(leg.from)).set(value.unwrap_or(f64::NAN));
@@ -208,7 +209,7 @@ fn publish_nothing(phase_left: Option<Phase>) {
     for phase in Phase::ALL {
         gauge!(names::PHASE, "phase" => phase.as_str()).set(if phase_left == Some(phase) { 1.0 } else { 0.0 });
     }
-    for name in [names::LAG, names::HEADROOM, names::POLL_AGE] {
+    for name in [names::LAG, names::HEADROOM, names::POLL_AGE, names::REPLAY] {
         gauge!(name, "direction" => names::direction(Side::Source)).set(f64::NAN);
     }
     for connection in ["source", "shadow", "state"] {

@@ -53,6 +53,7 @@ impl<P: Ports> Parts<P> {
             lag_seconds: tail.lag.map(|lag| lag.as_secs_f64()),
             headroom_seconds: tail.lag.map(|_| RETENTION.saturating_sub(now.since(tail.known_through)).as_secs_f64()),
             since_poll_seconds: tail.since_poll.map(|since| since.as_secs_f64()),
+            replay_seconds: tail.lag.map(|_| now.since(tail.stored_through).as_secs_f64()),
             quiet_seconds: if applied.is_quiet && tail.caught_up { now.since(quiet_since).as_secs_f64() } else { 0.0 },
             tail: TailStatus {
                 shards_open: tail.open,

@@ -118,6 +118,8 @@ pub struct LegStatus {
     pub headroom_seconds: Option<f64>,
     /// Since the last successful poll, of the shard that waits longest, in seconds.
     pub since_poll_seconds: Option<f64>,
+    /// How far back a restart would begin to read, in seconds: checkpoints are stored now and then.
+    pub replay_seconds: Option<f64>,
     /// For how long every shard has been caught up with nothing pending, in seconds; 0 otherwise.
     pub quiet_seconds: f64,
     /// The tail.
@@ -224,6 +226,7 @@ impl LegStatus {
             lag_seconds: None,
             headroom_seconds: None,
             since_poll_seconds: None,
+            replay_seconds: None,
             quiet_seconds: 0.0,
             tail: TailStatus::default(),
             apply: ApplyStatus::default(),
@@ -237,6 +240,7 @@ impl LegStatus {
             lag_seconds: older(self.lag_seconds),
             headroom_seconds: self.headroom_seconds.map(|headroom| (headroom - seconds).max(0.0)),
             since_poll_seconds: older(self.since_poll_seconds),
+            replay_seconds: older(self.replay_seconds),
             quiet_seconds: 0.0,
             tail: TailStatus { caught_up: false, ..self.tail.clone() },
             apply: ApplyStatus { in_flight: 0, ..self.apply.clone() },

@@ -43,6 +43,8 @@ metrics_table! {
     BUILD_INFO = "shadowtable_build_info", Gauge, Count, "Always 1; the label says which version runs.";
     /// Lag.
     LAG = "shadowtable_lag_seconds", Gauge, Seconds, "Age of the oldest change that may not be durable in the shadow. Computed when asked.";
+    /// Stored progress.
+    REPLAY = "shadowtable_replay_seconds", Gauge, Seconds, "How far back a restart would begin to read: checkpoints are stored now and then.";
     /// Poll age.
     POLL_AGE = "shadowtable_last_poll_age_seconds", Gauge, Seconds, "Since the last successful poll, of the shard that waits longest.";
     /// Headroom.

@@ -264,3 +264,69 @@ fn a_record_of_an_earlier_pin_that_lands_late_is_written_over() {
         assert_eq!(read_begins(&state, &parent), None, "it was closed when the stream was pinned");
     });
 }
+
+/// A shard of which nothing is stored, while something is of what continues it, would be taken for one that was closed before
+/// the pin.
+#[test]
+fn nothing_is_stored_of_a_shard_before_its_parent_is() {
+    simulate(async {
+        let world = Kind::SameKey.world(9);
+        let mut running = start(&world, &job(&world));
+        running.caught_up().await;
+        running.stop().await.unwrap();
+        let child = world.roll(&world.shard_of("a"));
+        world.put("a", &[]);
+        let grandchild = world.roll(&child);
+        let entry_of = |shard: &str| format!("SHARD#source#1#{shard}");
+        let parents = entry_of(&child);
+        world.script(move |_, call| match call {
+            Call::StatePut(entry) if entry.key.sort == parents => Fate::lost(),
+            _ => Fate::answered(),
+        });
+        let running = start(&world, &job(&world));
+        sleep(Duration::from_secs(30)).await;
+        assert!(world.state().entry(&entry_of(&grandchild)).is_none(), "and its parent's is not there");
+        running.crash().await;
+        world.no_more_faults();
+        let mut running = start(&world, &job(&world));
+        running.caught_up().await;
+        assert_exact(&world);
+    });
+}
+
+/// Many shards that all move cost the state table a hundred writes a second, and lag does not wait for them.
+#[test]
+fn checkpoints_of_many_shards_take_turns_and_lag_does_not_wait_for_them() {
+    simulate(async {
+        let world = Kind::SameKey.world_with(10, 200, shadowtable::model::ViewType::NewAndOldImages);
+        let mut running = start(&world, &job(&world));
+        running.caught_up().await;
+        let stored = |world: &testkit::fakes::World| {
+            let is_shard =
+                |event: &Event| matches!(event, Event::Stored(entry) if entry.key.sort.starts_with("SHARD#"));
+            world.state().log.iter().filter(|(_, _, event)| is_shard(event)).count()
+        };
+        let ids = (0..).map(|number| format!("item-{number}"));
+        let mut one_a_shard = std::collections::BTreeMap::new();
+        for id in ids {
+            one_a_shard.entry(world.shard_of(&id)).or_insert(id);
+            if one_a_shard.len() == 200 {
+                break;
+            }
+        }
+        let (before, mut most_lag) = (stored(&world), 0.0_f64);
+        for round in 0..5_u32 {
+            for id in one_a_shard.values() {
+                world.put(id, &[("round", &round.to_string())]);
+            }
+            sleep(Duration::from_secs(1)).await;
+            let lag = running.status().and_then(|status| status.leg()?.lag_seconds);
+            most_lag = most_lag.max(lag.unwrap_or(f64::INFINITY));
+        }
+        let during = stored(&world) - before;
+        assert!((300..=520).contains(&during), "{during} checkpoints in 5 s");
+        assert!(most_lag < 5.0, "{most_lag} s");
+        running.caught_up().await;
+        assert_exact(&world);
+    });
+}

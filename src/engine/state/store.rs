@@ -13,6 +13,7 @@ use super::entities::{DirectoryRecord, ENTITIES};
 use super::entry::{DIRECTORY, Entity, Written, decode, encode};
 use super::lease::{Lease, Sent};
 use crate::engine::EngineError;
+use crate::engine::parallel::for_each;
 use crate::ports::{Clock, Entry, Fault, Guard, StateKey, StatePorts, StateStore};
 
 /// What is said while the state table does not take a request.
@@ -106,18 +107,21 @@ impl<P: StatePorts> Store<P> {
     }
 
     async fn claim(&self, prefix: &str) -> Result<(), EngineError> {
-        for mut entry in self.list(prefix).await? {
-            while entry.epoch < self.lease.epoch() {
-                let guard = self.unchanged(entry.version);
-                let claimed = Entry { version: entry.version + 1, epoch: self.lease.epoch(), ..entry.clone() };
-                match self.send(&claimed, guard).await {
-                    Ok(()) => break,
-                    Err(EngineError::Port(error)) if error.fault == Fault::Conflict => {
-                        let Some(found) = self.fetch(&entry.key.sort).await? else { break };
-                        entry = found;
-                    }
-                    Err(error) => return Err(error),
+        let entries = self.list(prefix).await?;
+        for_each(entries, |entry| self.claim_one(entry)).await.map(drop)
+    }
+
+    async fn claim_one(&self, mut entry: Entry) -> Result<(), EngineError> {
+        while entry.epoch < self.lease.epoch() {
+            let guard = self.unchanged(entry.version);
+            let claimed = Entry { version: entry.version + 1, epoch: self.lease.epoch(), ..entry.clone() };
+            match self.send(&claimed, guard).await {
+                Ok(()) => break,
+                Err(EngineError::Port(error)) if error.fault == Fault::Conflict => {
+                    let Some(found) = self.fetch(&entry.key.sort).await? else { break };
+                    entry = found;
                 }
+                Err(error) => return Err(error),
             }
         }
         Ok(())

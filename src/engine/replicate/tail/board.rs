@@ -37,6 +37,28 @@ struct Reading {
     ended: Option<Timestamp>,
 }
 
+/// What is durable of a shard that is being read, as of one moment.
+struct Durable {
+    /// What is known of it, up to then.
+    watch: Watch,
+    settled: Option<Mark>,
+    oldest_open: Option<Mark>,
+}
+
+impl Reading {
+    fn durable(&self, caught_up: Duration, progress: impl Fn(Reader) -> Progress) -> Durable {
+        let Progress { settled, oldest_open } = progress(self.reader);
+        let mut watch = self.watch;
+        if let Some(Mark::Record { created, .. }) = settled {
+            watch.durable(created);
+        }
+        if oldest_open.is_none() {
+            watch.settle(caught_up);
+        }
+        Durable { watch, settled, oldest_open }
+    }
+}
+
 /// The end of a shard that was read in this process.
 #[derive(Clone, Copy)]
 struct End {
@@ -179,18 +201,20 @@ impl Board {
         self.lineage.records().filter(move |record| childless.contains(&*record.shard) || unsure(&record.shard))
     }
 
-    /// Records that moved since they were stored (invariant 3): behind what is settled, and never back.
+    /// Records that moved since they were stored (invariant 3): behind what is settled, and never back. The last ones of their
+    /// shards come first, since children wait for them; then those of which a restart would replay most, `most` of them.
     pub(super) fn due(
         &mut self,
         caught_up: Duration,
+        most: usize,
         progress: impl Fn(Reader) -> Progress,
     ) -> Result<Vec<(Stored<ShardRecord>, ShardRecord)>, Violation> {
         let mut due = Vec::new();
         for (shard, reading) in &mut self.reading {
             let Some(stored) = self.stored.get(shard) else { continue };
             let known = &stored.value;
-            let Progress { settled, oldest_open } = progress(reading.reader);
-            let mut record = known.clone();
+            let Durable { watch, settled, oldest_open } = reading.durable(caught_up, &progress);
+            let mut record = ShardRecord { known_through: watch.known_through, ..known.clone() };
             if let Some(Mark::Record { position, created }) = settled {
                 if known.position.as_ref().is_some_and(|stored| *stored > position) {
                     return Err(Violation::new(
@@ -198,15 +222,10 @@ impl Board {
                         format!("the checkpoint of {shard} went back"),
                     ));
                 }
-                reading.watch.durable(created);
                 (record.position, record.created) = (Some(position), Some(created));
             }
-            let all_settled = oldest_open.is_none();
-            if all_settled {
-                reading.watch.settle(caught_up);
-            }
-            record.known_through = reading.watch.known_through;
-            if reading.ended.is_some() && all_settled {
+            reading.watch = watch;
+            if reading.ended.is_some() && oldest_open.is_none() {
                 record.stage = ShardStage::Finished;
             }
             let idle = record.known_through.since(known.known_through) >= IDLE_SAVE;
@@ -214,6 +233,9 @@ impl Board {
                 due.push((stored.clone(), record));
             }
         }
+        due.sort_by_key(|(stored, record)| (record.stage != ShardStage::Finished, stored.value.known_through));
+        let last_ones = due.iter().take_while(|(_, record)| record.stage == ShardStage::Finished).count();
+        due.truncate(last_ones.max(most));
         Ok(due)
     }
 
@@ -248,22 +270,23 @@ impl Board {
     ) -> TailFigures {
         let mut views = Vec::new();
         let (mut since_poll, mut all_caught_up) = (None, !self.reading.is_empty());
-        let (mut known_through, mut waiting) = (now, 0);
+        let (mut known_through, mut stored_through, mut waiting) = (now, now, 0);
         for record in self.lineage.records() {
             if !record.is_unread() {
                 continue;
             }
             if let Some(reading) = self.reading.get(&record.shard) {
-                let oldest_pending = match progress(reading.reader).oldest_open {
+                // As it is in the shadow, whenever that is stored.
+                let Durable { watch, oldest_open, .. } = reading.durable(caught_up, &progress);
+                let oldest_pending = match oldest_open {
                     Some(Mark::Record { created, .. }) => Some(created),
                     _ => None,
                 };
-                let since = reading.watch.last_poll.map(|last| now.since(last));
-                since_poll = since_poll.max(since);
-                all_caught_up &=
-                    reading.watch.is_caught_up(caught_up) && oldest_pending.is_none() && reading.ended.is_none();
-                known_through = known_through.min(reading.watch.known_through);
-                views.push(View::Reading { watch: reading.watch, oldest_pending });
+                since_poll = since_poll.max(watch.last_poll.map(|last| now.since(last)));
+                all_caught_up &= watch.is_caught_up(caught_up) && oldest_pending.is_none() && reading.ended.is_none();
+                known_through = known_through.min(watch.known_through);
+                stored_through = stored_through.min(record.known_through);
+                views.push(View::Reading { watch, oldest_pending });
             } else {
                 waiting += 1;
                 all_caught_up = false;
@@ -287,6 +310,7 @@ impl Board {
             lag: self.lineage.listed().map(|_| lag(views, caught_up, pinned, now)),
             since_poll,
             known_through,
+            stored_through,
             caught_up: all_caught_up,
             open,
             waiting,

@@ -4,8 +4,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::Tail;
 use crate::engine::error::EngineError;
+use crate::engine::parallel::for_each;
+use crate::engine::state::store::Stored;
 use crate::ports::{Clock, Ports};
 use crate::protocol::leg::Intake;
+use crate::protocol::lineage::ShardRecord;
+
+/// Checkpoints stored in a second at most, the last ones of their shards aside: each is a write unit. A thousand busy shards are
+/// stored every ten seconds, and a restart replays so much more.
+const STORED_PER_SECOND: f64 = 100.0;
 
 impl<P: Ports> Tail<P> {
     /// Saves checkpoints behind what is settled until it is stopped, between two saves.
@@ -30,20 +37,24 @@ impl<P: Ports> Tail<P> {
     /// Saves every checkpoint that moved. Children of a finished shard may be read only after this (invariant 4).
     pub async fn save(&self) -> Result<(), EngineError> {
         let _saving = self.saving.lock().await;
-        let due = self.board().due(self.settings.caught_up, |reader| self.applier.progress(reader))?;
+        let most = self.lease.checkpoint.as_secs_f64().max(1.0) * STORED_PER_SECOND;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 100 to 6,000")]
+        let most = most as usize;
+        let due = self.board().due(self.settings.caught_up, most, |reader| self.applier.progress(reader))?;
         // Should the switch not take place, what came meanwhile is read again and applied. Looked at last: what was due
         // before the intake was held may be stored.
         if self.applier.intake() == Intake::Held {
             return Ok(());
         }
-        for (mut stored, record) in due {
+        let store = |(mut stored, record): (Stored<ShardRecord>, ShardRecord)| async move {
             self.on.store.update(&mut stored, record).await?;
             let finished = self.board().saved(stored, self.settings.caught_up);
             if let Some(reader) = finished {
                 self.applier.end_reader(reader);
                 self.finished.notify_one();
             }
-        }
-        Ok(())
+            Ok::<_, EngineError>(())
+        };
+        for_each(due, store).await.map(drop)
     }
 }

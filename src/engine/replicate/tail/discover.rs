@@ -7,10 +7,12 @@ use tokio::task::JoinSet;
 
 use super::{Asked, Tail};
 use crate::engine::error::EngineError;
+use crate::engine::parallel::for_each;
 use crate::engine::retry::until_answered;
 use crate::engine::state::entry::shard_sort;
 use crate::model::{ListedShard, Timestamp};
 use crate::ports::{ChangeFeed, Clock, Fault, Ports};
+use crate::protocol::lineage::{ShardRecord, generations};
 
 /// How often shards are listed while children of a finished one are not all known: they may appear a moment later.
 const CHILD_POLL: Duration = Duration::from_secs(1);
@@ -56,15 +58,23 @@ impl<P: Ports> Tail<P> {
     async fn take_listing(&self) -> Result<(), EngineError> {
         let (listing, asked) = self.list_shards().await?;
         let found = self.board().observe(&listing, asked);
-        for record in found {
+        let store = |record: ShardRecord| async move {
             tracing::info!(shard = record.shard, parent = record.parent, "a new shard");
             let stored = self.on.store.create(&self.sort_of(&record.shard), &record).await?;
             self.board().saved(stored, self.settings.caught_up);
+            Ok::<_, EngineError>(())
+        };
+        for generation in generations(found) {
+            for_each(generation, store).await?;
         }
         let forgettable = self.board().lineage.forgettable(&listing, self.on.clock().service());
-        for shard in forgettable {
-            self.on.store.delete(&self.sort_of(&shard)).await?;
-            self.board().forget(&shard);
+        let forget = |record: ShardRecord| async move {
+            self.on.store.delete(&self.sort_of(&record.shard)).await?;
+            self.board().forget(&record.shard);
+            Ok::<_, EngineError>(())
+        };
+        for generation in generations(forgettable) {
+            for_each(generation, forget).await?;
         }
         Ok(())
     }

@@ -69,6 +69,8 @@ pub struct TailFigures {
     pub since_poll: Option<Duration>,
     /// The oldest known-through time of all shards that are not finished.
     pub known_through: Timestamp,
+    /// The same as it is stored: from there a restart would read again.
+    pub stored_through: Timestamp,
     /// Whether every shard is caught up and nothing is pending.
     pub caught_up: bool,
     /// Shards being read.

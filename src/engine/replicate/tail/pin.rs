@@ -3,14 +3,14 @@
 use std::collections::{BTreeSet, HashMap};
 
 use crate::engine::error::EngineError;
+use crate::engine::parallel::for_each;
 use crate::engine::replicate::Replication;
 use crate::engine::retry::Retry;
 use crate::engine::state::entities::Pin;
 use crate::engine::state::entry::{pin_sort, shard_sort, shards_of};
-use crate::model::StartAt;
+use crate::model::{ListedShard, StartAt, Timestamp};
 use crate::ports::{ChangeFeed, Clock, Fault, PortError, Ports, Reaction, RecordsPage};
 use crate::protocol::lineage::{ShardRecord, ShardStage};
-use crate::protocol::polling::PAGE_RECORDS;
 
 /// A fresh pin.
 pub struct Pinned {
@@ -25,46 +25,49 @@ pub struct Pinned {
 /// copy, which begins after it. An earlier, unfinished pin is made anew: nothing was copied behind it.
 pub async fn pin<P: Ports>(on: &Replication<P>, table_id: &str, stream_arn: &str) -> Result<Pinned, EngineError> {
     let (feed, store) = (on.feed(), &on.store);
-    for stale in store.load_all::<ShardRecord>(&shards_of(on.leg)).await? {
-        store.delete(&stale.sort).await?;
-    }
+    let stale = store.load_all::<ShardRecord>(&shards_of(on.leg)).await?;
+    for_each(stale, |stale| async move { store.delete(&stale.sort).await }).await?;
     // The first reply tells the service's clock; the pin's time is read after it and before any shard is pinned.
     again(on.clock(), async || feed.shards(stream_arn).await).await?;
     let at = on.clock().service();
     let listing = again(on.clock(), async || feed.shards(stream_arn).await).await?;
     let parents: BTreeSet<&str> = listing.iter().filter_map(|shard| shard.parent.as_deref()).collect();
-    let mut live = HashMap::new();
-    for shard in &listing {
-        // A shard with children is closed, whatever else is said of it: all it holds was written before the pin.
-        let page = if parents.contains(shard.id.as_str()) {
-            None
-        } else {
-            let page = again(on.clock(), async || {
-                let iterator = feed.iterator(stream_arn, &shard.id, &StartAt::Latest).await?;
-                feed.records(&iterator, PAGE_RECORDS).await
-            });
-            Some(page.await?).filter(|page| page.next.is_some())
-        };
-        let stage = if page.is_some() { ShardStage::Pinned } else { ShardStage::BeforePin };
-        let record = ShardRecord {
-            shard: shard.id.clone(),
-            parent: shard.parent.clone(),
-            stage,
-            position: None,
-            created: None,
-            known_through: at,
-        };
-        let mut stored = store.create(&shard_sort(on.leg, &shard.id), &record).await?;
-        if stored.value != record {
-            // A request of an earlier pin landed after that was cleared away.
-            store.update(&mut stored, record).await?;
-        }
-        live.extend(page.map(|page| (shard.id.clone(), page)));
-    }
+    // A shard with children is closed, whatever else is said of it: all it holds was written before the pin.
+    let is_closed = |shard: &ListedShard| parents.contains(shard.id.as_str());
+    let pinned = for_each(&listing, |shard| pin_shard(on, stream_arn, shard, is_closed(shard), at)).await?;
+    let live: HashMap<String, RecordsPage> = pinned.into_iter().flatten().collect();
     let pin = Pin { stream_arn: stream_arn.to_owned(), table_id: table_id.to_owned(), at };
     store.replace(&pin_sort(on.leg), &pin).await?;
     tracing::info!(shards = listing.len(), open = live.len(), "the stream is pinned");
     Ok(Pinned { pin, live })
+}
+
+/// Reads a shard once at its end, unless it is closed, and stores how far it is: up to the pin.
+async fn pin_shard<P: Ports>(
+    on: &Replication<P>,
+    stream_arn: &str,
+    shard: &ListedShard,
+    is_closed: bool,
+    at: Timestamp,
+) -> Result<Option<(String, RecordsPage)>, EngineError> {
+    let page = if is_closed {
+        None
+    } else {
+        let page = again(on.clock(), async || {
+            let iterator = on.feed().iterator(stream_arn, &shard.id, &StartAt::Latest).await?;
+            on.feed().records(&iterator, 1).await
+        });
+        Some(page.await?).filter(|page| page.next.is_some())
+    };
+    let stage = if page.is_some() { ShardStage::Pinned } else { ShardStage::BeforePin };
+    let (shard, parent) = (shard.id.clone(), shard.parent.clone());
+    let record = ShardRecord { shard, parent, stage, position: None, created: None, known_through: at };
+    let mut stored = on.store.create(&shard_sort(on.leg, &record.shard), &record).await?;
+    if stored.value != record {
+        // A request of an earlier pin landed after that was cleared away.
+        on.store.update(&mut stored, record).await?;
+    }
+    Ok(page.map(|page| (stored.value.shard, page)))
 }
 
 /// Tries a request again until it is answered.

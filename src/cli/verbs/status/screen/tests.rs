@@ -42,6 +42,7 @@ fn status(meta: &Meta) -> Status {
         lag_seconds: Some(9.5),
         headroom_seconds: Some(86_123.0),
         since_poll_seconds: Some(0.2),
+        replay_seconds: Some(1.5),
         tail: TailStatus { shards_open: 4, shards_waiting: 1, shards_finished: 9, caught_up: false },
         apply: ApplyStatus { pending: 210, in_flight: 100, bytes: 345_678 },
         quarantine: 2,
