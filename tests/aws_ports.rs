@@ -276,7 +276,7 @@ async fn a_missing_table_is_missing() {
     let stream = "arn:aws:dynamodb:eu-west-1:000000000000:table/no-such-table/stream/2026-01-01T00:00:00.000";
     assert_eq!(reader.scan(&scan).await.unwrap_err().fault, Fault::Missing);
     assert_eq!(writer.write_batch(&[put(&schema, order("a", 1))]).await.unwrap_err().fault, Fault::Missing);
-    assert_eq!(feed.shards(stream).await.unwrap_err().fault, Fault::Missing);
+    assert_eq!(feed.shards(stream, None).await.unwrap_err().fault, Fault::Missing);
     assert_eq!(AwsTableAdmin::new(&endpoint.connection, "no-such-table").describe().await, Ok(None));
 }
 
@@ -310,7 +310,7 @@ async fn a_stream_tells_changes_in_order_with_both_images() {
         writer.write_batch(&[write]).await.unwrap();
     }
     let feed = AwsChangeFeed::new(&endpoint.connection, "orders-of-test", schema);
-    let shards = feed.shards(&stream.arn).await.unwrap();
+    let shards = feed.shards(&stream.arn, None).await.unwrap().shards;
     assert_eq!(shards.len(), 1);
     let beginning = feed.iterator(&stream.arn, &shards[0].id, &StartAt::Beginning).await.unwrap();
     let changes = drain(&feed, beginning).await;
@@ -341,7 +341,7 @@ async fn a_keys_only_stream_leaves_the_image_to_be_read_back() {
     writer.write_batch(&[put(&schema, order("a", 1))]).await.unwrap();
     writer.write_batch(&[deletion(order("a", 1).key(&schema).unwrap())]).await.unwrap();
     let feed = AwsChangeFeed::new(&endpoint.connection, "orders-of-test", schema);
-    let shard = feed.shards(&stream.arn).await.unwrap().remove(0);
+    let shard = feed.shards(&stream.arn, None).await.unwrap().shards.remove(0);
     let changes = drain(&feed, feed.iterator(&stream.arn, &shard.id, &StartAt::Beginning).await.unwrap()).await;
     let images: Vec<_> = changes.into_iter().map(|change| change.new).collect();
     assert_eq!(images, [Image::NotInStream, Image::Deleted]);

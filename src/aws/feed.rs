@@ -1,18 +1,17 @@
 //! Reads a table's stream.
 
-use aws_sdk_dynamodbstreams::types::{Identity, OperationType, Record, Shard, ShardIteratorType};
+use aws_sdk_dynamodbstreams::types::{
+    Identity, OperationType, Record, Shard, ShardFilter, ShardFilterType, ShardIteratorType,
+};
 
 use super::Connection;
 use super::errors::{odd_reply, port_error};
 use super::values::from_stream;
 use crate::model::{Change, ChangeKind, Image, Item, KeySchema, Position, Timestamp};
-use crate::ports::{ChangeFeed, ListedShard, PortError, RecordsPage, ShardIterator, StartAt};
+use crate::ports::{ChangeFeed, ListedShard, PortError, RecordsPage, ShardIterator, ShardsPage, StartAt};
 
 /// Shards per `DescribeStream` page: the service's maximum.
 const LISTING_PAGE_SHARDS: i32 = 100;
-/// Pages per listing. A hundred thousand shards are far beyond any table within its quotas, so more mean that the
-/// listing goes in circles.
-const LISTING_PAGES: usize = 1_000;
 /// Records per `GetRecords`: the service's maximum.
 const PAGE_RECORDS: i32 = 1_000;
 /// Who deletes items whose time to live has passed.
@@ -41,33 +40,43 @@ impl AwsChangeFeed {
     }
 }
 
-impl ChangeFeed for AwsChangeFeed {
-    async fn shards(&self, stream_arn: &str) -> Result<Vec<ListedShard>, PortError> {
+impl AwsChangeFeed {
+    async fn describe(
+        &self,
+        stream_arn: &str,
+        after: Option<&str>,
+        filter: Option<ShardFilter>,
+    ) -> Result<ShardsPage, PortError> {
         const OPERATION: &str = "DescribeStream";
-        let mut listed = Vec::new();
-        let mut after = None;
-        for _ in 0..LISTING_PAGES {
-            let output = self
-                .client
-                .describe_stream()
-                .stream_arn(stream_arn)
-                .limit(LISTING_PAGE_SHARDS)
-                .set_exclusive_start_shard_id(after)
-                .send()
-                .await
-                .map_err(|error| port_error(OPERATION, stream_arn, &error))?;
-            let Some(page) = output.stream_description else {
-                return Err(odd_reply(OPERATION, stream_arn, &"the reply describes no stream"));
-            };
-            for shard in page.shards.unwrap_or_default() {
-                listed.push(listed_shard(shard).ok_or_else(|| odd_reply(OPERATION, stream_arn, &"a shard has no id"))?);
-            }
-            after = page.last_evaluated_shard_id;
-            if after.is_none() {
-                return Ok(listed);
-            }
-        }
-        Err(odd_reply(OPERATION, stream_arn, &format!("the listing did not end after {LISTING_PAGES} pages")))
+        let output = self
+            .client
+            .describe_stream()
+            .stream_arn(stream_arn)
+            .limit(LISTING_PAGE_SHARDS)
+            .set_exclusive_start_shard_id(after.map(str::to_owned))
+            .set_shard_filter(filter)
+            .send()
+            .await
+            .map_err(|error| port_error(OPERATION, stream_arn, &error))?;
+        let Some(page) = output.stream_description else {
+            return Err(odd_reply(OPERATION, stream_arn, &"the reply describes no stream"));
+        };
+        let shards = page.shards.unwrap_or_default().into_iter().map(listed_shard).collect::<Option<Vec<_>>>();
+        let shards = shards.ok_or_else(|| odd_reply(OPERATION, stream_arn, &"a shard has no id"))?;
+        Ok(ShardsPage { shards, next: page.last_evaluated_shard_id })
+    }
+}
+
+impl ChangeFeed for AwsChangeFeed {
+    async fn shards(&self, stream_arn: &str, after: Option<&str>) -> Result<ShardsPage, PortError> {
+        self.describe(stream_arn, after, None).await
+    }
+
+    async fn children(&self, stream_arn: &str, parent: &str) -> Result<Vec<ListedShard>, PortError> {
+        let filter = ShardFilter::builder().r#type(ShardFilterType::ChildShards).shard_id(parent).build();
+        let page = self.describe(stream_arn, None, Some(filter)).await?;
+        // Emulators that do not know the filter list others, too.
+        Ok(page.shards.into_iter().filter(|shard| shard.parent.as_deref() == Some(parent)).collect())
     }
 
     async fn iterator(&self, stream_arn: &str, shard: &str, start: &StartAt) -> Result<ShardIterator, PortError> {
@@ -255,7 +264,7 @@ mod tests {
         let reply = r#"{"StreamDescription": {"Shards": [{"ShardId": "s"}], "LastEvaluatedShardId": "s"}}"#;
         let endpoint = Canned::replies(200, reply).await;
         let feed = AwsChangeFeed::new(&endpoint.connection(), "orders", schema());
-        let error = feed.shards("arn:aws:stream-of-orders-with-a-long-name").await.unwrap_err();
+        let error = feed.shards("arn:aws:stream-of-orders-with-a-long-name", None).await.unwrap_err();
         assert!(error.message.contains("did not end"), "{error}");
     }
 

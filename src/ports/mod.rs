@@ -8,8 +8,8 @@
 //! | `clock` | for time and chance |
 //! | `error` | what can go wrong, by what it means for us |
 //!
-//! `aws/` implements them on the SDK, tests implement them in memory. Every method is one request (listings follow
-//! their pages), with no retry inside: retries have one owner, `engine::retry`. A reply that never came is
+//! `aws/` implements them on the SDK, tests implement them in memory. Every method is one request (listings of
+//! the state table follow their pages), with no retry inside: retries have one owner, `engine::retry`. A reply that never came is
 //! [`Fault::Abandoned`]: the request may still take effect.
 
 mod application;
@@ -125,6 +125,15 @@ pub trait TableReader: Send + Sync + 'static {
     fn get(&self, key: &Key) -> impl Future<Output = Result<Option<Item>, PortError>> + Send;
 }
 
+/// One page of a listing of shards.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct ShardsPage {
+    /// The shards.
+    pub shards: Vec<ListedShard>,
+    /// The shard behind which the next page begins; `None` on the last one.
+    pub next: Option<String>,
+}
+
 /// A place in a shard, good for 15 minutes after its issue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShardIterator(pub String);
@@ -140,8 +149,18 @@ pub struct RecordsPage {
 
 /// Reads a table's stream.
 pub trait ChangeFeed: Send + Sync + 'static {
-    /// Every shard that is listed now, all pages followed. Listings may be inconsistent for a while.
-    fn shards(&self, stream_arn: &str) -> impl Future<Output = Result<Vec<ListedShard>, PortError>> + Send;
+    /// A page of the shards that are listed now, up to 100 behind this one. Listings may be inconsistent for a while.
+    fn shards(
+        &self,
+        stream_arn: &str,
+        after: Option<&str>,
+    ) -> impl Future<Output = Result<ShardsPage, PortError>> + Send;
+    /// The shards that are listed now as those that continue `parent`.
+    fn children(
+        &self,
+        stream_arn: &str,
+        parent: &str,
+    ) -> impl Future<Output = Result<Vec<ListedShard>, PortError>> + Send;
     /// An iterator.
     fn iterator(
         &self,

@@ -167,10 +167,8 @@ pub fn lag(shards: impl IntoIterator<Item = View>, caught_up: Duration, pinned: 
     let mut oldest: Option<Timestamp> = None;
     for shard in shards {
         let since = match shard {
-            View::Reading { watch, oldest_pending } => {
-                let read = watch.read_through(caught_up);
-                oldest_pending.map_or(read, |pending| pending.min(read))
-            }
+            // Whatever of the shard was not read yet comes behind what was.
+            View::Reading { watch, oldest_pending } => oldest_pending.unwrap_or(watch.read_through(caught_up)),
             View::Waiting { known_through } => known_through,
             View::Leaf { read_through } => read_through,
         };
@@ -277,6 +275,8 @@ mod tests {
         let mut watch = Watch::new(at(0));
         empty(&mut watch, [600, 603, 605]);
         assert_eq!(of(View::Reading { watch, oldest_pending: Some(at(500)) }, 605), 105);
+        watch.polled(1, 1, at(606), at(606));
+        assert_eq!(of(View::Reading { watch, oldest_pending: Some(at(604)) }, 606), 2, "all before it is durable");
     }
 
     #[test]

@@ -123,6 +123,18 @@ pub fn generations(mut left: Vec<ShardRecord>) -> Vec<Vec<ShardRecord>> {
     generations
 }
 
+/// What is known of a shard that was not known before.
+fn found_now(shard: &ListedShard, before_pin: bool, known_through: Timestamp) -> ShardRecord {
+    ShardRecord {
+        shard: shard.id.clone(),
+        parent: shard.parent.clone(),
+        stage: if before_pin { ShardStage::BeforePin } else { ShardStage::Open },
+        position: None,
+        created: None,
+        known_through,
+    }
+}
+
 /// Where to begin reading a shard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Start {
@@ -187,14 +199,7 @@ impl Lineage {
                 // A listing that leaves out a shard may show its children. What continues it is read already, so it was
                 // closed before the pin: reading it now would put its images over newer ones.
                 let before_pin = older.contains(shard.id.as_str());
-                let record = ShardRecord {
-                    shard: shard.id.clone(),
-                    parent: shard.parent.clone(),
-                    stage: if before_pin { ShardStage::BeforePin } else { ShardStage::Open },
-                    position: None,
-                    created: None,
-                    known_through,
-                };
+                let record = found_now(shard, before_pin, known_through);
                 self.shards.insert(shard.id.clone(), record.clone());
                 found.push(record);
                 false
@@ -208,6 +213,22 @@ impl Lineage {
         if self.orphans.is_empty() {
             self.complete = self.listed;
         }
+        found
+    }
+
+    /// Takes what was listed as continuing a shard; returns the shards that were not known, to be stored before they are read.
+    pub fn follow(&mut self, parent: &str, children: &[ListedShard]) -> Vec<ShardRecord> {
+        let Some(known_through) = self.shards.get(parent).map(|parent| parent.known_through) else { return Vec::new() };
+        let new = children.iter().filter(|child| child.parent.as_deref() == Some(parent));
+        let found: Vec<_> = new
+            .filter(|child| !self.shards.contains_key(&child.id))
+            .map(|child| {
+                // What continues it is read already: see `observe`.
+                let before_pin = self.shards.values().any(|record| record.parent.as_ref() == Some(&child.id));
+                found_now(child, before_pin, known_through)
+            })
+            .collect();
+        self.shards.extend(found.iter().map(|record| (record.shard.clone(), record.clone())));
         found
     }
 

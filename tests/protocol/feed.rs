@@ -1,6 +1,7 @@
 //! Reading shards: where it begins, and what happens on the way.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use shadowtable::model::ViewType;
@@ -207,5 +208,55 @@ fn two_changes_within_one_second_keep_their_order() {
         world.delete("b");
         running.caught_up().await;
         assert_exact(&world);
+    });
+}
+
+/// Seventy pages, of which every other request is throttled: no page is asked for twice because of another one.
+#[test]
+fn a_long_listing_under_throttling_ends() {
+    simulate(async {
+        let world = Kind::SameKey.world_with(11, 210, ViewType::NewAndOldImages);
+        world.state().stream.listing_page = 3;
+        let asked = Arc::new(AtomicU32::new(0));
+        let requests = Arc::clone(&asked);
+        world.script(move |_, call| match call {
+            Call::Shards if requests.fetch_add(1, Ordering::Relaxed) % 2 == 1 => Fate::throttled(),
+            _ => Fate::answered(),
+        });
+        let mut running = start(&world, &job(&world));
+        until(&world, "it is pinned", |state| state.phase() == "copying" || state.phase() == "tailing").await;
+        let requests = asked.load(Ordering::Relaxed);
+        assert!((140..=150).contains(&requests), "{requests} requests for 70 pages");
+        assert!(world.elapsed() > Duration::from_millis(200) * 70, "five a second at most");
+        running.caught_up().await;
+        assert_exact(&world);
+    });
+}
+
+/// A large stream is not listed again because one of its shards rolled.
+#[test]
+fn what_continues_a_shard_is_asked_for_alone() {
+    simulate(async {
+        let world = Kind::SameKey.world_with(12, 60, ViewType::NewAndOldImages);
+        world.state().stream.listing_page = 3;
+        let mut job = job(&world);
+        job.engine.tail.discover = Duration::from_mins(10);
+        let mut running = start(&world, &job);
+        running.caught_up().await;
+        let asked = Arc::new(AtomicU32::new(0));
+        let requests = Arc::clone(&asked);
+        world.script(move |_, call| {
+            if matches!(call, Call::Shards) {
+                requests.fetch_add(1, Ordering::Relaxed);
+            }
+            Fate::answered()
+        });
+        world.put("a", &[]);
+        world.roll(&world.shard_of("a"));
+        world.put("a", &[]);
+        running.caught_up().await;
+        assert_exact(&world);
+        let requests = asked.load(Ordering::Relaxed);
+        assert!((1..=3).contains(&requests), "{requests} requests");
     });
 }

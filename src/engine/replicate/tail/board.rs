@@ -79,7 +79,10 @@ impl Board {
 
     /// Shards that may be read now and are not.
     pub(super) fn startable(&self) -> Vec<String> {
-        let unread = self.lineage.readable().filter(|record| !self.reading.contains_key(&record.shard));
+        let unread = self
+            .lineage
+            .readable()
+            .filter(|record| !self.reading.contains_key(&record.shard) && self.stored.contains_key(&record.shard));
         unread.map(|record| record.shard.clone()).collect()
     }
 
@@ -192,6 +195,15 @@ impl Board {
             }
         }
         found
+    }
+
+    /// Takes what was listed as continuing a shard; returns the shards that were not known. All of them are known then, if they
+    /// were asked for after its end was seen and there is one.
+    pub(super) fn follow(&mut self, parent: &str, children: &[ListedShard], asked: Timestamp) -> Vec<ShardRecord> {
+        if let Some(end) = self.finished.get_mut(parent).filter(|end| end.seen < asked) {
+            end.continued |= !children.is_empty();
+        }
+        self.lineage.follow(parent, children)
     }
 
     /// Finished shards of whose children some may not be known.

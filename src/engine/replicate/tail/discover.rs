@@ -1,73 +1,118 @@
 //! Finds shards and starts their readers.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use tokio::pin;
 use tokio::task::JoinSet;
 
-use super::{Asked, Tail};
+use super::Tail;
+use super::listing::Listing;
 use crate::engine::error::EngineError;
 use crate::engine::parallel::for_each;
-use crate::engine::retry::until_answered;
 use crate::engine::state::entry::shard_sort;
-use crate::model::{ListedShard, Timestamp};
-use crate::ports::{ChangeFeed, Clock, Fault, Ports};
+use crate::ports::{Clock, Fault, PortError, Ports};
 use crate::protocol::lineage::{ShardRecord, generations};
 
-/// How often shards are listed while children of a finished one are not all known: they may appear a moment later.
+/// How often it is asked what continues a finished shard, until that is known: it may appear a moment later.
 const CHILD_POLL: Duration = Duration::from_secs(1);
 
+/// Listings take a tenth of the time at most.
+const SELDOM: u32 = 10;
+
 impl<P: Ports> Tail<P> {
-    /// Lists shards now and then, and at once when one is finished; reads those that may be read. Readers end with this
-    /// future.
+    /// Lists shards, follows finished ones to their children, and reads those that may be read. Readers end with this future.
     pub(super) async fn discover(self: Arc<Self>) -> Result<(), EngineError> {
         let mut readers = JoinSet::new();
-        let mut list = true;
+        let pages = AtomicUsize::new(1);
+        let (listing, following) = (self.keep_listing(&pages), self.follow(&pages));
+        pin!(listing, following);
         loop {
-            let finished = self.finished.notified();
-            if list {
-                self.take_listing().await?;
-            }
-            let startable = self.board().startable();
-            for shard in startable {
-                let (margin, now) = (self.settings.retention_margin, self.on.clock().service());
-                let loss = self.board().lineage.lost(margin, now);
-                if let Some(loss) = loss {
-                    return Err(loss.into());
-                }
-                let start = self.board().lineage.start(&shard, margin, now)?;
-                let reader = self.applier.add_reader();
-                self.board().begin(&shard, reader);
-                readers.spawn(Arc::clone(&self).read_shard(shard, reader, start));
-            }
-            let unsure = self.board().leaves().next().is_some();
-            let pause = if unsure { self.settings.discover.min(CHILD_POLL) } else { self.settings.discover };
+            let found = self.found.notified();
+            self.start_readers(&mut readers)?;
             tokio::select! {
                 biased;
                 Some(ended) = readers.join_next(), if !readers.is_empty() => {
                     ended.map_err(|error| EngineError::Task(error.to_string()))??;
-                    list = false;
                 }
-                () = finished => list = true,
-                () = self.on.clock().sleep(pause) => list = true,
+                ended = &mut listing => return ended,
+                ended = &mut following => return ended,
+                () = found => {}
             }
         }
     }
 
-    /// Takes a listing in: new shards are stored, and claimed from whoever stored them before, before they are read.
-    async fn take_listing(&self) -> Result<(), EngineError> {
-        let (listing, asked) = self.list_shards().await?;
-        let found = self.board().observe(&listing, asked);
-        let store = |record: ShardRecord| async move {
-            tracing::info!(shard = record.shard, parent = record.parent, "a new shard");
-            let stored = self.on.store.create(&self.sort_of(&record.shard), &record).await?;
-            self.board().saved(stored, self.settings.caught_up);
-            Ok::<_, EngineError>(())
-        };
-        for generation in generations(found) {
-            for_each(generation, store).await?;
+    fn start_readers(self: &Arc<Self>, readers: &mut JoinSet<Result<(), EngineError>>) -> Result<(), EngineError> {
+        let startable = self.board().startable();
+        for shard in startable {
+            let (margin, now) = (self.settings.retention_margin, self.on.clock().service());
+            let loss = self.board().lineage.lost(margin, now);
+            if let Some(loss) = loss {
+                return Err(loss.into());
+            }
+            let start = self.board().lineage.start(&shard, margin, now)?;
+            let reader = self.applier.add_reader();
+            self.board().begin(&shard, reader);
+            readers.spawn(Arc::clone(self).read_shard(shard, reader, start));
         }
-        let forgettable = self.board().lineage.forgettable(&listing, self.on.clock().service());
+        Ok(())
+    }
+
+    /// Lists all shards now and then. `pages`: how many that takes.
+    async fn keep_listing(&self, pages: &AtomicUsize) -> Result<(), EngineError> {
+        loop {
+            let soon = self.list_soon.notified();
+            let begun = self.on.clock().now();
+            let listing = self.lister.all().await.map_err(|error| self.not_listed(error))?;
+            pages.store(listing.pages, Ordering::Relaxed);
+            self.take_listing(listing).await?;
+            let took = self.on.clock().now().since(begun);
+            let pause = self.settings.discover.max(took.saturating_mul(SELDOM));
+            tokio::select! {
+                biased;
+                () = soon => {}
+                () = self.on.clock().sleep(pause) => {}
+            }
+        }
+    }
+
+    /// Asks what continues finished shards, as long as that is not known. Where that takes more requests than a listing, all
+    /// are listed.
+    async fn follow(&self, pages: &AtomicUsize) -> Result<(), EngineError> {
+        loop {
+            let finished = self.finished.notified();
+            // What waited for a shard may be read.
+            self.found.notify_one();
+            let unsure: Vec<String> = self.board().leaves().map(|record| record.shard.clone()).collect();
+            let many = unsure.len() > pages.load(Ordering::Relaxed);
+            if many {
+                self.list_soon.notify_one();
+            } else {
+                for parent in &unsure {
+                    self.take_children(parent).await?;
+                }
+            }
+            tokio::select! {
+                biased;
+                () = finished => {}
+                () = self.on.clock().sleep(self.settings.discover.min(CHILD_POLL)), if !unsure.is_empty() => {}
+            }
+        }
+    }
+
+    async fn take_children(&self, parent: &str) -> Result<(), EngineError> {
+        let (children, asked) = self.lister.children(parent).await.map_err(|error| self.not_listed(error))?;
+        let _alone = self.taking.lock().await;
+        let found = self.board().follow(parent, &children, asked);
+        self.take_in(found).await
+    }
+
+    async fn take_listing(&self, Listing { shards, asked, .. }: Listing) -> Result<(), EngineError> {
+        let _alone = self.taking.lock().await;
+        let found = self.board().observe(&shards, asked);
+        self.take_in(found).await?;
+        let forgettable = self.board().lineage.forgettable(&shards, self.on.clock().service());
         let forget = |record: ShardRecord| async move {
             self.on.store.delete(&self.sort_of(&record.shard)).await?;
             self.board().forget(&record.shard);
@@ -79,24 +124,32 @@ impl<P: Ports> Tail<P> {
         Ok(())
     }
 
+    /// New shards are stored, and claimed from whoever stored them before, before they are read.
+    async fn take_in(&self, found: Vec<ShardRecord>) -> Result<(), EngineError> {
+        let store = |record: ShardRecord| async move {
+            tracing::info!(shard = record.shard, parent = record.parent, "a new shard");
+            let stored = self.on.store.create(&self.sort_of(&record.shard), &record).await?;
+            self.board().saved(stored, self.settings.caught_up);
+            Ok::<_, EngineError>(())
+        };
+        for generation in generations(found) {
+            for_each(generation, store).await?;
+        }
+        self.found.notify_one();
+        Ok(())
+    }
+
     fn sort_of(&self, shard: &str) -> String {
         shard_sort(self.on.leg, shard)
     }
 
-    /// A listing, and when it was asked for: what appeared since need not be in it.
-    async fn list_shards(&self) -> Result<(Vec<ListedShard>, Timestamp), EngineError> {
-        let listed = until_answered(self.on.clock(), "the stream's shards could not be listed", || async {
-            let asked = Asked::now(self.on.clock());
-            let listing = self.on.feed().shards(&self.pin.stream_arn).await;
-            let listing = listing.inspect_err(|error| self.on.meters.failed(error))?;
-            Ok((listing, asked.at(self.on.clock())))
-        });
-        listed.await.map_err(|error| match error.fault {
+    fn not_listed(&self, error: PortError) -> EngineError {
+        match error.fault {
             Fault::Missing => EngineError::Lost(format!(
                 "the stream {} is gone: it was disabled, or the {} was deleted",
                 self.pin.stream_arn, self.on.leg.from
             )),
             _ => error.into(),
-        })
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Reads a table's stream by shards and offers its changes.
 //!
-//! One task lists shards and starts readers for those whose parent is finished and stored (invariant 4). Each reader
+//! One task lists shards, asks what continues finished ones, and starts readers for those whose parent is finished and stored
+//! (invariant 4). Each reader
 //! offers its shard's changes in order. One task saves checkpoints behind what is settled (invariant 3), and looks for
 //! lost history (invariant 8). What may be read, and from where, is decided in `protocol::lineage`.
 
@@ -8,6 +9,7 @@ mod asked;
 mod board;
 mod checkpoint;
 mod discover;
+mod listing;
 mod pin;
 mod reader;
 
@@ -21,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::asked::Asked;
 use self::board::Board;
+use self::listing::Lister;
 pub use self::pin::{Pinned, pin};
 use super::Replication;
 use super::apply::Applier;
@@ -58,6 +61,13 @@ pub struct Tail<P> {
     turned: Notify,
     /// A shard's final checkpoint was stored: its children may be read.
     finished: Notify,
+    /// Shards are there that may not be read yet, or may be now.
+    found: Notify,
+    /// All shards are to be listed now.
+    list_soon: Notify,
+    lister: Lister<P>,
+    /// Held while shards are taken in: each is stored behind its parent.
+    taking: tokio::sync::Mutex<()>,
 }
 
 /// The figures of the tail, as of one moment.
@@ -148,9 +158,26 @@ impl<P: Ports> Tail<P> {
         let TailParts { pin, live, view, settings, lease, paused } = from;
         let board = Mutex::new(Board::new(lineage, stored));
         let footprint = Mutex::new(if view.has_new_images() { Footprint::default() } else { Footprint::largest() });
-        let (live, turned, finished) = (Mutex::new(live), Notify::new(), Notify::new());
-        let saving = tokio::sync::Mutex::default();
-        Ok(Self { on, applier, settings, lease, pin, board, footprint, view, live, paused, saving, turned, finished })
+        let lister = Lister::new(on.clone(), &pin.stream_arn);
+        Ok(Self {
+            on,
+            applier,
+            settings,
+            lease,
+            pin,
+            board,
+            footprint,
+            view,
+            live: Mutex::new(live),
+            paused,
+            saving: tokio::sync::Mutex::default(),
+            turned: Notify::new(),
+            finished: Notify::new(),
+            found: Notify::new(),
+            list_soon: Notify::new(),
+            lister,
+            taking: tokio::sync::Mutex::default(),
+        })
     }
 
     /// Reads until cancelled, or until something stops it.
@@ -189,7 +216,7 @@ impl<P: Ports> Tail<P> {
 
     /// Lists the stream's shards soon.
     pub fn list_soon(&self) {
-        self.finished.notify_one();
+        self.list_soon.notify_one();
     }
 
     fn footprint(&self) -> MutexGuard<'_, Footprint> {

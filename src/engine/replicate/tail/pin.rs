@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use super::listing::Lister;
 use crate::engine::error::EngineError;
 use crate::engine::parallel::for_each;
 use crate::engine::replicate::Replication;
@@ -24,13 +25,13 @@ pub struct Pinned {
 /// Gives every open shard a position at its end and stores that. Everything that was written before is shown by the
 /// copy, which begins after it. An earlier, unfinished pin is made anew: nothing was copied behind it.
 pub async fn pin<P: Ports>(on: &Replication<P>, table_id: &str, stream_arn: &str) -> Result<Pinned, EngineError> {
-    let (feed, store) = (on.feed(), &on.store);
+    let store = &on.store;
     let stale = store.load_all::<ShardRecord>(&shards_of(on.leg)).await?;
     for_each(stale, |stale| async move { store.delete(&stale.sort).await }).await?;
     // The first reply tells the service's clock; the pin's time is read after it and before any shard is pinned.
-    again(on.clock(), async || feed.shards(stream_arn).await).await?;
+    again(on.clock(), async || on.feed().shards(stream_arn, None).await).await?;
     let at = on.clock().service();
-    let listing = again(on.clock(), async || feed.shards(stream_arn).await).await?;
+    let listing = Lister::new(on.clone(), stream_arn).all().await?.shards;
     let parents: BTreeSet<&str> = listing.iter().filter_map(|shard| shard.parent.as_deref()).collect();
     // A shard with children is closed, whatever else is said of it: all it holds was written before the pin.
     let is_closed = |shard: &ListedShard| parents.contains(shard.id.as_str());

@@ -8,7 +8,7 @@ use std::time::Duration;
 use shadowtable::model::{
     Change, ChangeKind, Image, Item, Key, ListedShard, Position, Side, StartAt, Timestamp, ViewType,
 };
-use shadowtable::ports::{ChangeFeed, Fault, PortError, RecordsPage, ShardIterator};
+use shadowtable::ports::{ChangeFeed, Fault, PortError, RecordsPage, ShardIterator, ShardsPage};
 
 use super::{Call, Event, Process, State, World, failure, request};
 
@@ -31,6 +31,8 @@ pub struct Stream {
     pub delay: Duration,
     /// How long a child is not listed yet.
     pub children_late: Duration,
+    /// Shards on a page of a listing.
+    pub listing_page: usize,
     /// Shards that listings leave out.
     pub unlisted: BTreeSet<String>,
     /// They leave it out even where nothing that continues it is listed: then nobody can know that it is there.
@@ -76,6 +78,7 @@ impl Stream {
             page: 5,
             delay: Duration::ZERO,
             children_late: Duration::ZERO,
+            listing_page: 100,
             unlisted: BTreeSet::new(),
             hides_leaves: true,
             next_position: FIRST_POSITION,
@@ -208,31 +211,26 @@ pub struct FakeFeed {
 }
 
 impl ChangeFeed for FakeFeed {
-    async fn shards(&self, stream_arn: &str) -> Result<Vec<ListedShard>, PortError> {
+    async fn shards(&self, stream_arn: &str, after: Option<&str>) -> Result<ShardsPage, PortError> {
         assert_eq!(self.side, Side::Source, "nobody reads the stream of the shadow yet");
-        let arn = stream_arn.to_owned();
+        let (arn, after) = (stream_arn.to_owned(), after.map(str::to_owned));
         request(&self.process, &Call::Shards, move |state, now, _| {
-            let stream = &state.stream;
-            if arn != stream.arn {
-                return Err(failure(Fault::Missing));
-            }
-            let kept = |shard: &&Shard| shard.closed.is_none_or(|closed| now.since(closed) < RETENTION);
-            let continued: BTreeSet<_> = stream
-                .shards
-                .iter()
-                .filter(|shard| shard.listed_from <= now)
-                .filter_map(|shard| shard.parent.as_ref())
-                .collect();
-            let hidden = |shard: &Shard| {
-                stream.unlisted.contains(&shard.id) && (stream.hides_leaves || continued.contains(&shard.id))
-            };
-            let listed = stream.shards.iter().filter(kept).filter(|shard| shard.listed_from <= now);
-            let listed = listed.filter(|shard| !hidden(shard)).map(|shard| ListedShard {
-                id: shard.id.clone(),
-                parent: shard.parent.clone(),
-                says_closed: shard.closed.is_some(),
-            });
-            Ok(listed.collect())
+            let listed = listed(&state.stream, &arn, now)?;
+            let behind = |shard: &&ListedShard| after.as_ref().is_none_or(|after| shard.id > *after);
+            let mut shards: Vec<_> = listed.iter().filter(behind).cloned().collect();
+            let more = shards.len() > state.stream.listing_page;
+            shards.truncate(state.stream.listing_page);
+            let next = shards.last().filter(|_| more).map(|last| last.id.clone());
+            Ok(ShardsPage { shards, next })
+        })
+        .await
+    }
+
+    async fn children(&self, stream_arn: &str, parent: &str) -> Result<Vec<ListedShard>, PortError> {
+        let (arn, parent) = (stream_arn.to_owned(), parent.to_owned());
+        request(&self.process, &Call::Shards, move |state, now, _| {
+            let listed = listed(&state.stream, &arn, now)?;
+            Ok(listed.into_iter().filter(|shard| shard.parent.as_ref() == Some(&parent)).collect())
         })
         .await
     }
@@ -313,6 +311,29 @@ impl State {
             waiting.at = waiting.at.max(now);
         }
     }
+}
+
+/// What a listing shows, in the order of ids.
+fn listed(stream: &Stream, arn: &str, now: Timestamp) -> Result<Vec<ListedShard>, PortError> {
+    if arn != stream.arn {
+        return Err(failure(Fault::Missing));
+    }
+    let kept = |shard: &&Shard| shard.closed.is_none_or(|closed| now.since(closed) < RETENTION);
+    let continued: BTreeSet<_> = stream
+        .shards
+        .iter()
+        .filter(|shard| shard.listed_from <= now)
+        .filter_map(|shard| shard.parent.as_ref())
+        .collect();
+    let hidden =
+        |shard: &Shard| stream.unlisted.contains(&shard.id) && (stream.hides_leaves || continued.contains(&shard.id));
+    let listed = stream.shards.iter().filter(kept).filter(|shard| shard.listed_from <= now);
+    let listed = listed.filter(|shard| !hidden(shard)).map(|shard| ListedShard {
+        id: shard.id.clone(),
+        parent: shard.parent.clone(),
+        says_closed: shard.closed.is_some(),
+    });
+    Ok(listed.collect())
 }
 
 fn records(state: &State, id: &str, index: usize, page: usize, now: Timestamp) -> Result<RecordsPage, PortError> {

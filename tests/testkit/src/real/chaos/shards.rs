@@ -63,8 +63,10 @@ impl Shard {
 pub(super) struct Asked {
     pub(super) bytes: Bytes,
     pub(super) refused: Option<&'static str>,
-    /// The shard that its iterator belongs to.
+    /// The shard that its iterator belongs to, or behind which the listing begins.
     shard: Option<String>,
+    /// The shard whose children are listed.
+    parent: Option<String>,
     /// Where that reads.
     position: String,
 }
@@ -120,10 +122,10 @@ impl Shards {
 
     pub(super) fn question(&mut self, operation: &str, plan: &Plan, bytes: Bytes) -> Asked {
         if !["GetShardIterator", "GetRecords", "DescribeStream"].contains(&operation) {
-            return Asked { bytes, refused: None, shard: None, position: String::new() };
+            return Asked { bytes, refused: None, shard: None, parent: None, position: String::new() };
         }
         let mut body: Value = serde_json::from_slice(&bytes).unwrap();
-        let (mut refused, mut position) = (None, String::new());
+        let (mut refused, mut position, mut parent) = (None, String::new(), None);
         let shard;
         match operation {
             "DescribeStream" => {
@@ -131,10 +133,12 @@ impl Shards {
                 shard = body["ExclusiveStartShardId"].as_str().map(str::to_owned);
                 body.as_object_mut().unwrap().remove("ExclusiveStartShardId");
                 body.as_object_mut().unwrap().remove("Limit");
+                let filter = body.as_object_mut().unwrap().remove("ShardFilter");
+                parent = filter.and_then(|filter| filter["ShardId"].as_str().map(str::to_owned));
             }
             "GetRecords" => {
                 if let Some(limit) = plan.page_records {
-                    body["Limit"] = json!(limit);
+                    body["Limit"] = json!(body["Limit"].as_u64().map_or(limit.into(), |asked| asked.min(limit.into())));
                 }
                 let iterator = body["ShardIterator"].as_str().unwrap_or_default().to_owned();
                 let mut parts = iterator.strip_prefix(MADE).unwrap_or_default().splitn(4, '/');
@@ -157,7 +161,7 @@ impl Shards {
                 shard = Some(name);
             }
         }
-        Asked { bytes: Bytes::from(body.to_string()), refused, shard, position }
+        Asked { bytes: Bytes::from(body.to_string()), refused, shard, parent, position }
     }
 
     /// Where an iterator of this shard shall begin, or why there is none.
@@ -203,7 +207,7 @@ impl Shards {
         let mut body: Value = serde_json::from_slice(&bytes).unwrap();
         let shard = asked.shard.clone().unwrap_or_default();
         match operation {
-            "DescribeStream" => self.list(&shard, &mut body),
+            "DescribeStream" => self.list(&shard, asked.parent.as_deref(), &mut body),
             "GetShardIterator" => self.give(&shard, &asked.position, &mut body["ShardIterator"]),
             _ => {
                 let last = body["Records"].as_array().and_then(|records| records.last());
@@ -223,12 +227,17 @@ impl Shards {
         }
     }
 
-    /// A page of the listing, behind this shard.
-    fn list(&mut self, behind: &str, body: &mut Value) {
+    /// A page of the listing, behind this shard; or the children of one.
+    fn list(&mut self, behind: &str, parent: Option<&str>, body: &mut Value) {
         let stream = &mut body["StreamDescription"];
         let shards = stream["Shards"].as_array().cloned().unwrap_or_default();
         assert_eq!(shards.len(), 1, "the endpoint's own stream has one shard");
         shards[0]["ShardId"].as_str().unwrap().clone_into(&mut self.root);
+        if let Some(parent) = parent {
+            let children = self.made.iter().filter(|shard| !self.hidden && shard.parent.as_deref() == Some(parent));
+            stream["Shards"] = children.map(|shard| self.described(shard)).collect();
+            return;
+        }
         if self.made.is_empty() {
             return;
         }
