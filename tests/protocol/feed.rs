@@ -260,3 +260,13 @@ fn what_continues_a_shard_is_asked_for_alone() {
         assert!((1..=3).contains(&requests), "{requests} requests");
     });
 }
+
+#[test]
+fn a_listing_that_comes_round_stops_the_process() {
+    simulate(async {
+        let world = Kind::SameKey.world_with(13, 3, ViewType::NewAndOldImages);
+        world.state().stream.listing_comes_round = true;
+        let error = start(&world, &job(&world)).ended().await.unwrap_err().to_string();
+        assert!(error.contains("the listing came round after 2 pages"), "{error}");
+    });
+}

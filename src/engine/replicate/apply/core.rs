@@ -40,7 +40,7 @@ pub enum Mark {
 }
 
 /// A reader: a shard, a segment, or the re-reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Reader(u32);
 
 /// What a change means for the table that is written.

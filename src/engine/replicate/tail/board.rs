@@ -281,7 +281,9 @@ impl Board {
         progress: impl Fn(Reader) -> Progress,
     ) -> TailFigures {
         let mut views = Vec::new();
-        let (mut since_poll, mut all_caught_up) = (None, !self.reading.is_empty());
+        // Before the first listing it is not known which shards there are: a predecessor may have stored one of several children.
+        let mut all_caught_up = self.lineage.listed().is_some() && !self.reading.is_empty();
+        let mut since_poll = None;
         let (mut known_through, mut stored_through, mut waiting) = (now, now, 0);
         for record in self.lineage.records() {
             if !record.is_unread() {
@@ -378,5 +380,28 @@ mod tests {
         assert_eq!(leaves(&board), ["parent"], "the one that the grandchild continues may be a child of it");
         board.observe(&listing(&["first", "second"]), at(23));
         assert!(leaves(&board).is_empty());
+    }
+
+    #[test]
+    fn nothing_is_caught_up_before_the_shards_were_listed() {
+        let record = ShardRecord {
+            shard: "parent".into(),
+            parent: None,
+            stage: ShardStage::Open,
+            position: None,
+            created: None,
+            known_through: at(10),
+        };
+        let span = Duration::from_secs(5);
+        let mut board = Board::new(Lineage::restore([record], at(0)), Vec::new());
+        board.begin("parent", Reader::default());
+        for second in [20, 22, 24, 26] {
+            board.polled("parent", Arrived { records: 0, by_requests: 0 }, at(second), at(second));
+        }
+        let nothing = |_| Progress { settled: None, oldest_open: None };
+        let caught_up = |board: &Board| board.figures(span, at(0), at(26), nothing).caught_up;
+        assert!(!caught_up(&board));
+        board.observe(&listing(&[]), at(25));
+        assert!(caught_up(&board));
     }
 }

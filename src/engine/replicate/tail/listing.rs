@@ -53,10 +53,11 @@ impl<P: Ports> Lister<P> {
                     let asked = *asked.get_or_insert(at);
                     shards.extend(more);
                     pages += 1;
-                    match next {
-                        // One that comes round would go on for ever.
-                        Some(next) if seen.insert(next.clone()) => after = Some(next),
-                        _ => return Ok(Listing { shards, asked, pages }),
+                    after = next;
+                    match &after {
+                        None => return Ok(Listing { shards, asked, pages }),
+                        Some(after) if !seen.insert(after.clone()) => return Err(self.in_circles(pages)),
+                        Some(_) => {}
                     }
                 }
                 // The shard behind which the page begins is gone by now.
@@ -66,6 +67,16 @@ impl<P: Ports> Lister<P> {
                 }
                 Err(error) => return Err(error),
             }
+        }
+    }
+
+    /// It would go on for ever, and what it leaves out is not known.
+    fn in_circles(&self, pages: usize) -> PortError {
+        PortError {
+            fault: Fault::Unknown,
+            operation: "DescribeStream",
+            resource: self.stream_arn.clone(),
+            message: format!("the listing came round after {pages} pages"),
         }
     }
 

@@ -31,6 +31,8 @@ pub struct Stream {
     pub delay: Duration,
     /// How long a child is not listed yet.
     pub children_late: Duration,
+    /// Every page of a listing says that it goes on behind the first shard.
+    pub listing_comes_round: bool,
     /// Shards on a page of a listing.
     pub listing_page: usize,
     /// Shards that listings leave out.
@@ -78,6 +80,7 @@ impl Stream {
             page: 5,
             delay: Duration::ZERO,
             children_late: Duration::ZERO,
+            listing_comes_round: false,
             listing_page: 100,
             unlisted: BTreeSet::new(),
             hides_leaves: true,
@@ -220,7 +223,10 @@ impl ChangeFeed for FakeFeed {
             let mut shards: Vec<_> = listed.iter().filter(behind).cloned().collect();
             let more = shards.len() > state.stream.listing_page;
             shards.truncate(state.stream.listing_page);
-            let next = shards.last().filter(|_| more).map(|last| last.id.clone());
+            let mut next = shards.last().filter(|_| more).map(|last| last.id.clone());
+            if state.stream.listing_comes_round {
+                next = Some("shard-0000".into());
+            }
             Ok(ShardsPage { shards, next })
         })
         .await
