@@ -35,6 +35,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const ITEMS: u64 = 200_000;
 /// About 20 s of writes into the slow shadow, copied and replayed.
 const ITEMS_FOR_MEMORY: u64 = 300_000;
+/// Shards, and the changes that each of them holds when the process starts: three full pages, or one.
+const MANY_SHARDS: [(u64, u64); 2] = [(300, 2_400), (2_000, 800)];
 /// `cargo test --benches` only wants to know that it runs.
 const ITEMS_OF_A_TRIAL: u64 = 4_000;
 const ROUNDS: usize = 3;
@@ -93,6 +95,11 @@ fn compare(full: bool, rounds: usize) {
     let memory = |scenario: Scenario| scenario.measure(items_for_memory).expect("figures");
     report::print_memory("memory, copy with a backlog, slow shadow", &memory(Scenario::SlowShadow));
     report::print_memory("memory, skewed backlog, stalled shadow", &memory(Scenario::StalledShadow));
+    for (shards, each) in MANY_SHARDS {
+        let each = if full { each } else { each / 100 };
+        let measured = Scenario::ManyShards { shards }.measure(shards * each).expect("figures");
+        report::print_memory(&format!("memory, restart, {shards} shards with {each} changes each"), &measured);
+    }
 }
 
 /// In whole hundreds, which the portions of a hundredth of a second divide.

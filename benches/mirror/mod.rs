@@ -38,7 +38,7 @@ pub(crate) struct Mirror {
     prometheus: PrometheusHandle,
     stop: CancellationToken,
     run: Pin<Box<dyn Future<Output = Result<(), EngineError>>>>,
-    _state: Child,
+    state: Child,
 }
 
 impl Mirror {
@@ -47,10 +47,22 @@ impl Mirror {
         bare_loop::create_source(&bare_loop::client(endpoint.url()), SOURCE).await;
         let state = Child::start(&[STATE_ARGUMENT]).expect("the state table's endpoint starts");
         let prometheus = install_recorder();
+        Self::run(endpoint, state, prometheus)
+    }
+
+    fn run(endpoint: &NullEndpoint, state: Child, prometheus: PrometheusHandle) -> Self {
         let (monitor, meters) = (Arc::new(Monitor::default()), Arc::new(Meters::default()));
         let stop = CancellationToken::new();
         let run = runtime::run(ports(endpoint.url(), &state.url), job(), meters, Arc::clone(&monitor), stop.clone());
-        Self { monitor, prometheus, stop, run: Box::pin(run), _state: state }
+        Self { monitor, prometheus, stop, run: Box::pin(run), state }
+    }
+
+    /// Stops it, lets something happen meanwhile, and starts it again.
+    pub(crate) async fn restart(self, endpoint: &NullEndpoint, meanwhile: impl FnOnce()) -> Self {
+        self.stop.cancel();
+        self.run.await.expect("a clean stop");
+        meanwhile();
+        Self::run(endpoint, self.state, self.prometheus)
     }
 
     /// Runs for a while. Fails when the migration ends meanwhile.

@@ -41,6 +41,8 @@ pub(crate) struct Options {
     pub(crate) items: u64,
     /// Items among which the stream's records go round.
     pub(crate) changed_items: u64,
+    /// Open shards of the stream, each of which has its part of the changed items; 0 is 1.
+    pub(crate) shards: u64,
     /// Some items change more often than others: see [`pages::skewed`].
     pub(crate) skewed: bool,
     /// Records carry the old image too.
@@ -99,8 +101,8 @@ struct Shared {
     tables: Tables,
     /// Records appended to the source's stream so far.
     records: u64,
-    /// The furthest record from which anybody has read on: all before it were taken.
-    taken: u64,
+    /// Of each shard, the records from which on anybody has read on: all before them were taken.
+    taken: BTreeMap<u64, u64>,
     /// Requests by operation.
     requests: BTreeMap<String, u64>,
 }
@@ -167,43 +169,61 @@ impl Endpoint {
         Ok(())
     }
 
-    /// An iterator is the number of the next record.
+    /// An iterator is the shard's number and that of the next record.
     fn records(&self, request: &Value, page: &mut Vec<u8>) -> Result<(), Refusal> {
-        let next: u64 = request["ShardIterator"]
+        let (shard, next): (u64, u64) = request["ShardIterator"]
             .as_str()
-            .and_then(|text| text.parse().ok())
+            .and_then(|text| text.split_once(':'))
+            .and_then(|(shard, next)| Some((shard.parse().ok()?, next.parse().ok()?)))
             .ok_or(Refusal("ExpiredIteratorException"))?;
         let end = {
-            let mut shared = self.lock();
-            shared.taken = shared.taken.max(next);
-            shared.records
+            let mut seen = self.lock();
+            let taken = seen.taken.entry(shard).or_default();
+            *taken = (*taken).max(next - self.first_of(shard));
+            self.end_of(shard, seen.records)
         };
-        self.record_page.fill(next, end, page);
+        self.record_page.fill(shard, next, end, request["Limit"].as_u64().unwrap_or(u64::MAX), page);
         Ok(())
     }
 
+    fn shards(&self) -> u64 {
+        self.options.shards.max(1)
+    }
+
+    /// The number of a shard's first record.
+    fn first_of(&self, shard: u64) -> u64 {
+        shard * (self.options.changed_items / self.shards())
+    }
+
+    /// The number behind a shard's last record, when so many were appended to all.
+    fn end_of(&self, shard: u64, records: u64) -> u64 {
+        self.first_of(shard) + records / self.shards()
+    }
+
     fn control(&self, operation: &str, request: &Value) -> Result<Value, Refusal> {
-        let mut shared = self.lock();
+        let mut seen = self.lock();
         match operation {
-            "CreateTable" => shared.tables.create(request),
-            "UpdateTable" | "DescribeTable" => shared.tables.describe(request),
-            "DeleteTable" => shared.tables.delete(request),
-            "DescribeStream" => Ok(tables::describe_stream(request)),
+            "CreateTable" => seen.tables.create(request),
+            "UpdateTable" | "DescribeTable" => seen.tables.describe(request),
+            "DeleteTable" => seen.tables.delete(request),
+            "DescribeStream" => Ok(tables::describe_stream(request, self.shards())),
             "GetShardIterator" => {
+                let shard = request["ShardId"].as_str().and_then(tables::shard_of);
+                let shard = shard.ok_or(Refusal("ResourceNotFoundException"))?;
                 let next = match request["ShardIteratorType"].as_str() {
-                    Some("TRIM_HORIZON") => 0,
+                    Some("TRIM_HORIZON") => self.first_of(shard),
                     Some("AFTER_SEQUENCE_NUMBER") => {
                         pages::record_of(&request["SequenceNumber"]).ok_or(Refusal("ValidationException"))? + 1
                     }
-                    _ => shared.records,
+                    _ => self.end_of(shard, seen.records),
                 };
-                Ok(json!({ "ShardIterator": next.to_string() }))
+                Ok(json!({ "ShardIterator": format!("{shard}:{next}") }))
             }
             "Append" => {
-                shared.records += request["records"].as_u64().unwrap_or(0);
-                Ok(json!({ "records": shared.records }))
+                seen.records += request["records"].as_u64().unwrap_or(0);
+                Ok(json!({ "records": seen.records }))
             }
-            "Seen" => Ok(json!(locked(&self.written).seen(shared.taken, &shared.requests))),
+            "Seen" => Ok(json!(locked(&self.written).seen(seen.taken.values().sum(), &seen.requests))),
             _ => Err(Refusal("UnknownOperationException")),
         }
     }

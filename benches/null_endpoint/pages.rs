@@ -70,10 +70,10 @@ impl RecordPage {
         Self { template: Template::new(&record(options.old_images)), options }
     }
 
-    /// Records `from..end`, or as many of them as a page allows.
-    pub(super) fn fill(&self, from: u64, end: u64, page: &mut Vec<u8>) {
+    /// Records `from..end` of a shard, or as many of them as a page and `limit` allow.
+    pub(super) fn fill(&self, shard: u64, from: u64, end: u64, limit: u64, page: &mut Vec<u8>) {
         let most = if self.options.old_images { PAGE_RECORDS_WITH_OLD_IMAGES } else { PAGE_RECORDS };
-        let stop = end.min(from + most).max(from);
+        let stop = end.min(from + most.min(limit)).max(from);
         let seconds = http::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         page.extend_from_slice(br#"{"Records":["#);
         for number in from..stop {
@@ -81,7 +81,7 @@ impl RecordPage {
             page.push(b',');
         }
         close_list(stop - from, page);
-        page.extend_from_slice(format!(r#","NextShardIterator":"{stop}"}}"#).as_bytes());
+        page.extend_from_slice(format!(r#","NextShardIterator":"{shard}:{stop}"}}"#).as_bytes());
     }
 
     fn changed_item(&self, record: u64) -> u64 {

@@ -67,17 +67,38 @@ impl Tables {
     }
 }
 
-/// One open shard, always.
-pub(super) fn describe_stream(request: &Value) -> Value {
-    json!({ "StreamDescription": {
+/// A page of so many open shards.
+pub(super) fn describe_stream(request: &Value, shards: u64) -> Value {
+    let first = request["ExclusiveStartShardId"].as_str().and_then(shard_of).map_or(0, |shard| shard + 1);
+    let filtered = !request["ShardFilter"].is_null();
+    let end = if filtered { first } else { shards.min(first + request["Limit"].as_u64().unwrap_or(100)) };
+    let described = |shard: u64| {
+        json!({
+            "ShardId": shard_id(shard),
+            "SequenceNumberRange": { "StartingSequenceNumber": "100000000000000000000" },
+        })
+    };
+    let mut stream = json!({
         "StreamArn": request["StreamArn"],
         "StreamLabel": "2026-01-01T00:00:00.000",
         "StreamStatus": "ENABLED",
-        "Shards": [{
-            "ShardId": "shardId-00000001700000000000-00000000",
-            "SequenceNumberRange": { "StartingSequenceNumber": "100000000000000000000" },
-        }],
-    } })
+        "Shards": (first..end).map(described).collect::<Vec<_>>(),
+    });
+    if !filtered && end < shards {
+        stream["LastEvaluatedShardId"] = shard_id(end - 1).into();
+    }
+    json!({ "StreamDescription": stream })
+}
+
+const SHARD: &str = "shardId-00000001700000000000-";
+
+fn shard_id(shard: u64) -> String {
+    format!("{SHARD}{shard:08}")
+}
+
+/// The number of the shard with this id.
+pub(super) fn shard_of(id: &str) -> Option<u64> {
+    id.strip_prefix(SHARD)?.parse().ok()
 }
 
 fn name_of(request: &Value) -> Result<&str, Refusal> {

@@ -37,6 +37,11 @@ pub(crate) enum Scenario {
     SlowShadow,
     /// The replay of skewed changes, into a shadow that takes a second for each request.
     StalledShadow,
+    /// A restart that finds as many changes in each of many shards.
+    ManyShards {
+        /// Shards.
+        shards: u64,
+    },
 }
 
 /// What came of it.
@@ -95,6 +100,7 @@ impl Scenario {
                 replay(&endpoint, &ticks, TICK).await
             }
             Self::SlowShadow => copy_and_replay(&endpoint, count).await,
+            Self::ManyShards { .. } => replay_after_restart(&endpoint, count).await,
         };
         let seen = endpoint.seen()?;
         let count = if self == Self::SlowShadow { 2 * count } else { count };
@@ -119,6 +125,7 @@ impl Scenario {
             Self::ReplaySkewed => Options { skewed: true, ..plain },
             Self::SlowShadow => Options { items: count, write_millis: 50, ..plain },
             Self::StalledShadow => Options { skewed: true, write_millis: 1_000, ..plain },
+            Self::ManyShards { shards } => Options { shards, ..plain },
         }
     }
 
@@ -126,7 +133,12 @@ impl Scenario {
     fn check(self, measured: &Measured, items: u64) {
         let Measured { count, writes, requests, .. } = *measured;
         match self {
-            Self::Bare | Self::Copy | Self::Replay | Self::ReplayOldImages | Self::Latency { .. } => {
+            Self::Bare
+            | Self::Copy
+            | Self::Replay
+            | Self::ReplayOldImages
+            | Self::Latency { .. }
+            | Self::ManyShards { .. } => {
                 assert_eq!((writes, items), (count, count), "{self:?}: each was written once");
             }
             Self::SlowShadow => {
@@ -172,6 +184,17 @@ async fn copy_and_replay(endpoint: &NullEndpoint, changes: u64) -> Measured {
     mirror.until_copying().await;
     endpoint.append(changes).expect("the endpoint answers");
     mirror.until_tailing().await;
+    mirror.until_replayed(endpoint, changes).await;
+    let measured = Measured { cpu_micros: micros_since(cpu), ..Measured::default() };
+    mirror.finish().await;
+    measured
+}
+
+async fn replay_after_restart(endpoint: &NullEndpoint, changes: u64) -> Measured {
+    let mut mirror = Mirror::start(endpoint).await;
+    mirror.until_tailing().await;
+    let mut mirror = mirror.restart(endpoint, || endpoint.append(changes).expect("the endpoint answers")).await;
+    let cpu = cpu_time();
     mirror.until_replayed(endpoint, changes).await;
     let measured = Measured { cpu_micros: micros_since(cpu), ..Measured::default() };
     mirror.finish().await;

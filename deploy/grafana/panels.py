@@ -171,17 +171,18 @@ def behind() -> list:
         "Headroom over time", "How long until the stream may drop unread records.", HEADROOM_BAD, ["metrics.md#first"]
     )
     poll = About(
-        "Last poll's age",
-        "Since the last successful poll, of the shard that waits longest.",
+        "Last poll's age, and replay",
+        "Since the last successful poll, of the shard that waits longest; and how far back a restart would begin to read.",
         "Above a minute: the endpoint, the network or the credentials; the log says which. `pause all` does it too.",
         runbook("ShadowtableNoSuccessfulPoll"),
     )
     age = Query(recorded("migration:shadowtable_last_poll_age_seconds:max"), "{{direction}}")
+    replay = Query(of_holder("shadowtable_replay_seconds"), "replay")
     age_steps = steps(FINE, (60, LOOK), (limit("ShadowtableNoSuccessfulPoll"), ACT))
     return [
         with_limits(lines(lag, [LAG], (8, 8), "s", {}), LAG_STEPS),
         with_limits(lines(headroom, [HEADROOM], (8, 8), "s", {}), HEADROOM_STEPS),
-        with_limits(lines(poll, [age], (8, 8), "s", {}), age_steps),
+        with_limits(lines(poll, [age, replay], (8, 8), "s", {}), age_steps),
     ]
 
 

@@ -32,8 +32,10 @@ pub struct Watch {
 /// Successful polls in a row that showed nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 struct Run {
-    /// When the first of them was answered.
+    /// When the first of them was answered, of this shard or of the one that it continues.
     since: Option<Timestamp>,
+    /// When the first of this shard's own was.
+    own: Option<Timestamp>,
     polls: u32,
 }
 
@@ -43,6 +45,7 @@ impl Run {
             *self = Self::default();
         } else {
             self.since = self.since.or(Some(now));
+            self.own = self.own.or(Some(now));
             self.polls = self.polls.saturating_add(1);
         }
     }
@@ -60,10 +63,10 @@ impl Watch {
         Self { known_through, last_poll: None, empty, undisturbed, failed: false }
     }
 
-    /// A shard that continues another, which was read to its end: nobody disturbed it for as long. But it must be polled by
-    /// itself, too.
+    /// A shard that continues another, which was read to its end: nobody disturbed it for as long, once it was polled for a
+    /// while itself.
     pub fn continuing(parent: &Self, known_through: Timestamp) -> Self {
-        let undisturbed = Run { since: parent.undisturbed.since, polls: 0 };
+        let undisturbed = Run { since: parent.undisturbed.since, ..Run::default() };
         Self { last_poll: parent.last_poll, undisturbed, ..Self::new(known_through) }
     }
 
@@ -111,10 +114,14 @@ impl Watch {
         self.undisturbed = Run::default();
     }
 
-    /// How long, up to the last poll and from `since` on, no poll showed a change that a request made.
-    pub fn undisturbed(&self, since: Timestamp) -> Duration {
+    /// How long, up to the last poll and from `since` on, no poll showed a change that a request made. What continues another
+    /// shard must have been polled for `span` itself: its first pages may be empty though records follow.
+    pub fn undisturbed(&self, since: Timestamp, span: Duration) -> Duration {
+        let Run { since: run, own, .. } = self.undisturbed;
         match (self.undisturbed.proven(), self.last_poll) {
-            (Some(first), Some(last)) => last.since(first.max(since)),
+            (Some(first), Some(last)) if run == own || own.is_some_and(|own| last.since(own) >= span) => {
+                last.since(first.max(since))
+            }
             _ => Duration::ZERO,
         }
     }
@@ -243,20 +250,22 @@ mod tests {
         empty(&mut parent, [100, 103, 106, 109]);
         parent.last_page(0, 0);
         let mut child = Watch::continuing(&parent, at(104));
-        assert_eq!(child.undisturbed(at(0)), Duration::ZERO);
+        assert_eq!(child.undisturbed(at(0), SPAN), Duration::ZERO);
         empty(&mut child, [110, 111]);
-        assert_eq!(child.undisturbed(at(0)), Duration::ZERO);
+        assert_eq!(child.undisturbed(at(0), SPAN), Duration::ZERO);
         empty(&mut child, [112]);
-        assert_eq!(child.undisturbed(at(0)), Duration::from_secs(12));
-        assert!(!child.is_caught_up(SPAN), "that it has nothing is another question");
+        assert_eq!(child.undisturbed(at(0), SPAN), Duration::ZERO, "half a second of empty pages proves nothing");
+        assert!(!child.is_caught_up(SPAN));
+        empty(&mut child, [115]);
+        assert_eq!(child.undisturbed(at(0), SPAN), Duration::from_secs(15));
         let mut disturbed = parent;
         disturbed.last_page(1, 1);
         let mut child = Watch::continuing(&disturbed, at(104));
         empty(&mut child, [110, 111, 112]);
-        assert_eq!(child.undisturbed(at(0)), Duration::from_secs(2));
+        assert_eq!(child.undisturbed(at(0), SPAN), Duration::from_secs(2));
         let mut late = Watch::continuing(&parent, at(104));
         empty(&mut late, [300, 301, 302]);
-        assert_eq!(late.undisturbed(at(0)), Duration::from_secs(2), "nobody asked for too long");
+        assert_eq!(late.undisturbed(at(0), SPAN), Duration::from_secs(2), "nobody asked for too long");
     }
 
     #[test]
@@ -325,14 +334,14 @@ mod tests {
         watch.polled(0, 0, at(10), at(10));
         watch.polled(3, 0, at(15), at(15));
         watch.polled(0, 0, at(20), at(20));
-        assert_eq!(watch.undisturbed(at(0)), Duration::from_secs(10));
-        assert_eq!(watch.undisturbed(at(12)), Duration::from_secs(8), "only since then");
+        assert_eq!(watch.undisturbed(at(0), SPAN), Duration::from_secs(10));
+        assert_eq!(watch.undisturbed(at(12), SPAN), Duration::from_secs(8), "only since then");
         watch.polled(3, 1, at(25), at(25));
-        assert_eq!(watch.undisturbed(at(0)), Duration::ZERO);
+        assert_eq!(watch.undisturbed(at(0), SPAN), Duration::ZERO);
         empty(&mut watch, [30, 31, 32]);
-        assert_eq!(watch.undisturbed(at(0)), Duration::from_secs(2));
+        assert_eq!(watch.undisturbed(at(0), SPAN), Duration::from_secs(2));
         watch.broken_off();
-        assert_eq!(watch.undisturbed(at(0)), Duration::ZERO);
+        assert_eq!(watch.undisturbed(at(0), SPAN), Duration::ZERO);
     }
 
     #[test]
@@ -340,8 +349,8 @@ mod tests {
         let mut watch = Watch::new(at(0));
         empty(&mut watch, [98, 99]);
         watch.polled(0, 0, at(100), at(120));
-        assert_eq!(watch.undisturbed(at(101)), Duration::ZERO, "asked before, answered long after");
+        assert_eq!(watch.undisturbed(at(101), SPAN), Duration::ZERO, "asked before, answered long after");
         watch.polled(0, 0, at(121), at(140));
-        assert_eq!(watch.undisturbed(at(101)), Duration::from_secs(20));
+        assert_eq!(watch.undisturbed(at(101), SPAN), Duration::from_secs(20));
     }
 }

@@ -261,7 +261,7 @@ impl<P: Ports> Mirror<'_, P> {
     async fn intend(&mut self) -> Result<Option<Obstacle>, EngineError> {
         let steps = self.steps();
         // What is durable is saved first: a restart must not take it for late.
-        self.parts.tail.save().await?;
+        self.parts.tail.save_all().await?;
         if let Err(obstacle) = steps.is_undisturbed() {
             self.journal.transition(Event::Stirred, Some(&obstacle.to_string())).await?;
             return Ok(None);

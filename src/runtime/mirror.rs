@@ -330,7 +330,7 @@ impl<'a, P: Ports> Mirror<'a, P> {
                 Err(error) => failed = failed.or(Some(EngineError::Task(error.to_string()))),
             }
         }
-        self.parts.tail.save().await?;
+        self.parts.tail.save_all().await?;
         self.parts.copier.save().await?;
         self.active.refresh_live().await?;
         failed.map_or(Ok(()), Err)

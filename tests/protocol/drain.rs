@@ -118,9 +118,9 @@ fn shards_that_roll_during_the_drain_do_not_begin_it_anew() {
             let open = world.state().stream.open();
             world.roll(&open[rolls % open.len()]);
             rolls += 1;
-            sleep(Duration::from_secs(5)).await;
+            sleep(Duration::from_secs(8)).await;
         }
-        assert!(rolls >= 2, "{rolls} rolls");
+        assert!((2..=4).contains(&rolls), "{rolls} rolls");
         until_phase(&world, "switched").await;
         assert_switched(&world);
     });

@@ -27,16 +27,24 @@ impl<P: Ports> Applier<P> {
             let more = self.rereads.notified();
             let next = self.core().take_reread();
             let pause = match next {
-                Some(source) => match self.read_again(reader, source).await {
-                    Ok(()) => {
-                        retry.reset();
-                        Some(Duration::ZERO)
+                Some(source) => {
+                    let read = tokio::select! {
+                        biased;
+                        // It may wait for room that nobody frees any more; a restart reads collisions again.
+                        () = stop.cancelled() => return Ok(()),
+                        read = self.read_again(reader, source) => read,
+                    };
+                    match read {
+                        Ok(()) => {
+                            retry.reset();
+                            Some(Duration::ZERO)
+                        }
+                        Err(EngineError::Port(error)) if error.fault.reaction() == Reaction::BackOff => {
+                            Some(retry.next(self.on.clock()))
+                        }
+                        Err(error) => return Err(error),
                     }
-                    Err(EngineError::Port(error)) if error.fault.reaction() == Reaction::BackOff => {
-                        Some(retry.next(self.on.clock()))
-                    }
-                    Err(error) => return Err(error),
-                },
+                }
                 None => None,
             };
             tokio::select! {

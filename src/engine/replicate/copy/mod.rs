@@ -188,8 +188,13 @@ impl<P: Ports> Copier<P> {
         };
         let (mut items, mut retry) = (record.items, Retry::default());
         loop {
-            let turn = self.pace.admit(self.on.clock()).await;
             let room = self.room(segment.reader).await;
+            let turn = self.pace.admit(self.on.clock()).await;
+            // No request waits its turn past a pause.
+            if self.paused.get() != Paused::None {
+                self.pace.withdraw(&turn, self.on.clock().now());
+                continue;
+            }
             let request = ScanRequest {
                 segment: record.segment,
                 segments: record.segments,

@@ -66,6 +66,16 @@ impl Pace {
         }
     }
 
+    /// Gives a turn back without a request.
+    pub(super) fn withdraw(&self, _: &Turn, now: Moment) {
+        {
+            let mut state = self.state();
+            state.in_flight -= 1;
+            state.budget.charge(-PAGE_UNITS, now);
+        }
+        self.answered.notify_waiters();
+    }
+
     /// Gives a turn back and learns from the reply.
     pub(super) fn answered(&self, Turn { sent }: Turn, reply: &Result<ScanPage, PortError>, now: Moment) {
         {

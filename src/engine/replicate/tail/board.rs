@@ -60,13 +60,14 @@ impl Reading {
 }
 
 /// The end of a shard that was read in this process.
-#[derive(Clone, Copy)]
 struct End {
     seen: Timestamp,
     /// Up to when the shard was read.
     read_through: Timestamp,
     /// All that continues it is known.
     continued: bool,
+    /// What the last listing showed as continuing it.
+    shown: BTreeSet<String>,
     /// What its polls showed.
     watch: Watch,
 }
@@ -134,6 +135,7 @@ impl Board {
         &self,
         since: Timestamp,
         now: Timestamp,
+        caught_up: Duration,
         progress: impl Fn(Reader) -> Progress,
     ) -> Result<Duration, Disturbance> {
         if self.lineage.listed().is_none_or(|listed| listed <= since) {
@@ -155,7 +157,7 @@ impl Board {
             if reading.watch.last_poll.is_none_or(|last| now.since(last) > FRESH) {
                 return Err(Disturbance::Silent(record.shard.clone()));
             }
-            let span = reading.watch.undisturbed(since);
+            let span = reading.watch.undisturbed(since, caught_up);
             undisturbed = Some(undisturbed.map_or(span, |least| least.min(span)));
         }
         undisturbed.ok_or(Disturbance::NothingOpen)
@@ -182,17 +184,22 @@ impl Board {
         }
     }
 
-    /// Takes a listing that was asked for at `asked`; returns the shards that were not known. What continues a shard is
-    /// known by a listing that was asked for after its end was seen, shows a child of it, and leaves none of those out that
-    /// others continue.
-    pub(super) fn observe(&mut self, listing: &[ListedShard], asked: Timestamp) -> Vec<ShardRecord> {
+    /// Takes a listing of so many pages that was asked for at `asked`; returns the shards that were not known. What continues a
+    /// shard is known by a listing that was asked for after its end was seen, shows a child of it, and leaves none of those out
+    /// that others continue. Between two pages children may appear, of which it shows a part: then another one must show the same.
+    pub(super) fn observe(&mut self, listing: &[ListedShard], asked: Timestamp, pages: usize) -> Vec<ShardRecord> {
         let found = self.lineage.observe(listing, asked);
-        if !self.lineage.has_orphans() {
-            let parents: BTreeSet<&str> = listing.iter().filter_map(|shard| shard.parent.as_deref()).collect();
-            let ends = self.finished.iter_mut().filter(|(shard, _)| parents.contains(shard.as_str()));
-            for (_, end) in ends.filter(|(_, end)| end.seen < asked) {
-                end.continued = true;
+        let mut children: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+        for shard in listing {
+            if let Some(parent) = &shard.parent {
+                children.entry(parent).or_default().insert(shard.id.clone());
             }
+        }
+        for (shard, end) in self.finished.iter_mut().filter(|(_, end)| end.seen < asked && !end.continued) {
+            let shown = children.remove(shard.as_str()).unwrap_or_default();
+            let is_whole = pages == 1 || shown == end.shown;
+            end.continued = is_whole && !shown.is_empty() && !self.lineage.has_orphans();
+            end.shown = shown;
         }
         found
     }
@@ -262,7 +269,10 @@ impl Board {
         let reading = self.reading.remove(&shard)?;
         if let Some(seen) = reading.ended {
             let read_through = reading.watch.read_through(caught_up);
-            self.finished.insert(shard, End { seen, read_through, continued: false, watch: reading.watch });
+            self.finished.insert(
+                shard,
+                End { seen, read_through, continued: false, shown: BTreeSet::new(), watch: reading.watch },
+            );
         }
         Some(reading.reader)
     }
@@ -365,21 +375,55 @@ mod tests {
         let mut board = Board::new(Lineage::restore([parent], at(0)), Vec::new());
         board.finished.insert(
             "parent".into(),
-            End { seen: at(20), read_through: at(19), continued: false, watch: Watch::new(at(10)) },
+            End {
+                seen: at(20),
+                read_through: at(19),
+                continued: false,
+                shown: BTreeSet::new(),
+                watch: Watch::new(at(10)),
+            },
         );
         let leaves = |board: &Board| board.leaves().map(|record| record.shard.clone()).collect::<Vec<_>>();
-        board.observe(&listing(&[]), at(15));
+        board.observe(&listing(&[]), at(15), 1);
         assert_eq!(leaves(&board), ["parent"]);
-        board.observe(&listing(&["first"]), at(16));
+        board.observe(&listing(&["first"]), at(16), 1);
         assert_eq!(leaves(&board), ["parent"], "there may be a second one");
-        board.observe(&listing(&[]), at(21));
+        board.observe(&listing(&[]), at(21), 1);
         assert_eq!(leaves(&board), ["parent"]);
         let mut left_out = listing(&["first"]);
         left_out.push(ListedShard { id: "grandchild".into(), parent: Some("second".into()), says_closed: false });
-        board.observe(&left_out, at(22));
+        board.observe(&left_out, at(22), 1);
         assert_eq!(leaves(&board), ["parent"], "the one that the grandchild continues may be a child of it");
-        board.observe(&listing(&["first", "second"]), at(23));
+        board.observe(&listing(&["first", "second"]), at(23), 1);
         assert!(leaves(&board).is_empty());
+    }
+
+    #[test]
+    fn what_a_listing_of_several_pages_shows_must_be_shown_again() {
+        let parent = ShardRecord {
+            shard: "parent".into(),
+            parent: None,
+            stage: ShardStage::Finished,
+            position: None,
+            created: None,
+            known_through: at(10),
+        };
+        let mut board = Board::new(Lineage::restore([parent], at(0)), Vec::new());
+        let end = End {
+            seen: at(20),
+            read_through: at(19),
+            continued: false,
+            shown: BTreeSet::new(),
+            watch: Watch::new(at(10)),
+        };
+        board.finished.insert("parent".into(), end);
+        let is_unsure = |board: &Board| board.leaves().next().is_some();
+        board.observe(&listing(&["second"]), at(21), 2);
+        assert!(is_unsure(&board), "the first one appeared behind the page on which it belongs");
+        board.observe(&listing(&["first", "second"]), at(30), 2);
+        assert!(is_unsure(&board));
+        board.observe(&listing(&["first", "second"]), at(40), 2);
+        assert!(!is_unsure(&board));
     }
 
     #[test]
@@ -401,7 +445,7 @@ mod tests {
         let nothing = |_| Progress { settled: None, oldest_open: None };
         let caught_up = |board: &Board| board.figures(span, at(0), at(26), nothing).caught_up;
         assert!(!caught_up(&board));
-        board.observe(&listing(&[]), at(25));
+        board.observe(&listing(&[]), at(25), 1);
         assert!(caught_up(&board));
     }
 }

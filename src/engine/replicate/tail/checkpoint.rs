@@ -17,9 +17,11 @@ const STORED_PER_SECOND: f64 = 100.0;
 impl<P: Ports> Tail<P> {
     /// Saves checkpoints behind what is settled until it is stopped, between two saves.
     pub(super) async fn keep_checkpoints(&self, stop: &CancellationToken) -> Result<(), EngineError> {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 100 to 6,000")]
+        let most = (self.lease.checkpoint.as_secs_f64().max(1.0) * STORED_PER_SECOND) as usize;
         loop {
             let turned = self.turned.notified();
-            self.save().await?;
+            self.save(most).await?;
             let now = self.on.clock().service();
             let lost = self.board().lineage.lost(self.settings.retention_margin, now);
             if let Some(lost) = lost {
@@ -34,12 +36,15 @@ impl<P: Ports> Tail<P> {
         }
     }
 
-    /// Saves every checkpoint that moved. Children of a finished shard may be read only after this (invariant 4).
-    pub async fn save(&self) -> Result<(), EngineError> {
+    /// Saves every checkpoint that moved.
+    pub async fn save_all(&self) -> Result<(), EngineError> {
+        self.save(usize::MAX).await
+    }
+
+    /// Saves so many checkpoints that moved, and all that are their shard's last: its children may be read only after this
+    /// (invariant 4).
+    async fn save(&self, most: usize) -> Result<(), EngineError> {
         let _saving = self.saving.lock().await;
-        let most = self.lease.checkpoint.as_secs_f64().max(1.0) * STORED_PER_SECOND;
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 100 to 6,000")]
-        let most = most as usize;
         let due = self.board().due(self.settings.caught_up, most, |reader| self.applier.progress(reader))?;
         // Should the switch not take place, what came meanwhile is read again and applied. Looked at last: what was due
         // before the intake was held may be stored.
@@ -52,6 +57,7 @@ impl<P: Ports> Tail<P> {
             if let Some(reader) = finished {
                 self.applier.end_reader(reader);
                 self.finished.notify_one();
+                self.found.notify_one();
             }
             Ok::<_, EngineError>(())
         };

@@ -13,7 +13,7 @@ use crate::engine::error::EngineError;
 use crate::engine::parallel::for_each;
 use crate::engine::state::entry::shard_sort;
 use crate::ports::{Clock, Fault, PortError, Ports};
-use crate::protocol::lineage::{ShardRecord, generations};
+use crate::protocol::lineage::{ShardRecord, ShardStage, generations};
 
 /// How often it is asked what continues a finished shard, until that is known: it may appear a moment later.
 const CHILD_POLL: Duration = Duration::from_secs(1);
@@ -84,13 +84,14 @@ impl<P: Ports> Tail<P> {
             let finished = self.finished.notified();
             // What waited for a shard may be read.
             self.found.notify_one();
-            let unsure: Vec<String> = self.board().leaves().map(|record| record.shard.clone()).collect();
+            let unsure: Vec<ShardRecord> = self.board().leaves().cloned().collect();
             let many = unsure.len() > pages.load(Ordering::Relaxed);
-            if many {
+            // What continues one from before the pin may be from before it, too: a listing shows the whole line.
+            if many || unsure.iter().any(|record| record.stage != ShardStage::Finished) {
                 self.list_soon.notify_one();
             } else {
-                for parent in &unsure {
-                    self.take_children(parent).await?;
+                for record in &unsure {
+                    self.take_children(&record.shard).await?;
                 }
             }
             tokio::select! {
@@ -102,15 +103,22 @@ impl<P: Ports> Tail<P> {
     }
 
     async fn take_children(&self, parent: &str) -> Result<(), EngineError> {
-        let (children, asked) = self.lister.children(parent).await.map_err(|error| self.not_listed(error))?;
+        let (children, asked) = match self.lister.children(parent).await {
+            // The shard, or the stream: a listing tells.
+            Err(error) if error.fault == Fault::Missing => {
+                self.list_soon.notify_one();
+                return Ok(());
+            }
+            listed => listed?,
+        };
         let _alone = self.taking.lock().await;
         let found = self.board().follow(parent, &children, asked);
         self.take_in(found).await
     }
 
-    async fn take_listing(&self, Listing { shards, asked, .. }: Listing) -> Result<(), EngineError> {
+    async fn take_listing(&self, Listing { shards, asked, pages }: Listing) -> Result<(), EngineError> {
         let _alone = self.taking.lock().await;
-        let found = self.board().observe(&shards, asked);
+        let found = self.board().observe(&shards, asked, pages);
         self.take_in(found).await?;
         let forgettable = self.board().lineage.forgettable(&shards, self.on.clock().service());
         let forget = |record: ShardRecord| async move {

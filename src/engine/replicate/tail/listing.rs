@@ -61,7 +61,9 @@ impl<P: Ports> Lister<P> {
                     }
                 }
                 // The shard behind which the page begins is gone by now.
-                Err(error) if after.is_some() && matches!(error.fault, Fault::Rejected | Fault::Trimmed) => {
+                Err(error)
+                    if after.is_some() && matches!(error.fault, Fault::Rejected | Fault::Trimmed | Fault::Missing) =>
+                {
                     tracing::debug!(%error, "the listing begins again");
                     (shards, pages, asked, after, seen) = (Vec::new(), 0, None, None, HashSet::new());
                 }

@@ -206,7 +206,7 @@ impl<P: Ports> Tail<P> {
     /// request made; or what stands against that.
     pub fn undisturbed(&self, since: Timestamp) -> Result<Duration, Disturbance> {
         let (now, applier) = (self.on.clock().service(), &self.applier);
-        self.board().undisturbed(since, now, |reader| applier.progress(reader))
+        self.board().undisturbed(since, now, self.settings.caught_up, |reader| applier.progress(reader))
     }
 
     /// When the stream's shards were last listed.

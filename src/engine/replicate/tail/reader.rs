@@ -154,7 +154,7 @@ impl<P: Ports> Tail<P> {
         &self,
         shard: &str,
         reader: Reader,
-        Page { page, asked }: Page,
+        Page { mut page, asked }: Page,
         place: &mut Place,
     ) -> Result<(), EngineError> {
         let by_requests = page.changes.iter().filter(|change| change.kind != ChangeKind::Expire).count();
@@ -163,12 +163,10 @@ impl<P: Ports> Tail<P> {
             Some(_) => self.board().polled(shard, seen, asked, now),
             None => self.board().last_page(shard, seen, now),
         }
-        let read_back = self.read_back(&page.changes).await?;
+        page.changes.retain(|change| !place.passes_over(change));
+        let (read_back, offered) = (self.read_back(&page.changes).await?, page.changes.len());
         let mut bytes = 0;
         for mut change in page.changes {
-            if place.passes_over(&change) {
-                continue;
-            }
             let (position, created) = (change.position.clone(), change.created);
             self.on.meters.changed(change.kind);
             let new = match std::mem::replace(&mut change.new, Image::Deleted) {
@@ -180,7 +178,7 @@ impl<P: Ports> Tail<P> {
             self.applier.offer_change(reader, change, new)?;
             (place.at, place.created) = (StartAt::After(position), Some(created));
         }
-        self.footprint().saw(seen.records, bytes);
+        self.footprint().saw(offered, bytes);
         Ok(())
     }
 
