@@ -101,7 +101,8 @@ pub struct TailSettings {
     pub busy_poll: Duration,
     /// How long all polls must have been empty until a shard counts as caught up, 0.1 s to 10 min.
     pub caught_up: Duration,
-    /// Time between two listings of the stream's shards, 0.1 s to 10 min.
+    /// Time between two listings of the stream's shards, 0.1 s to 10 min; or ten times as long as a listing takes, if that is
+    /// longer.
     pub discover: Duration,
     /// How old a shard's known-through time may grow before the migration stops as `needs-reseed`; the service keeps
     /// records for 24 h.
