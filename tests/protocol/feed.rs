@@ -233,34 +233,6 @@ fn a_long_listing_under_throttling_ends() {
     });
 }
 
-/// A large stream is not listed again because one of its shards rolled.
-#[test]
-fn what_continues_a_shard_is_asked_for_alone() {
-    simulate(async {
-        let world = Kind::SameKey.world_with(12, 60, ViewType::NewAndOldImages);
-        world.state().stream.listing_page = 3;
-        let mut job = job(&world);
-        job.engine.tail.discover = Duration::from_mins(10);
-        let mut running = start(&world, &job);
-        running.caught_up().await;
-        let asked = Arc::new(AtomicU32::new(0));
-        let requests = Arc::clone(&asked);
-        world.script(move |_, call| {
-            if matches!(call, Call::Shards) {
-                requests.fetch_add(1, Ordering::Relaxed);
-            }
-            Fate::answered()
-        });
-        world.put("a", &[]);
-        world.roll(&world.shard_of("a"));
-        world.put("a", &[]);
-        running.caught_up().await;
-        assert_exact(&world);
-        let requests = asked.load(Ordering::Relaxed);
-        assert!((1..=3).contains(&requests), "{requests} requests");
-    });
-}
-
 #[test]
 fn a_listing_that_comes_round_stops_the_process() {
     simulate(async {

@@ -204,12 +204,9 @@ impl Board {
         found
     }
 
-    /// Takes what was listed as continuing a shard; returns the shards that were not known. All of them are known then, if they
-    /// were asked for after its end was seen and there is one.
-    pub(super) fn follow(&mut self, parent: &str, children: &[ListedShard], asked: Timestamp) -> Vec<ShardRecord> {
-        if let Some(end) = self.finished.get_mut(parent).filter(|end| end.seen < asked) {
-            end.continued |= !children.is_empty();
-        }
+    /// Takes what was listed as continuing a shard; returns the shards that were not known. That they are all shows a listing
+    /// only: one that is left out here is told there by what continues it.
+    pub(super) fn follow(&mut self, parent: &str, children: &[ListedShard]) -> Vec<ShardRecord> {
         self.lineage.follow(parent, children)
     }
 

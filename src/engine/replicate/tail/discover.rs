@@ -77,22 +77,21 @@ impl<P: Ports> Tail<P> {
         }
     }
 
-    /// Asks what continues finished shards, as long as that is not known. Where that takes more requests than a listing, all
-    /// are listed.
+    /// Asks what continues finished shards, as long as that is not known, and lists all meanwhile. No more is asked than a
+    /// listing takes.
     async fn follow(&self, pages: &AtomicUsize) -> Result<(), EngineError> {
         loop {
             let finished = self.finished.notified();
             // What waited for a shard may be read.
             self.found.notify_one();
             let unsure: Vec<ShardRecord> = self.board().leaves().cloned().collect();
-            let many = unsure.len() > pages.load(Ordering::Relaxed);
-            // What continues one from before the pin may be from before it, too: a listing shows the whole line.
-            if many || unsure.iter().any(|record| record.stage != ShardStage::Finished) {
+            if !unsure.is_empty() {
                 self.list_soon.notify_one();
-            } else {
-                for record in &unsure {
-                    self.take_children(&record.shard).await?;
-                }
+            }
+            // What continues one from before the pin may be from before it, too: a listing shows the whole line.
+            let finished_here = unsure.iter().filter(|record| record.stage == ShardStage::Finished);
+            for record in finished_here.take(pages.load(Ordering::Relaxed)) {
+                self.take_children(&record.shard).await?;
             }
             tokio::select! {
                 biased;
@@ -103,7 +102,7 @@ impl<P: Ports> Tail<P> {
     }
 
     async fn take_children(&self, parent: &str) -> Result<(), EngineError> {
-        let (children, asked) = match self.lister.children(parent).await {
+        let children = match self.lister.children(parent).await {
             // The shard, or the stream: a listing tells.
             Err(error) if error.fault == Fault::Missing => {
                 self.list_soon.notify_one();
@@ -112,7 +111,7 @@ impl<P: Ports> Tail<P> {
             listed => listed?,
         };
         let _alone = self.taking.lock().await;
-        let found = self.board().follow(parent, &children, asked);
+        let found = self.board().follow(parent, &children);
         self.take_in(found).await
     }
 

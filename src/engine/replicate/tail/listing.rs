@@ -82,14 +82,12 @@ impl<P: Ports> Lister<P> {
         }
     }
 
-    /// Those that continue this one, and when they were asked for.
-    pub(super) async fn children(&self, parent: &str) -> Result<(Vec<ListedShard>, Timestamp), PortError> {
+    /// Those that continue this one.
+    pub(super) async fn children(&self, parent: &str) -> Result<Vec<ListedShard>, PortError> {
         until_answered(self.on.clock(), "a shard's children could not be listed", || async {
             self.turn().await;
-            let asking = Asked::now(self.on.clock());
             let children = self.on.feed().children(&self.stream_arn, parent).await;
-            let children = children.inspect_err(|error| self.on.meters.failed(error))?;
-            Ok((children, asking.at(self.on.clock())))
+            children.inspect_err(|error| self.on.meters.failed(error))
         })
         .await
     }
