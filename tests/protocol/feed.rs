@@ -10,7 +10,7 @@ use shadowtable::ports::Fault;
 use shadowtable::protocol::command::{Paused, Verb};
 use tokio::time::sleep;
 
-use testkit::fakes::{Call, Event, FakePorts, Fate, World, key_of};
+use testkit::fakes::{Call, Event, FakePorts, Fate, World, key_of, version_of};
 use testkit::harness::{Kind, assert_exact, fill, job, simulate, start, until};
 
 /// How often the shadow was written under this id.
@@ -228,6 +228,26 @@ fn a_long_listing_under_throttling_ends() {
         let requests = asked.load(Ordering::Relaxed);
         assert!((140..=150).contains(&requests), "{requests} requests for 70 pages");
         assert!(world.elapsed() > Duration::from_millis(200) * 70, "five a second at most");
+        running.caught_up().await;
+        assert_exact(&world);
+    });
+}
+
+/// A listing of sixty pages takes twelve seconds. What continues a shard is asked for by itself meanwhile.
+#[test]
+fn what_continues_a_shard_is_read_before_a_long_listing_ends() {
+    simulate(async {
+        let world = Kind::SameKey.world_with(12, 60, ViewType::NewAndOldImages);
+        world.state().stream.listing_page = 1;
+        let mut job = job(&world);
+        job.engine.tail.discover = Duration::from_mins(10);
+        let mut running = start(&world, &job);
+        running.caught_up().await;
+        world.roll(&world.shard_of("a"));
+        let version = world.put("a", &[]);
+        sleep(Duration::from_secs(5)).await;
+        let key = key_of(&world.state(), "a");
+        assert_eq!(world.state().shadow.get(&key).map(version_of), Some(version));
         running.caught_up().await;
         assert_exact(&world);
     });

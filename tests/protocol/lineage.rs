@@ -294,6 +294,30 @@ fn nothing_is_stored_of_a_shard_before_its_parent_is() {
     });
 }
 
+/// Another shard's end is no reason to begin with one that is being stored: a predecessor may have left something else there.
+#[test]
+fn a_shard_is_read_only_after_it_is_stored() {
+    simulate(async {
+        let world = Kind::SameKey.world_with(11, 2, shadowtable::model::ViewType::NewAndOldImages);
+        let mut running = start(&world, &job(&world));
+        running.caught_up().await;
+        let [one, other] = <[String; 2]>::try_from(world.state().stream.open()).unwrap();
+        let child = world.roll(&one);
+        let entry = format!("SHARD#source#1#{child}");
+        let slow = entry.clone();
+        world.script(move |_, call| match call {
+            Call::StatePut(entry) if entry.key.sort == slow => Fate::slow(Duration::from_secs(8)),
+            _ => Fate::answered(),
+        });
+        sleep(Duration::from_secs(4)).await;
+        world.roll(&other);
+        running.caught_up().await;
+        let state = world.state();
+        let stored = first(&state, |event| matches!(event, Event::Stored(stored) if stored.key.sort == entry)).unwrap();
+        assert!(stored < read_begins(&state, &child).unwrap());
+    });
+}
+
 /// Many shards that all move cost the state table a hundred writes a second, and lag does not wait for them.
 #[test]
 fn checkpoints_of_many_shards_take_turns_and_lag_does_not_wait_for_them() {

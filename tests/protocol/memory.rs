@@ -53,6 +53,41 @@ fn a_hundred_shards_with_a_backlog_hold_no_more_than_the_limit() {
     });
 }
 
+/// Nothing is written any more, so nothing makes room.
+#[test]
+fn a_stop_does_not_wait_for_an_item_that_waits_for_room() {
+    simulate(async {
+        let world = Kind::Owned.world_with(4, SHARDS, ViewType::NewAndOldImages);
+        let mut job = job(&world);
+        job.engine.apply.memory_bytes = LIMIT;
+        for id in ["a", "b"] {
+            world.put(id, &[("email", "same")]);
+        }
+        let mut running = start(&world, &job);
+        running.caught_up().await;
+        running.stop().await.unwrap();
+        let text = "x".repeat(ITEM_BYTES);
+        for item in 0..300 {
+            let id = format!("item-{item}");
+            world.put(&id, &[("email", &id), ("text", &text)]);
+        }
+        // The one in collision is read again only when memory is full.
+        let began = world.elapsed();
+        let now = std::sync::Arc::clone(&world);
+        world.script(move |_, call| match call {
+            Call::Write(_) => Fate::throttled(),
+            Call::Get if now.elapsed() < began + Duration::from_secs(20) => Fate::throttled(),
+            _ => Fate::answered(),
+        });
+        let running = start(&world, &job);
+        sleep(Duration::from_mins(1)).await;
+        assert!(held(&running) > LIMIT * 3 / 4, "{} bytes", held(&running));
+        let asked = world.elapsed();
+        running.stop().await.unwrap();
+        assert!(world.elapsed() < asked + Duration::from_secs(10), "asked at {asked:?}, over at {:?}", world.elapsed());
+    });
+}
+
 #[test]
 fn a_hot_partition_delays_no_other_shards_changes() {
     simulate(async {

@@ -192,7 +192,7 @@ impl<P: Ports> Copier<P> {
             let turn = self.pace.admit(self.on.clock()).await;
             // No request waits its turn past a pause.
             if self.paused.get() != Paused::None {
-                self.pace.withdraw(&turn, self.on.clock().now());
+                self.pace.withdraw(turn, self.on.clock().now());
                 continue;
             }
             let request = ScanRequest {

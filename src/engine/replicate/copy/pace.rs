@@ -67,7 +67,7 @@ impl Pace {
     }
 
     /// Gives a turn back without a request.
-    pub(super) fn withdraw(&self, _: &Turn, now: Moment) {
+    pub(super) fn withdraw(&self, Turn { .. }: Turn, now: Moment) {
         {
             let mut state = self.state();
             state.in_flight -= 1;

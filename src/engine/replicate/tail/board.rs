@@ -359,27 +359,29 @@ mod tests {
         [shard("parent", None)].into_iter().chain(children).collect()
     }
 
-    #[test]
-    fn children_count_as_known_once_all_were_listed_after_the_end_was_seen() {
+    fn with_parent(stage: ShardStage) -> Board {
         let parent = ShardRecord {
             shard: "parent".into(),
             parent: None,
-            stage: ShardStage::Finished,
+            stage,
             position: None,
             created: None,
             known_through: at(10),
         };
-        let mut board = Board::new(Lineage::restore([parent], at(0)), Vec::new());
-        board.finished.insert(
-            "parent".into(),
-            End {
-                seen: at(20),
-                read_through: at(19),
-                continued: false,
-                shown: BTreeSet::new(),
-                watch: Watch::new(at(10)),
-            },
-        );
+        Board::new(Lineage::restore([parent], at(0)), Vec::new())
+    }
+
+    fn with_finished_parent() -> Board {
+        let mut board = with_parent(ShardStage::Finished);
+        let (seen, read_through, watch) = (at(20), at(19), Watch::new(at(10)));
+        let end = End { seen, read_through, continued: false, shown: BTreeSet::new(), watch };
+        board.finished.insert("parent".into(), end);
+        board
+    }
+
+    #[test]
+    fn children_count_as_known_once_all_were_listed_after_the_end_was_seen() {
+        let mut board = with_finished_parent();
         let leaves = |board: &Board| board.leaves().map(|record| record.shard.clone()).collect::<Vec<_>>();
         board.observe(&listing(&[]), at(15), 1);
         assert_eq!(leaves(&board), ["parent"]);
@@ -397,23 +399,7 @@ mod tests {
 
     #[test]
     fn what_a_listing_of_several_pages_shows_must_be_shown_again() {
-        let parent = ShardRecord {
-            shard: "parent".into(),
-            parent: None,
-            stage: ShardStage::Finished,
-            position: None,
-            created: None,
-            known_through: at(10),
-        };
-        let mut board = Board::new(Lineage::restore([parent], at(0)), Vec::new());
-        let end = End {
-            seen: at(20),
-            read_through: at(19),
-            continued: false,
-            shown: BTreeSet::new(),
-            watch: Watch::new(at(10)),
-        };
-        board.finished.insert("parent".into(), end);
+        let mut board = with_finished_parent();
         let is_unsure = |board: &Board| board.leaves().next().is_some();
         board.observe(&listing(&["second"]), at(21), 2);
         assert!(is_unsure(&board), "the first one appeared behind the page on which it belongs");
@@ -425,16 +411,8 @@ mod tests {
 
     #[test]
     fn nothing_is_caught_up_before_the_shards_were_listed() {
-        let record = ShardRecord {
-            shard: "parent".into(),
-            parent: None,
-            stage: ShardStage::Open,
-            position: None,
-            created: None,
-            known_through: at(10),
-        };
         let span = Duration::from_secs(5);
-        let mut board = Board::new(Lineage::restore([record], at(0)), Vec::new());
+        let mut board = with_parent(ShardStage::Open);
         board.begin("parent", Reader::default());
         for second in [20, 22, 24, 26] {
             board.polled("parent", Arrived { records: 0, by_requests: 0 }, at(second), at(second));

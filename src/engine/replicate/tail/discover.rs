@@ -18,7 +18,7 @@ use crate::protocol::lineage::{ShardRecord, ShardStage, generations};
 /// How often it is asked what continues a finished shard, until that is known: it may appear a moment later.
 const CHILD_POLL: Duration = Duration::from_secs(1);
 
-/// Listings take a tenth of the time at most.
+/// Listings that nobody waits for take a tenth of the time at most.
 const SELDOM: u32 = 10;
 
 impl<P: Ports> Tail<P> {

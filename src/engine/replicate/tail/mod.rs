@@ -1,9 +1,8 @@
 //! Reads a table's stream by shards and offers its changes.
 //!
 //! One task lists shards, asks what continues finished ones, and starts readers for those whose parent is finished and stored
-//! (invariant 4). Each reader
-//! offers its shard's changes in order. One task saves checkpoints behind what is settled (invariant 3), and looks for
-//! lost history (invariant 8). What may be read, and from where, is decided in `protocol::lineage`.
+//! (invariant 4). Each reader offers its shard's changes in order. One task saves checkpoints behind what is settled (invariant
+//! 3), and looks for lost history (invariant 8). What may be read, and from where, is decided in `protocol::lineage`.
 
 mod asked;
 mod board;
