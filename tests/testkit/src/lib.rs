@@ -2,6 +2,7 @@
 //!
 //! - `fakes`: a simulated service behind the program's ports, on paused time, with faults; `harness` runs migrations in it;
 //!   `histories` makes random ones from seeds.
+//! - `scale`: the engine at the size of production, against a model of the service's limits.
 //! - `model`: a checked model of the protocol.
 //! - `real`: endpoints, the real program, outside writers, and a comparator. It uses nothing of the library under test: a mistake
 //!   shared by both would prove itself right.
@@ -22,3 +23,4 @@ pub mod harness;
 pub mod histories;
 pub mod model;
 pub mod real;
+pub mod scale;
