@@ -252,7 +252,7 @@ fn the_complete_example_is_right_with_every_line_uncommented() {
 fn the_defaults_in_the_complete_example_are_the_real_ones() {
     let has_default = |key: &Documented| !key.comment.contains("No default");
     let with_defaults = uncommented(has_default);
-    assert_eq!(with_defaults.lines().count(), 40, "{with_defaults}");
+    assert_eq!(with_defaults.lines().count(), 39, "{with_defaults}");
     assert_eq!(settings_of(&with_defaults), settings_of(&example()));
 }
 

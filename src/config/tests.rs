@@ -38,7 +38,7 @@ fn flags_go_above_the_environment_and_that_above_the_file() {
     let environment = [("SHADOWTABLE_COPY_SEGMENTS", "2"), ("SHADOWTABLE_COPY_CONCURRENCY", "2")];
     let loaded = load_text(text.as_bytes(), &set(&["copy.segments=3"]), &environment);
     let engine = loaded.for_migration().unwrap().engine;
-    assert_eq!((engine.copy.segments, engine.copy.concurrency, engine.apply.concurrency), (3, 2, 1));
+    assert_eq!((engine.copy.segments, engine.copy.concurrency, engine.apply.concurrency), (Some(3), 2, 1));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::model::Billing;
 use crate::ports::Program;
 use crate::protocol::cutover::Limits;
 use crate::protocol::polling::Bounds;
@@ -24,20 +25,47 @@ pub struct EngineSettings {
 /// The copy.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CopySettings {
-    /// Parallel Scan segments, 1 to 1,000,000 (the service's range). Fixed when the migration is planned: a cursor is
-    /// valid only with the same total.
-    pub segments: u32,
-    /// Scan requests in flight at most, 1 to 256; throttling lowers it for a while.
+    /// Parallel Scan segments, 1 to 1,000,000 (the service's range); `None`: one for each GiB of the source, 64 to 4,096.
+    /// Fixed when the shadow is made: a cursor is valid only with the same total.
+    pub segments: Option<u32>,
+    /// Scan requests in flight at most, 1 to 256: it starts with few, and throttling and slow replies lower it for a while.
     pub concurrency: u32,
-    /// Items per page at most, 1 or more; `None` leaves the service's own limit of 1 MB.
+    /// Items per page at most, 1 or more; `None`: as many as half a MiB of memory holds.
     pub page_items: Option<u32>,
-    /// Read capacity units per second, above 0; `None` is unlimited. A consistent read of 4 KB costs one.
+    /// Read capacity units per second, above 0; `None`: a quarter of what a provisioned source has, and unlimited for one on
+    /// demand. A consistent read of 4 KB costs one.
     pub read_units_per_second: Option<f64>,
+}
+
+/// One segment for so many bytes of the source: few enough cursors to store, and enough of them to reach every partition.
+const SEGMENT_BYTES: u64 = 1 << 30;
+/// With fewer, a shadow of 40 partitions would not be written everywhere at once.
+const FEWEST_SEGMENTS: u32 = 64;
+const MOST_SEGMENTS: u32 = 4_096;
+/// The application keeps the rest of a provisioned source's read capacity.
+const SHARE_OF_CAPACITY: f64 = 0.25;
+
+impl CopySettings {
+    /// Segments for a source of so many bytes.
+    pub fn segments_of(&self, bytes: u64) -> u32 {
+        let by_size = u32::try_from(bytes.div_ceil(SEGMENT_BYTES)).unwrap_or(MOST_SEGMENTS);
+        self.segments.unwrap_or(by_size.clamp(FEWEST_SEGMENTS, MOST_SEGMENTS))
+    }
+
+    /// Read units a second from a source that is billed so.
+    pub fn read_budget(&self, source: Billing) -> Option<f64> {
+        let share = match source {
+            Billing::OnDemand => None,
+            #[expect(clippy::cast_precision_loss, reason = "capacities are far below 2^52")]
+            Billing::Provisioned(capacity) => Some((capacity.read_units as f64 * SHARE_OF_CAPACITY).max(1.0)),
+        };
+        self.read_units_per_second.or(share)
+    }
 }
 
 impl Default for CopySettings {
     fn default() -> Self {
-        Self { segments: 16, concurrency: 4, page_items: None, read_units_per_second: None }
+        Self { segments: None, concurrency: 64, page_items: None, read_units_per_second: None }
     }
 }
 
@@ -269,4 +297,26 @@ pub struct Hooks {
     pub after_switch: Option<Program>,
     /// When a step of a cutover failed. Its failure is logged.
     pub on_failure: Option<Program>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Throughput;
+
+    #[test]
+    fn segments_follow_the_size_of_the_source_unless_they_are_given() {
+        let of = |gibibytes: u64| CopySettings::default().segments_of(gibibytes << 30);
+        assert_eq!([of(0), of(64), of(65), of(1_024), of(100_000)], [64, 64, 65, 1_024, 4_096]);
+        assert_eq!(CopySettings { segments: Some(3), ..CopySettings::default() }.segments_of(1 << 40), 3);
+    }
+
+    #[test]
+    fn a_quarter_of_provisioned_capacity_is_used_unless_a_budget_is_given() {
+        let provisioned = Billing::Provisioned(Throughput { read_units: 400, write_units: 1 });
+        let default = CopySettings::default();
+        assert_eq!((default.read_budget(provisioned), default.read_budget(Billing::OnDemand)), (Some(100.0), None));
+        let given = CopySettings { read_units_per_second: Some(300.0), ..default };
+        assert_eq!((given.read_budget(provisioned), given.read_budget(Billing::OnDemand)), (Some(300.0), Some(300.0)));
+    }
 }

@@ -38,6 +38,7 @@ pub mod command;
 pub mod cutover;
 pub mod invariant;
 pub mod lag;
+pub mod latency;
 pub mod ledger;
 pub mod leg;
 pub mod lineage;

@@ -60,7 +60,7 @@ impl<P: Ports> Active<P> {
         stop: CancellationToken,
     ) -> Self {
         let (lease, engine) = (store.lease(), &job.engine);
-        let chronicle = Arc::new(Chronicle::new(Arc::clone(meters), engine.copy.read_units_per_second));
+        let chronicle = Arc::new(Chronicle::new(Arc::clone(meters)));
         let observed =
             Observed::new(Arc::clone(ports), Arc::clone(lease), Arc::clone(&chronicle), engine.cutover.clone());
         Self {

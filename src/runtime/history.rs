@@ -50,14 +50,19 @@ pub(super) struct Memory {
 pub(super) struct Chronicle {
     meters: Arc<Meters>,
     /// The copy's budget, in read units per second.
-    budget: Option<f64>,
+    budget: Mutex<Option<f64>>,
     history: Mutex<History>,
     events: Mutex<VecDeque<EventLine>>,
 }
 
 impl Chronicle {
-    pub(super) fn new(meters: Arc<Meters>, budget: Option<f64>) -> Self {
-        Self { meters, budget, history: Mutex::default(), events: Mutex::default() }
+    pub(super) fn new(meters: Arc<Meters>) -> Self {
+        Self { meters, budget: Mutex::default(), history: Mutex::default(), events: Mutex::default() }
+    }
+
+    /// The copy has this budget.
+    pub(super) fn bound(&self, budget: Option<f64>) {
+        *self.budget.lock() = budget;
     }
 
     /// A sample, as of now.
@@ -86,7 +91,7 @@ impl Chronicle {
         Memory {
             lag_history: history.lag(),
             rates: history.rates(now, &totals),
-            copy_pace: history.pace(now, &totals, self.budget),
+            copy_pace: history.pace(now, &totals, *self.budget.lock()),
             totals,
             events,
         }

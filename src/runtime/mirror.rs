@@ -13,6 +13,7 @@ use super::commands::{LoopControl, pending};
 use super::parts::Parts;
 use super::progress;
 use super::watch::{Outside, TableWatch};
+use crate::engine::CopySettings;
 use crate::engine::EngineError;
 use crate::engine::cutover::StepEnd;
 use crate::engine::replicate::apply::mapping::Mapping;
@@ -23,7 +24,7 @@ use crate::engine::replicate::tail::{Tail, TailParts};
 use crate::engine::state::entities::Pin;
 use crate::engine::state::journal::Journal;
 use crate::engine::watched::Watched;
-use crate::model::ViewType;
+use crate::model::{TableDescription, ViewType};
 use crate::ports::{Clock, Ports, RecordsPage};
 use crate::protocol::command::Paused;
 use crate::protocol::cutover::Step;
@@ -55,8 +56,7 @@ pub(super) struct Looked {
     pub(super) pin: Pin,
     /// What the records of the source's stream carry.
     pub(super) view: ViewType,
-    /// The source's item count.
-    pub(super) items: u64,
+    pub(super) source: TableDescription,
     pub(super) outside: Outside,
 }
 
@@ -74,7 +74,7 @@ impl<'a, P: Ports> Mirror<'a, P> {
         live: HashMap<String, RecordsPage>,
         looked: Looked,
     ) -> Result<Self, EngineError> {
-        let Looked { pin, view, items: items_expected, outside } = looked;
+        let Looked { pin, view, source, outside } = looked;
         let (job, leg) = (&active.job, journal.meta().leg());
         let on = active.replication(leg);
         let quarantine = Quarantine::new(leg, job.keys());
@@ -99,10 +99,17 @@ impl<'a, P: Ports> Mirror<'a, P> {
             paused: Arc::clone(&paused),
         };
         let tail = Arc::new(Tail::resume(on.clone(), Arc::clone(&applier), tail).await?);
+        let read_budget = job.engine.copy.read_budget(source.layout.billing);
+        if let Some(units) = read_budget.filter(|_| job.engine.copy.read_units_per_second.is_none()) {
+            tracing::info!(
+                "the copy reads {units} units a second, a share of the source's capacity: copy.read_units_per_second sets another"
+            );
+        }
+        active.chronicle.bound(read_budget);
         let copy = CopyParts {
             segments: journal.meta().segments,
             source: job.source_key.clone(),
-            settings: job.engine.copy.clone(),
+            settings: CopySettings { read_units_per_second: read_budget, ..job.engine.copy.clone() },
             lease: job.engine.lease.clone(),
             paused: Arc::clone(&paused),
         };
@@ -117,7 +124,7 @@ impl<'a, P: Ports> Mirror<'a, P> {
                 quarantine,
                 copier,
                 tail,
-                items_expected,
+                items_expected: source.item_count,
                 outside: Arc::new(Mutex::new(outside)),
             },
             paused,
@@ -331,7 +338,7 @@ impl<'a, P: Ports> Mirror<'a, P> {
             }
         }
         self.parts.tail.save_all().await?;
-        self.parts.copier.save().await?;
+        self.parts.copier.save_all().await?;
         self.active.refresh_live().await?;
         failed.map_or(Ok(()), Err)
     }

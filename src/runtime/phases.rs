@@ -227,7 +227,7 @@ impl<P: Ports> Active<P> {
             recorded => provision_shadow(&*self.ports, &self.claims(), &self.job.target, recorded.as_ref()).await?,
         };
         let outside = Outside::look(&*self.ports, Ok((&source.table, &shadow)), &self.job.engine.cutover).await;
-        Ok(Looked { pin, view: source.stream.view, items: source.table.item_count, outside })
+        Ok(Looked { pin, view: source.stream.view, source: source.table, outside })
     }
 
     /// The source, if it is still the one that was recorded.

@@ -85,9 +85,10 @@ impl<P: Ports> Active<P> {
         let shadow = self.shadow(journal, &claims).await?;
         let made = identified(&journal.meta().made, &shadow);
         let found = Sides { source: identity, shadow };
+        let segments = self.job.engine.copy.segments_of(source.table.size_bytes);
         journal
             .edit(|meta| {
-                meta.made = made;
+                (meta.made, meta.segments) = (made, segments);
                 for side in Side::BOTH {
                     meta.tables[side].identity = Some(found[side].clone());
                 }
@@ -188,7 +189,7 @@ impl<P: Ports> Active<P> {
         if self.job.allowed.refused_items {
             return Ok(());
         }
-        let (clock, segments) = (self.ports.clock(), self.job.engine.copy.segments);
+        let (clock, segments) = (self.ports.clock(), self.job.engine.copy.segments_of(0));
         let mut trial = Trial::new(&self.job.transform, &self.job.target);
         let looked = BTreeSet::from([0, segments / 2, segments - 1]);
         for segment in looked {
@@ -219,7 +220,7 @@ impl<P: Ports> Active<P> {
         let volume = CopyVolume {
             item_count: source.table.item_count,
             size_bytes: source.table.size_bytes,
-            read_units_per_second: self.job.engine.copy.read_units_per_second,
+            read_units_per_second: self.job.engine.copy.read_budget(source.table.layout.billing),
             write_units_per_second: self.job.engine.apply.write_units_per_second,
         };
         let estimate = CopyEstimate::new(&volume, &self.job.target).to_string();
@@ -285,7 +286,7 @@ pub fn planned<P: Ports>(ports: &P, job: &Job) -> Meta {
         rules: job.transform.rules().to_vec(),
         means: means(&job.engine.cutover),
         single_writer_region: false,
-        segments: job.engine.copy.segments,
+        segments: job.engine.copy.segments_of(0),
         paused: Paused::None,
         cutover: None,
         postponed: false,

@@ -17,7 +17,7 @@ fn a_page_that_is_not_durable_is_read_again_after_a_crash_and_those_before_it_ar
         never_writes(&world, stuck.clone());
         let mut job = job(&world);
         job.engine.copy.page_items = Some(3);
-        job.engine.copy.segments = 1;
+        job.engine.copy.segments = Some(1);
         let running = start(&world, &job);
         sleep(Duration::from_secs(10)).await;
         assert!(world.state().shadow.len() == 39, "all but one item is copied");

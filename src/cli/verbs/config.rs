@@ -149,17 +149,19 @@ fn layout(table: &TableSettings, log: &LogSettings) -> ExitCode {
 /// What was understood, for a person to compare with what was meant.
 fn summary(settings: &Settings) -> String {
     let layout = settings.target.as_ref().map_or("the source's own".into(), |file| file.path.display().to_string());
-    let units = |units: Option<f64>| units.map_or("unlimited".to_owned(), |units| units.to_string());
+    let units = |units: Option<f64>, without: &str| {
+        units.map_or(without.to_owned(), |units| format!("{units} units per second"))
+    };
     format!(
         "ok\nmigration  {}\nsource     {}\nshadow     {}\nstate      {}\nlayout     {layout}\nrules      {}\n\
-         budgets    read {}, write {} units per second\n",
+         budgets    read {}; write {}\n",
         settings.migration,
         table(&settings.source),
         table(&settings.shadow),
         table(&settings.state),
         settings.transform.len(),
-        units(settings.engine.copy.read_units_per_second),
-        units(settings.engine.apply.write_units_per_second),
+        units(settings.engine.copy.read_units_per_second, "unlimited, or a quarter of what a provisioned source has"),
+        units(settings.engine.apply.write_units_per_second, "unlimited"),
     )
 }
 

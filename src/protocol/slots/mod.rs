@@ -30,7 +30,7 @@ use std::time::Duration;
 
 use lines::{Group, Lines};
 pub use quarantine::{Mark, Pair, Quarantined, Reason, Recording};
-pub use queue::{Admission, Held, Taken};
+pub use queue::{Admission, Held, Kind, Taken};
 use slot::{Load, Op, Slot, Stage};
 
 use super::invariant::{Invariant, Violation};
@@ -117,8 +117,8 @@ pub struct Batch {
     pub writes: Vec<Arc<Write>>,
     /// Write capacity units that they will cost the table at least: 1 for each started KB.
     pub estimated_units: f64,
-    /// All of them were sent before.
-    pub again: bool,
+    /// Of which kind it is.
+    pub kind: Kind,
 }
 
 /// What came of outcomes, for the caller to act on. Taken by [`Slots::drain`].
@@ -251,9 +251,9 @@ impl Slots {
 
     /// A change waits here now, where only a copied image did: the place is served as a change.
     fn lift(&mut self, place: Place) {
-        match self.places.get(&place).map(|slot| slot.stage) {
-            Some(Stage::Ready) => self.lines.of(Lane::Tail).fresh.push_back(place),
-            Some(Stage::Again { at, .. }) => self.group(vec![place], at),
+        match self.places.get(&place).map(|slot| (slot.stage, slot.current.reader)) {
+            Some((Stage::Ready, reader)) => self.lines.of(Lane::Tail).fresh.push_back(reader, place),
+            Some((Stage::Again { at, .. }, _)) => self.group(vec![place], at),
             _ => {}
         }
     }
@@ -306,7 +306,7 @@ impl Slots {
                 }
                 _ => {
                     slot.stage = Stage::Ready;
-                    self.lines.of(slot.lane()).fresh.push_back(place);
+                    self.lines.of(slot.lane()).fresh.push_back(slot.current.reader, place);
                 }
             },
         }

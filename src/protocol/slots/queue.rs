@@ -21,12 +21,34 @@ pub enum Held {
 /// What may be sent now.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Admission {
-    /// A request with writes that were not sent before.
-    pub fresh: bool,
-    /// One with writes that were.
+    /// A request with changes that were not sent before.
+    pub changes: bool,
+    /// Copied images that were not.
+    pub copied: bool,
+    /// A request with what was.
     pub again: bool,
     /// Write capacity units that are left of the budget; infinite where there is none.
     pub units: f64,
+}
+
+/// Requests that are admitted each for themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// With a change that was not sent before.
+    Changes,
+    /// With copied images only, that were not.
+    Copied,
+    /// With what was sent before.
+    Again,
+}
+
+impl Admission {
+    fn fresh(&self, lane: Lane) -> bool {
+        match lane {
+            Lane::Tail => self.changes,
+            Lane::Copy => self.copied,
+        }
+    }
 }
 
 /// What is to be sent.
@@ -49,7 +71,7 @@ impl Slots {
         for lane in [Lane::Tail, Lane::Copy] {
             let (again, units) = if let Some(units) = self.next_group(lane).filter(|_| admitted.again) {
                 (true, units)
-            } else if let Some((_, _, units)) = self.next_fresh(lane).filter(|_| admitted.fresh) {
+            } else if let Some((_, _, units)) = self.next_fresh(lane).filter(|_| admitted.fresh(lane)) {
                 (false, units)
             } else {
                 continue;
@@ -58,7 +80,7 @@ impl Slots {
             if admitted.units < needed {
                 return Ok(Taken::TooDear(needed));
             }
-            let batch = if again { self.take_group(lane, now)? } else { self.take_fresh(admitted.units, now)? };
+            let batch = if again { self.take_group(lane, now)? } else { self.take_fresh(admitted, now)? };
             return Ok(Taken::Batch(batch));
         }
         Ok(Taken::Nothing)
@@ -67,7 +89,7 @@ impl Slots {
     /// The first group that is sent again.
     fn take_group(&mut self, lane: Lane, now: Moment) -> Result<Batch, Violation> {
         let places = self.lines.of(lane).again.pop_front().map(|group| group.places).unwrap_or_default();
-        let mut batch = Batch { writes: Vec::with_capacity(places.len()), estimated_units: 0.0, again: true };
+        let mut batch = Batch { writes: Vec::with_capacity(places.len()), estimated_units: 0.0, kind: Kind::Again };
         for place in &places {
             self.send(place, &mut batch, now)?;
         }
@@ -75,17 +97,22 @@ impl Slots {
     }
 
     /// As much as fits into a request, and into the budget.
-    fn take_fresh(&mut self, units: f64, now: Moment) -> Result<Batch, Violation> {
+    fn take_fresh(&mut self, admitted: Admission, now: Moment) -> Result<Batch, Violation> {
         let most = if self.rules.owned { 1 } else { BATCH_OPERATIONS };
-        let mut batch = Batch { writes: Vec::new(), estimated_units: 0.0, again: false };
+        let mut batch = Batch { writes: Vec::new(), estimated_units: 0.0, kind: Kind::Copied };
         let mut bytes = 0;
-        for lane in [Lane::Tail, Lane::Copy] {
+        for lane in [Lane::Tail, Lane::Copy].into_iter().filter(|lane| admitted.fresh(*lane)) {
             while batch.writes.len() < most {
                 let Some((place, size, cost)) = self.next_fresh(lane) else { break };
-                if !batch.writes.is_empty() && (bytes + size > BATCH_BYTES || batch.estimated_units + cost > units) {
+                if !batch.writes.is_empty()
+                    && (bytes + size > BATCH_BYTES || batch.estimated_units + cost > admitted.units)
+                {
                     return Ok(batch);
                 }
                 self.lines.of(lane).fresh.pop_front();
+                if lane == Lane::Tail {
+                    batch.kind = Kind::Changes;
+                }
                 self.send(&place, &mut batch, now)?;
                 bytes += size;
             }
@@ -250,7 +277,7 @@ impl Slots {
                     return Some((place, slot.current.stored_bytes, estimated_units(&slot.current)));
                 }
                 _ => self.lines.of(lane).fresh.pop_front(),
-            };
+            }
         }
         None
     }

@@ -44,7 +44,7 @@ pub(super) struct Op {
     pub(super) tickets: Tickets,
     pub(super) lane: Lane,
     /// Who offered the image that is held.
-    reader: u32,
+    pub(super) reader: u32,
     memory_bytes: usize,
     pub(super) stored_bytes: usize,
     /// When the oldest change in it was offered.

@@ -64,7 +64,7 @@ fn sent(batch: &Batch) -> Vec<u64> {
 }
 
 /// All may be sent.
-const ALL: Admission = Admission { fresh: true, again: true, units: f64::INFINITY };
+const ALL: Admission = Admission { changes: true, copied: true, again: true, units: f64::INFINITY };
 
 /// What back-off is spread by: the longest waits.
 const CHANCE: f64 = 1.0;
@@ -131,7 +131,7 @@ fn a_write_that_is_not_taken_delays_its_own_key_only_and_goes_again_alone() {
     assert_eq!(sent(&take(&mut slots, at(0))), [4, 6], "others go on");
     assert_eq!(slots.next_release(), Some(at_millis(50)));
     let again = take(&mut slots, at_millis(50));
-    assert_eq!((sent(&again), again.again), (vec![1], true));
+    assert_eq!((sent(&again), again.kind), (vec![1], Kind::Again));
     slots.partition_throttled(&again, CHANCE, at_millis(60));
     assert_eq!(slots.next_release(), Some(at_millis(160)), "it waits longer each time");
     let again = take(&mut slots, at_millis(160));
@@ -176,7 +176,7 @@ fn a_group_that_waits_already_gives_up_what_a_change_waits_behind() {
     }
     let batch = take(&mut slots, at(0));
     slots.throttled(&batch, at(0));
-    let none = Admission { fresh: false, again: false, units: 0.0 };
+    let none = Admission { changes: false, copied: false, again: false, units: 0.0 };
     assert!(taken(&mut slots, none, at(0)).is_none(), "it is due and not admitted");
     slots.offer(offer("b", "b", 4, Lane::Tail, tickets.next()), at(0));
     assert_eq!(sent(&take(&mut slots, at(0))), [2]);
@@ -193,7 +193,7 @@ fn what_is_sent_again_does_not_take_the_place_of_what_is_not() {
     slots.offer(offer("b", "b", 2, Lane::Copy, tickets.next()), at(0));
     assert_eq!(sent(&taken(&mut slots, Admission { again: false, ..ALL }, at(0)).unwrap()), [2]);
     assert!(taken(&mut slots, Admission { again: false, ..ALL }, at(0)).is_none());
-    assert_eq!(sent(&taken(&mut slots, Admission { fresh: false, ..ALL }, at(0)).unwrap()), [1]);
+    assert_eq!(sent(&taken(&mut slots, Admission { changes: false, copied: false, ..ALL }, at(0)).unwrap()), [1]);
 }
 
 #[test]

@@ -13,11 +13,16 @@ use crate::model::Moment;
 use crate::ports::{Clock, Fault, PortError, Ports, Reaction, TableWriter};
 use crate::protocol::budget::Budget;
 use crate::protocol::leg::Intake;
-use crate::protocol::slots::{Admission, Batch, Held, Recording, Taken};
+use crate::protocol::slots::{Admission, Batch, Held, Kind, Recording, Taken};
 use crate::protocol::window::Window;
 
 /// Quarantine entries being stored at the same time at most.
 const RECORDINGS: usize = 16;
+
+/// The copy gives way when a larger share of its writes comes back.
+const LEFT_BY_PARTITIONS: f64 = 0.05;
+/// Requests over which that share is smoothed.
+const SMOOTHED_OVER: f64 = 32.0;
 
 /// How a request ended, for the dispatcher's pace. What it means for the slots has been told to them already.
 enum Ended {
@@ -29,12 +34,13 @@ enum Ended {
 
 /// How a write ended.
 struct Wrote {
-    /// It carried what was sent before.
-    again: bool,
+    kind: Kind,
     begun: Moment,
     /// What it cost beyond the estimate.
     spent: f64,
     pressure: Pressure,
+    /// The share of its writes that a partition did not take, from 0 to 1.
+    left: f64,
 }
 
 /// What a write's end says of the service.
@@ -56,7 +62,10 @@ struct Pace {
     retry: Retry,
     /// Nothing is sent before this: the table was throttled, or something given up.
     hold: Option<Moment>,
-    fresh: Flow,
+    changes: Flow,
+    copied: Flow,
+    /// The share of copied images that partitions did not take when they were sent first, smoothed.
+    left: f64,
     /// What is sent again has a window of its own: a hot partition bears only so many requests, and must not take those
     /// of the others.
     again: Flow,
@@ -80,8 +89,27 @@ impl Flow {
 }
 
 impl Pace {
-    fn flow(&mut self, again: bool) -> &mut Flow {
-        if again { &mut self.again } else { &mut self.fresh }
+    fn flow(&mut self, kind: Kind) -> &mut Flow {
+        match kind {
+            Kind::Changes => &mut self.changes,
+            Kind::Copied => &mut self.copied,
+            Kind::Again => &mut self.again,
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.changes.has_room() || self.copied.has_room() || self.again.has_room()
+    }
+
+    /// Copied images go to all partitions alike. Where those leave more of them than one that is hot would, the copy is too
+    /// fast: it gives way, and changes find capacity.
+    fn copied(&mut self, left: f64, begun: Moment, now: Moment) {
+        self.left += (left - self.left) / SMOOTHED_OVER;
+        if self.left > LEFT_BY_PARTITIONS {
+            self.copied.window.throttled(begun, now);
+        } else if left == 0.0 {
+            self.copied.window.succeeded();
+        }
     }
 }
 
@@ -94,7 +122,9 @@ impl<P: Ports> Applier<P> {
             budget: Budget::new(self.settings.write_units_per_second, self.now()),
             retry: Retry::default(),
             hold: None,
-            fresh: Flow::new(self.settings.concurrency),
+            changes: Flow::new(self.settings.concurrency),
+            copied: Flow::new(self.settings.concurrency),
+            left: 0.0,
             again: Flow::new(self.settings.concurrency),
             recordings: 0,
         };
@@ -127,7 +157,7 @@ impl<P: Ports> Applier<P> {
     ) -> Result<Option<Duration>, EngineError> {
         /// How soon a lease that ran low is looked at again.
         const LEASE_POLL: Duration = Duration::from_millis(50);
-        while pace.fresh.has_room() || pace.again.has_room() {
+        while pace.has_room() {
             let now = self.now();
             if let Some(hold) = pace.hold.filter(|hold| *hold > now) {
                 return Ok(Some(hold.since(now)));
@@ -136,7 +166,8 @@ impl<P: Ports> Applier<P> {
                 return Ok(Some(LEASE_POLL));
             }
             let units = pace.budget.left(now);
-            let admitted = Admission { fresh: pace.fresh.has_room(), again: pace.again.has_room(), units };
+            let (changes, copied) = (pace.changes.has_room(), pace.copied.has_room());
+            let admitted = Admission { changes, copied, again: pace.again.has_room(), units };
             let (taken, release) = {
                 let mut core = self.core();
                 (core.take(admitted, now)?, core.next_release())
@@ -151,7 +182,7 @@ impl<P: Ports> Applier<P> {
                 Taken::Nothing => return Ok(release),
             };
             pace.budget.charge(batch.estimated_units, now);
-            pace.flow(batch.again).in_flight += 1;
+            pace.flow(batch.kind).in_flight += 1;
             let applier = Arc::clone(self);
             flying.spawn(async move { applier.send(batch).await });
         }
@@ -174,19 +205,25 @@ impl<P: Ports> Applier<P> {
     ) -> Result<(), EngineError> {
         let now = self.now();
         match ended.map_err(|error| EngineError::Task(error.to_string()))?? {
-            Ended::Wrote(Wrote { again, begun, spent, pressure }) => {
+            Ended::Wrote(Wrote { kind, begun, spent, pressure, left }) => {
                 pace.budget.charge(spent, now);
-                pace.flow(again).in_flight -= 1;
+                pace.flow(kind).in_flight -= 1;
+                if kind == Kind::Copied {
+                    pace.copied(left, begun, now);
+                }
                 match pressure {
                     Pressure::None => {
-                        pace.flow(again).window.succeeded();
+                        if kind != Kind::Copied {
+                            pace.flow(kind).window.succeeded();
+                        }
                         pace.retry.reset();
                     }
                     Pressure::Untold => {}
                     Pressure::Partition => pace.again.window.throttled(begun, now),
                     Pressure::Table => {
-                        pace.fresh.window.throttled(begun, now);
-                        pace.again.window.throttled(begun, now);
+                        for kind in [Kind::Changes, Kind::Copied, Kind::Again] {
+                            pace.flow(kind).window.throttled(begun, now);
+                        }
                         pace.hold = Some(now.plus(pace.retry.next(self.on.clock())));
                     }
                 }
@@ -200,31 +237,37 @@ impl<P: Ports> Applier<P> {
 
     /// One request, and what it means for the slots.
     async fn send(&self, batch: Batch) -> Result<Ended, EngineError> {
-        let (begun, again) = (self.now(), batch.again);
+        let (begun, kind) = (self.now(), batch.kind);
         let outcome = match batch.writes.as_slice() {
             [write] if write.owner.is_some() => {
                 self.within("a conditional write", self.on.writer().write_owned(write)).await.map(|reply| {
                     let held = if reply.done { Held::Mine } else { Held::Anothers };
                     self.core().owned(&batch, held, self.now());
-                    (reply.write_units, Pressure::None)
+                    (reply.write_units, Pressure::None, 0)
                 })
             }
             writes => self.within("BatchWriteItem", self.on.writer().write_batch(writes)).await.map(|reply| {
                 self.core().processed(&batch, &reply.unprocessed, self.on.clock().random(), self.now());
                 let left = reply.unprocessed.len();
                 self.on.meters.writes_unprocessed.increment(u64::try_from(left).unwrap_or(0));
-                (reply.write_units, if left > 0 { Pressure::Untold } else { Pressure::None })
+                (reply.write_units, if left > 0 { Pressure::Untold } else { Pressure::None }, left)
             }),
         };
-        let (spent, pressure) = match outcome {
-            Ok((units, pressure)) => {
+        let (spent, pressure, left) = match outcome {
+            Ok((units, pressure, left)) => {
                 self.on.meters.wrote(&batch, units);
                 self.core().take_latencies().into_iter().for_each(|latency| self.on.meters.applied(latency));
-                (units.map_or(0.0, |units| units - batch.estimated_units), pressure)
+                (units.map_or(0.0, |units| units - batch.estimated_units), pressure, left)
             }
-            Err(error) => (-batch.estimated_units, self.failed(&batch, error)?),
+            Err(error) => {
+                let pressure = self.failed(&batch, error)?;
+                let left = if pressure == Pressure::Partition { batch.writes.len() } else { 0 };
+                (-batch.estimated_units, pressure, left)
+            }
         };
-        Ok(Ended::Wrote(Wrote { again, begun, spent, pressure }))
+        #[expect(clippy::cast_precision_loss, reason = "25 at most")]
+        let left = left as f64 / batch.writes.len().max(1) as f64;
+        Ok(Ended::Wrote(Wrote { kind, begun, spent, pressure, left }))
     }
 
     fn failed(&self, batch: &Batch, error: PortError) -> Result<Pressure, EngineError> {

@@ -7,12 +7,13 @@ use crate::engine::settings::CopySettings;
 use crate::model::Moment;
 use crate::ports::{Clock, Fault, PortError, ScanPage};
 use crate::protocol::budget::Budget;
+use crate::protocol::latency::{Latency, Speed};
 use crate::protocol::window::Window;
 
-/// A page of 1 MB, read consistently: 256 units of 4 KB. Charged until the reply tells.
-const PAGE_UNITS: f64 = 256.0;
+/// A page of 512 KiB, read consistently: 128 units of 4 KB. Charged until the reply tells.
+const PAGE_UNITS: f64 = 128.0;
 
-/// Admits Scan requests within a window and a budget.
+/// Admits Scan requests within a budget, and within a window that finds out what the source bears.
 pub(super) struct Pace {
     state: Mutex<State>,
     answered: Notify,
@@ -21,6 +22,7 @@ pub(super) struct Pace {
 struct State {
     window: Window,
     budget: Budget,
+    latency: Latency,
     in_flight: usize,
 }
 
@@ -34,6 +36,7 @@ impl Pace {
         let state = State {
             window: Window::new(settings.concurrency),
             budget: Budget::new(settings.read_units_per_second, now),
+            latency: Latency::default(),
             in_flight: 0,
         };
         Self { state: Mutex::new(state), answered: Notify::new() }
@@ -84,7 +87,11 @@ impl Pace {
             match reply {
                 Ok(page) => {
                     state.budget.charge(page.read_units.map_or(0.0, |units| units - PAGE_UNITS), now);
-                    state.window.succeeded();
+                    match state.latency.saw(now.since(sent)) {
+                        Speed::Usual => state.window.succeeded(),
+                        Speed::Slower => {}
+                        Speed::Slow => state.window.throttled(sent, now),
+                    }
                 }
                 Err(error) => {
                     state.budget.charge(-PAGE_UNITS, now);

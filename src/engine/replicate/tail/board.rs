@@ -17,6 +17,9 @@ const IDLE_SAVE: Duration = Duration::from_mins(1);
 /// A shard whose last poll is older was not polled in time: a poll comes once a minute at least.
 const FRESH: Duration = Duration::from_mins(2);
 
+/// A reply about one shard's children is believed when another one, so much later, says the same.
+const TOLD_AGAIN: Duration = Duration::from_secs(1);
+
 /// All shards.
 pub(super) struct Board {
     pub(super) lineage: Lineage,
@@ -68,6 +71,8 @@ struct End {
     continued: bool,
     /// What the last listing showed as continuing it.
     shown: BTreeSet<String>,
+    /// What the first one of the last replies about it alone showed, as long as they agree, and when that was asked for.
+    told: (BTreeSet<String>, Timestamp),
     /// What its polls showed.
     watch: Watch,
 }
@@ -186,7 +191,7 @@ impl Board {
 
     /// Takes a listing of so many pages that was asked for at `asked`; returns the shards that were not known. What continues a
     /// shard is known by a listing that was asked for after its end was seen, shows a child of it, and leaves none of those out
-    /// that others continue. Between two pages children may appear, of which it shows a part: then another one must show the same.
+    /// that others continue. Between two pages children may appear, of which it shows a part: then another one must show the same, or [`Board::follow`].
     pub(super) fn observe(&mut self, listing: &[ListedShard], asked: Timestamp, pages: usize) -> Vec<ShardRecord> {
         let found = self.lineage.observe(listing, asked);
         let mut children: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
@@ -204,10 +209,20 @@ impl Board {
         found
     }
 
-    /// Takes what was listed as continuing a shard; returns the shards that were not known. That they are all shows a listing
-    /// only: one that is left out here is told there by what continues it.
-    pub(super) fn follow(&mut self, parent: &str, children: &[ListedShard]) -> Vec<ShardRecord> {
-        self.lineage.follow(parent, children)
+    /// Takes what was listed as continuing a shard, asked for at `asked`; returns the shards that were not known. That they are
+    /// all is known when the same was told twice, some time apart, after the shard's end was seen.
+    pub(super) fn follow(&mut self, parent: &str, children: &[ListedShard], asked: Timestamp) -> Vec<ShardRecord> {
+        let found = self.lineage.follow(parent, children);
+        let has_orphans = self.lineage.has_orphans();
+        if let Some(end) = self.finished.get_mut(parent).filter(|end| end.seen < asked && !end.continued) {
+            let shown: BTreeSet<String> = children.iter().map(|child| child.id.clone()).collect();
+            if shown == end.told.0 {
+                end.continued = !shown.is_empty() && !has_orphans && asked.since(end.told.1) >= TOLD_AGAIN;
+            } else {
+                end.told = (shown, asked);
+            }
+        }
+        found
     }
 
     /// Finished shards of whose children some may not be known.
@@ -268,7 +283,14 @@ impl Board {
             let read_through = reading.watch.read_through(caught_up);
             self.finished.insert(
                 shard,
-                End { seen, read_through, continued: false, shown: BTreeSet::new(), watch: reading.watch },
+                End {
+                    seen,
+                    read_through,
+                    continued: false,
+                    shown: BTreeSet::new(),
+                    told: (BTreeSet::new(), seen),
+                    watch: reading.watch,
+                },
             );
         }
         Some(reading.reader)
@@ -374,7 +396,8 @@ mod tests {
     fn with_finished_parent() -> Board {
         let mut board = with_parent(ShardStage::Finished);
         let (seen, read_through, watch) = (at(20), at(19), Watch::new(at(10)));
-        let end = End { seen, read_through, continued: false, shown: BTreeSet::new(), watch };
+        let end =
+            End { seen, read_through, continued: false, shown: BTreeSet::new(), told: (BTreeSet::new(), seen), watch };
         board.finished.insert("parent".into(), end);
         board
     }

@@ -102,6 +102,7 @@ impl<P: Ports> Tail<P> {
     }
 
     async fn take_children(&self, parent: &str) -> Result<(), EngineError> {
+        let asked = self.on.clock().service();
         let children = match self.lister.children(parent).await {
             // The shard, or the stream: a listing tells.
             Err(error) if error.fault == Fault::Missing => {
@@ -111,7 +112,7 @@ impl<P: Ports> Tail<P> {
             listed => listed?,
         };
         let _alone = self.taking.lock().await;
-        let found = self.board().follow(parent, &children);
+        let found = self.board().follow(parent, &children, asked);
         self.take_in(found).await
     }
 

@@ -236,7 +236,10 @@ impl ChangeFeed for FakeFeed {
         let (arn, parent) = (stream_arn.to_owned(), parent.to_owned());
         request(&self.process, &Call::Shards, move |state, now, _| {
             let listed = listed(&state.stream, &arn, now)?;
-            Ok(listed.into_iter().filter(|shard| shard.parent.as_ref() == Some(&parent)).collect())
+            let shown: Vec<_> = listed.into_iter().filter(|shard| shard.parent.as_ref() == Some(&parent)).collect();
+            // All of them or none.
+            let whole = shown.len() == state.stream.children(&parent).len();
+            Ok(if whole { shown } else { Vec::new() })
         })
         .await
     }

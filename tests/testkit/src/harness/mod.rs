@@ -94,7 +94,7 @@ pub fn fill(world: &World, items: u32, attributes: &[(&str, &str)]) {
 pub fn job(world: &World) -> Job {
     let state = world.state();
     let mut engine = EngineSettings::default();
-    engine.copy.segments = 2;
+    engine.copy.segments = Some(2);
     engine.copy.concurrency = 2;
     Job {
         migration: "orders".into(),

@@ -18,9 +18,11 @@
 
 #![expect(
     clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
     clippy::cast_precision_loss,
     clippy::cast_sign_loss,
-    reason = "figures for people, and places in a key space"
+    clippy::unchecked_time_subtraction,
+    reason = "figures for people, places in a key space, and a clock that does not go back"
 )]
 
 pub mod capacity;

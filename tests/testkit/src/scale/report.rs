@@ -55,11 +55,9 @@ fn spread(lags: &[f32]) -> Option<[f32; 3]> {
 fn lag(out: &mut fmt::Formatter<'_>, name: &str, lags: &[f32]) -> fmt::Result {
     match spread(lags) {
         None => Ok(()),
-        Some([median, high, most]) => writeln!(
-            out,
-            "  lag {name}: p50 {median:.1} s, p99 {high:.1} s, most {most:.1} s, of {} changes",
-            lags.len()
-        ),
+        Some([median, high, most]) => {
+            writeln!(out, "  lag {name}: p50 {median:.1} s, p99 {high:.1} s, most {most:.1} s, of {}", lags.len())
+        }
     }
 }
 
@@ -68,6 +66,7 @@ fn part(out: &mut fmt::Formatter<'_>, name: &str, (span, seen): &(Duration, Seen
     let [others, hot] = &seen.lags;
     lag(out, name, others)?;
     lag(out, &format!("{name}, hot keys"), hot)?;
+    lag(out, &format!("{name}, as told"), &seen.told)?;
     let rates: Vec<_> =
         seen.calls.iter().map(|(operation, count)| format!("{operation} {:.1}", *count as f64 / seconds)).collect();
     writeln!(out, "  calls a second {name}: {}", rates.join(", "))?;

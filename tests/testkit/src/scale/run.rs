@@ -102,6 +102,9 @@ impl Play {
             let status = self.process.monitor.status();
             if let Some(leg) = status.as_ref().and_then(Status::leg) {
                 self.memory = self.memory.max(leg.apply.bytes);
+                if let Some(lag) = leg.lag_seconds {
+                    self.world.state().seen.told.push(lag as f32);
+                }
             }
             let took = self.world.elapsed() - began;
             if status.as_ref().is_some_and(|status| holds(&self.world, status)) {
@@ -112,9 +115,10 @@ impl Play {
     }
 
     async fn copy(&mut self) {
-        self.report.until_copy = self.until(|world, _| world.state().seen.calls.contains_key("Scan")).await;
-        let took =
-            self.until(|_, status| status.copy.segments > 0 && status.copy.segments == status.copy.segments_done);
+        self.report.until_copy = self.until(|_, status| status.copy.segments > 0).await;
+        self.looked_at();
+        self.world.state().copying = Some(self.world.elapsed());
+        let took = self.until(|_, status| status.copy.segments == status.copy.segments_done);
         self.report.copy = took.await;
         let Scenario { items, writes, hot, hot_is, partitions: (first, most), .. } = self.world.scenario;
         let capacity = ideal(f64::from(items), writes + hot, first, most, DOUBLES);

@@ -47,6 +47,8 @@ pub struct State {
     pub state_writes: Bucket,
     pub chance: fastrand::Rng,
     pub seen: Seen,
+    /// Since when the source is copied.
+    pub copying: Option<Duration>,
     /// Versions that are not in the shadow yet, by item.
     waiting: HashMap<u32, VecDeque<(u32, Duration)>>,
 }
@@ -62,6 +64,8 @@ pub struct Seen {
     pub write_units: f64,
     /// How long changes took into the shadow: those of other items, and those of hot ones.
     pub lags: [Vec<f32>; 2],
+    /// The lag that was told.
+    pub told: Vec<f32>,
 }
 
 impl Seen {
@@ -94,6 +98,7 @@ impl World {
             state_writes: Bucket::new(4_000.0, 0.0, zero),
             chance: fastrand::Rng::with_seed(1),
             seen: Seen::default(),
+            copying: None,
             waiting: HashMap::new(),
         };
         Arc::new(Self { scenario, schema, state: Mutex::new(state), began: tokio_now() })
@@ -210,7 +215,10 @@ impl World {
         state.shadow[item as usize] = version + 1;
         let Some(waiting) = state.waiting.get_mut(&item) else { return };
         while let Some((_, at)) = waiting.front().filter(|(waits, _)| *waits <= version) {
-            state.seen.lags[usize::from(self.is_hot(item))].push((now - *at).as_secs_f32());
+            // What was written before the copy began is in the copy.
+            if state.copying.is_some_and(|since| *at >= since) {
+                state.seen.lags[usize::from(self.is_hot(item))].push((now - *at).as_secs_f32());
+            }
             waiting.pop_front();
         }
         if waiting.is_empty() {
