@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use testkit::fakes::key_of;
+use shadowtable::model::{Billing, TableLayout, Throughput, ViewType};
+use shadowtable::protocol::transform::Transform;
+use testkit::fakes::{Call, Fate, Setup, World, key_of};
 use testkit::harness::never_writes;
-use testkit::harness::{Kind, assert_exact, fill, job, simulate, start};
+use testkit::harness::{Kind, assert_exact, fill, job, layout, simulate, start};
 
 #[test]
 fn a_page_that_is_not_durable_is_read_again_after_a_crash_and_those_before_it_are_not() {
@@ -50,5 +52,51 @@ fn a_deletion_while_the_copy_is_down_is_seen() {
         let mut running = start(&world, &job);
         running.caught_up().await;
         assert_exact(&world);
+    });
+}
+
+/// Segments are ranges of the key space: read one after the other, they would go to one partition of the shadow at a time.
+#[test]
+fn segments_are_read_in_turn() {
+    simulate(async {
+        let world = Kind::SameKey.world(3);
+        fill(&world, 200, &[]);
+        let mut job = job(&world);
+        (job.engine.copy.segments, job.engine.copy.page_items, job.engine.copy.concurrency) = (Some(8), Some(2), 1);
+        world.script(|_, call| match call {
+            Call::Scan => Fate::slow(Duration::from_secs(1)),
+            _ => Fate::answered(),
+        });
+        let running = start(&world, &job);
+        sleep(Duration::from_secs(40)).await;
+        running.stop().await.unwrap();
+        let read: Vec<u64> =
+            world.state().entries_at("SEGMENT#").map(|entry| entry.body["items"].as_u64().unwrap()).collect();
+        assert_eq!(read.len(), 8);
+        assert!(read.iter().all(|items| (4..=12).contains(items)), "{read:?}");
+    });
+}
+
+/// The application keeps most of what it pays for.
+#[test]
+fn a_provisioned_source_is_read_within_a_quarter_of_its_capacity() {
+    simulate(async {
+        let mut took = Vec::new();
+        for billing in [Billing::OnDemand, Billing::Provisioned(Throughput { read_units: 4, write_units: 4 })] {
+            let source = TableLayout { billing, ..layout("id", None) };
+            let transform = Transform::compile(&[], &source.key_schema(), &source.key_schema()).unwrap();
+            let (target, view) = (layout("id", None), ViewType::NewAndOldImages);
+            let world = World::new(Setup { source, target, transform, view, shards: 1, seed: 4 });
+            fill(&world, 200, &[]);
+            let mut job = job(&world);
+            job.engine.copy.page_items = Some(5);
+            let began = world.elapsed();
+            let mut running = start(&world, &job);
+            running.caught_up().await;
+            took.push(world.elapsed() - began);
+            running.stop().await.unwrap();
+        }
+        // A page costs a unit here, and there are more than 40 of them.
+        assert!(took[0] < Duration::from_secs(15) && took[1] > Duration::from_secs(38), "{took:?}");
     });
 }

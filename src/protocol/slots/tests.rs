@@ -107,6 +107,24 @@ fn only_one_write_per_key_is_in_flight_and_pending_ones_coalesce() {
 }
 
 #[test]
+fn readers_take_turns() {
+    let (mut slots, mut tickets) = (slots(false, BOUND), tickets());
+    for reader in [1, 2, 3] {
+        for item in 0..30 {
+            let (name, ticket) = (format!("{reader}-{item}"), Ticket { reader, ..tickets.next() });
+            slots.offer(offer(&name, &name, u64::from(reader), Lane::Copy, ticket), at(0));
+        }
+    }
+    let first = sent(&take(&mut slots, at(0)));
+    assert_eq!(first[..6], [1, 2, 3, 1, 2, 3], "what one page brings may all go to one partition");
+    let mut all = first;
+    while let Some(batch) = try_take(&mut slots, at(0)) {
+        all.extend(sent(&batch));
+    }
+    assert_eq!(all.len(), 90);
+}
+
+#[test]
 fn what_was_not_processed_is_sent_again_before_a_later_image() {
     let (mut slots, mut tickets) = (slots(false, BOUND), tickets());
     slots.offer(offer("k", "k", 1, Lane::Tail, tickets.next()), at(0));

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::Applier;
 use crate::engine::error::EngineError;
 use crate::engine::retry::Retry;
+use crate::engine::settings::ApplySettings;
 use crate::model::Moment;
 use crate::ports::{Clock, Fault, PortError, Ports, Reaction, TableWriter};
 use crate::protocol::budget::Budget;
@@ -89,6 +90,19 @@ impl Flow {
 }
 
 impl Pace {
+    fn new(settings: &ApplySettings, now: Moment) -> Self {
+        Self {
+            budget: Budget::new(settings.write_units_per_second, now),
+            retry: Retry::default(),
+            hold: None,
+            changes: Flow::new(settings.concurrency),
+            copied: Flow::new(settings.concurrency),
+            left: 0.0,
+            again: Flow::new(settings.concurrency),
+            recordings: 0,
+        }
+    }
+
     fn flow(&mut self, kind: Kind) -> &mut Flow {
         match kind {
             Kind::Changes => &mut self.changes,
@@ -118,16 +132,7 @@ impl<P: Ports> Applier<P> {
     /// not moved.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) -> Result<(), EngineError> {
         let mut flying = JoinSet::new();
-        let mut pace = Pace {
-            budget: Budget::new(self.settings.write_units_per_second, self.now()),
-            retry: Retry::default(),
-            hold: None,
-            changes: Flow::new(self.settings.concurrency),
-            copied: Flow::new(self.settings.concurrency),
-            left: 0.0,
-            again: Flow::new(self.settings.concurrency),
-            recordings: 0,
-        };
+        let mut pace = Pace::new(&self.settings, self.now());
         loop {
             let work = self.work.notified();
             self.start_recordings(&mut flying, &mut pace);
@@ -332,5 +337,32 @@ impl<P: Ports> Applier<P> {
             ));
         }
         Ok(Ended::Recorded)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> Moment {
+        Moment(Duration::from_millis(millis))
+    }
+
+    /// The windows of copied images and of changes, after so many requests of which partitions left this.
+    fn windows(pace: &mut Pace, left: f64, from: u64) -> (usize, usize) {
+        for millis in from..from + 1_000 {
+            pace.copied(left, at(millis), at(millis + 1));
+            pace.changes.window.succeeded();
+        }
+        (pace.copied.window.size(), pace.changes.window.size())
+    }
+
+    #[test]
+    fn the_copy_gives_way_to_changes_where_partitions_leave_more_than_a_hot_one_would() {
+        let mut pace = Pace::new(&ApplySettings::default(), at(0));
+        assert_eq!(windows(&mut pace, 0.0, 0), (64, 64));
+        assert_eq!(windows(&mut pace, 0.04, 1_000), (64, 64), "one hot partition of many");
+        assert_eq!(windows(&mut pace, 0.3, 2_000), (1, 64));
+        assert!(windows(&mut pace, 0.0, 3_000).0 > 30, "it comes back by one for each windowful");
     }
 }

@@ -433,6 +433,29 @@ mod tests {
     }
 
     #[test]
+    fn what_is_told_twice_about_one_shard_is_known() {
+        let mut board = with_finished_parent();
+        let is_unsure = |board: &Board| board.leaves().next().is_some();
+        let (none, first, both) =
+            (vec![], listing(&["first"]).split_off(1), listing(&["first", "second"]).split_off(1));
+        board.follow("parent", &first, at(19));
+        board.follow("parent", &first, at(20));
+        assert!(is_unsure(&board), "asked for before its end was seen");
+        board.follow("parent", &first, at(21));
+        board.follow("parent", &first, Timestamp::from_millis(21_900));
+        assert!(is_unsure(&board), "too soon to be something new");
+        board.follow("parent", &both, at(23));
+        assert!(is_unsure(&board));
+        for second in [24, 26] {
+            board.follow("parent", &none, at(second));
+            assert!(is_unsure(&board), "it has a child at least");
+        }
+        board.follow("parent", &both, at(27));
+        board.follow("parent", &both, at(28));
+        assert!(!is_unsure(&board));
+    }
+
+    #[test]
     fn nothing_is_caught_up_before_the_shards_were_listed() {
         let span = Duration::from_secs(5);
         let mut board = with_parent(ShardStage::Open);
