@@ -60,11 +60,16 @@ impl Retry {
 
     /// Says what failed, if it has failed for long enough to be told, and waits.
     pub async fn outlast(&mut self, clock: &impl Clock, error: &PortError, what: &str) {
+        self.outlast_within(LONGEST, clock, error, what).await;
+    }
+
+    /// The same, and waits so long at most.
+    pub async fn outlast_within(&mut self, longest: Duration, clock: &impl Clock, error: &PortError, what: &str) {
         if self.is_to_be_told() {
             let (failures, hint) = (self.failures, error.hint());
             tracing::warn!(%error, hint, failures, "{what}; trying again");
         }
-        self.wait(clock).await;
+        clock.sleep(self.next(clock).min(longest)).await;
     }
 
     /// Counts a failure.

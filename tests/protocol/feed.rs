@@ -262,3 +262,28 @@ fn a_listing_that_comes_round_stops_the_process() {
         assert!(error.contains("the listing came round after 2 pages"), "{error}");
     });
 }
+
+/// Other readers of a shard leave it one call in ten, and never wait.
+#[test]
+fn a_reader_among_others_does_not_fall_behind() {
+    simulate(async {
+        let world = Kind::SameKey.world(5);
+        let mut running = start(&world, &job(&world));
+        running.caught_up().await;
+        let mut calls = 0;
+        world.script(move |_, call| match call {
+            Call::Records => {
+                calls += 1;
+                if calls % 10 == 0 { Fate::answered() } else { Fate::throttled() }
+            }
+            _ => Fate::answered(),
+        });
+        sleep(Duration::from_mins(1)).await;
+        for item in 0..10 {
+            world.put(&format!("item-{item}"), &[]);
+            sleep(Duration::from_secs(12)).await;
+            assert_eq!(world.state().shadow.len(), item + 1);
+        }
+        running.stop().await.unwrap();
+    });
+}

@@ -225,11 +225,13 @@ impl Board {
         found
     }
 
-    /// Finished shards of whose children some may not be known.
+    /// Finished shards of whose children some may not be known; first those of which none is.
     pub(super) fn leaves(&self) -> impl Iterator<Item = &ShardRecord> {
         let childless: BTreeSet<&str> = self.lineage.childless().map(|record| record.shard.as_str()).collect();
-        let unsure = |shard: &str| self.finished.get(shard).is_some_and(|end| !end.continued);
-        self.lineage.records().filter(move |record| childless.contains(&*record.shard) || unsure(&record.shard))
+        let others = self.finished.iter().filter(|(_, end)| !end.continued);
+        let others = others.map(|(shard, _)| shard.as_str()).filter(|shard| !childless.contains(shard));
+        let leaves: Vec<_> = childless.iter().copied().chain(others).collect();
+        leaves.into_iter().filter_map(|shard| self.lineage.get(shard))
     }
 
     /// Records that moved since they were stored (invariant 3): behind what is settled, and never back. The last ones of their

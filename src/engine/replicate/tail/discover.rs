@@ -18,6 +18,9 @@ use crate::protocol::lineage::{ShardRecord, ShardStage, generations};
 /// How often it is asked what continues a finished shard, until that is known: it may appear a moment later.
 const CHILD_POLL: Duration = Duration::from_secs(1);
 
+/// Shards of which it is asked in a round as long as nothing was listed.
+const ASKED_AT_FIRST: usize = 10;
+
 /// Listings that nobody waits for take a tenth of the time at most.
 const SELDOM: u32 = 10;
 
@@ -25,7 +28,7 @@ impl<P: Ports> Tail<P> {
     /// Lists shards, follows finished ones to their children, and reads those that may be read. Readers end with this future.
     pub(super) async fn discover(self: Arc<Self>) -> Result<(), EngineError> {
         let mut readers = JoinSet::new();
-        let pages = AtomicUsize::new(1);
+        let pages = AtomicUsize::new(ASKED_AT_FIRST);
         let (listing, following) = (self.keep_listing(&pages), self.follow(&pages));
         pin!(listing, following);
         loop {

@@ -267,6 +267,12 @@ impl<P: Ports> Tail<P> {
         match error.fault {
             Fault::Trimmed => Err(Lost::Trimmed { shard: shard.to_owned(), known_through }.into()),
             Fault::Missing => Err(Lost::Vanished { shard: shard.to_owned(), known_through }.into()),
+            // Other readers of the shard ask as often as before: who backs off further than its turn, falls behind.
+            Fault::Throttled => {
+                let what = format!("{shard} could not be read");
+                retry.outlast_within(self.settings.idle_poll, self.on.clock(), &error, &what).await;
+                Ok(())
+            }
             fault if fault.reaction() == Reaction::BackOff || fault == Fault::Busy => {
                 retry.outlast(self.on.clock(), &error, &format!("{shard} could not be read")).await;
                 Ok(())

@@ -24,8 +24,8 @@ use crate::harness::{layout, simulate};
 const LOOK: Duration = Duration::from_millis(250);
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_hours(3);
-/// How long it is looked at after a process took over.
-const AFTER_TAKEOVER: Duration = Duration::from_mins(1);
+/// How long a process goes on before another one takes over, and that one after it.
+const AROUND_TAKEOVER: Duration = Duration::from_mins(1);
 
 /// Plays it to its end.
 pub fn play(scenario: &Scenario) -> Report {
@@ -158,6 +158,8 @@ impl Play {
                 self.report.recovered = Some(self.until(|world, _| world.state().behind() < 2_000).await);
             }
             Then::Takeover => {
+                let end = self.world.elapsed() + AROUND_TAKEOVER;
+                self.until(move |world, _| world.elapsed() >= end).await;
                 self.process.task.shutdown().await;
                 sleep(Duration::from_millis(1)).await;
                 self.looked_at();
@@ -170,7 +172,7 @@ impl Play {
                     })
                 };
                 self.report.recovered = Some(self.until(polled).await);
-                let end = self.world.elapsed() + AFTER_TAKEOVER;
+                let end = self.world.elapsed() + AROUND_TAKEOVER;
                 self.until(move |world, _| world.elapsed() >= end).await;
             }
         }
