@@ -53,7 +53,8 @@ impl Mirror {
     fn run(endpoint: &NullEndpoint, state: Child, prometheus: PrometheusHandle) -> Self {
         let (monitor, meters) = (Arc::new(Monitor::default()), Arc::new(Meters::default()));
         let stop = CancellationToken::new();
-        let run = runtime::run(ports(endpoint.url(), &state.url), job(), meters, Arc::clone(&monitor), stop.clone());
+        let run =
+            runtime::run(ports(endpoint.url(), &state.url), job(endpoint), meters, Arc::clone(&monitor), stop.clone());
         Self { monitor, prometheus, stop, run: Box::pin(run), state }
     }
 
@@ -154,10 +155,13 @@ fn ports(url: &str, state_url: &str) -> Arc<AwsPorts> {
 }
 
 /// Defaults, but for the limit that the service puts on reading a shard, which would hide what the program can do.
-fn job() -> Job {
+fn job(endpoint: &NullEndpoint) -> Job {
     let mut engine = EngineSettings::default();
-    engine.tail.busy_poll = Duration::ZERO;
-    engine.tail.idle_poll = Duration::from_millis(50);
+    if endpoint.shards() == 1 {
+        // One shard gives what many would.
+        engine.tail.busy_poll = Duration::ZERO;
+        engine.tail.idle_poll = Duration::from_millis(50);
+    }
     Job {
         migration: "bench".into(),
         target: TableLayout {

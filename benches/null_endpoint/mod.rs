@@ -53,13 +53,19 @@ pub(crate) struct Options {
 
 /// The endpoint as its parent sees it.
 pub(crate) struct NullEndpoint {
+    shards: u64,
     child: Child,
 }
 
 impl NullEndpoint {
     pub(crate) fn start(options: Options) -> io::Result<Self> {
+        let shards = options.shards.max(1);
         let options = serde_json::to_string(&options)?;
-        Ok(Self { child: Child::start(&[ARGUMENT, &options])? })
+        Ok(Self { child: Child::start(&[ARGUMENT, &options])?, shards })
+    }
+
+    pub(crate) fn shards(&self) -> u64 {
+        self.shards
     }
 
     pub(crate) fn url(&self) -> &str {

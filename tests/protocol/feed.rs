@@ -287,3 +287,33 @@ fn a_reader_among_others_does_not_fall_behind() {
         running.stop().await.unwrap();
     });
 }
+
+/// Each request holds a connection.
+#[test]
+fn only_so_many_shards_are_asked_at_the_same_time() {
+    simulate(async {
+        let world = Kind::SameKey.world_with(6, 400, ViewType::NewAndOldImages);
+        let mut running = start(&world, &job(&world));
+        running.caught_up().await;
+        running.stop().await.unwrap();
+        let calls = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&calls);
+        world.script(move |_, call| match call {
+            Call::Iterator => {
+                counted.fetch_add(1, Ordering::Relaxed);
+                Fate::slow(Duration::from_secs(1))
+            }
+            _ => Fate::answered(),
+        });
+        let mut running = start(&world, &job(&world));
+        let mut most = 0;
+        for _ in 0..60 {
+            let before = calls.load(Ordering::Relaxed);
+            sleep(Duration::from_millis(900)).await;
+            most = most.max(calls.load(Ordering::Relaxed) - before);
+        }
+        assert_eq!((most, calls.load(Ordering::Relaxed)), (256, 400));
+        running.caught_up().await;
+        running.stop().await.unwrap();
+    });
+}

@@ -112,9 +112,12 @@ impl<P: Ports> Tail<P> {
         let (mut retry, mut polling) = (Retry::default(), Polling::default());
         while let Some(from) = iterator {
             let room = self.room(&shard, reader, &polling).await;
+            let turn = self.requests.acquire().await;
             let (asked, limit) = (Asked::now(self.on.clock()), self.records_within(&polling, room.bytes));
             // On the heap, so that a shard that is not being asked takes little memory.
-            iterator = match Box::pin(self.on.feed().records(&from, limit)).await {
+            let reply = Box::pin(self.on.feed().records(&from, limit)).await;
+            drop(turn);
+            iterator = match reply {
                 Ok(page) => {
                     retry.reset();
                     polling.answered(page.changes.len(), limit);
@@ -238,7 +241,10 @@ impl<P: Ports> Tail<P> {
             if start == StartAt::Beginning {
                 self.check_history(shard)?;
             }
-            match self.on.feed().iterator(&self.pin.stream_arn, shard, &start).await {
+            let turn = self.requests.acquire().await;
+            let reply = self.on.feed().iterator(&self.pin.stream_arn, shard, &start).await;
+            drop(turn);
+            match reply {
                 Ok(iterator) => return Ok(iterator),
                 Err(error) => self.failed(shard, error, &mut retry).await?,
             }

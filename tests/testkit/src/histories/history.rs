@@ -36,6 +36,8 @@ pub struct WorldPlan {
     pub kind: Kind,
     pub view: ViewType,
     pub shards: u64,
+    /// Shards on a page of a listing.
+    pub listing_page: usize,
     /// How long a child is not listed.
     pub children_late: Duration,
     /// How long after its write a record can be read: less than the drain lasts.
@@ -135,10 +137,14 @@ impl History {
         let view = if without_new_images { ViewType::KeysOnly } else { ViewType::NewAndOldImages };
         let quiet = Duration::from_millis(chance.u64(500..12_000));
         let longest = if chance.u32(0..3) == 0 { quiet.min(RECORDS_LATE).mul_f64(0.9) } else { Duration::ZERO };
+        let few = chance.u64(1..4);
+        // One in sixteen has as many shards as take several pages to list.
+        let (shards, listing_page) = if seed % 16 == 7 { (20 + seed % 101, 15) } else { (few, 100) };
         let world = WorldPlan {
             kind,
             view,
-            shards: chance.u64(1..4),
+            shards,
+            listing_page,
             children_late: Duration::from_millis(chance.u64(0..4_000)),
             records_late: longest.mul_f64(chance.f64()),
         };

@@ -63,6 +63,7 @@ pub async fn play(history: &History) -> (End, Seen) {
     {
         let stream = &mut world.state().stream;
         stream.children_late = made_of.children_late;
+        stream.listing_page = made_of.listing_page;
         stream.delay = made_of.records_late;
         stream.hides_leaves = false;
     }
