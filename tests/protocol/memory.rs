@@ -131,3 +131,18 @@ fn a_hot_partition_delays_no_other_shards_changes() {
         assert_exact(&world);
     });
 }
+
+#[test]
+fn items_of_which_a_page_holds_few_are_copied() {
+    simulate(async {
+        let world = Kind::SameKey.world(5);
+        let text = "x".repeat(60_000);
+        for item in 0..150 {
+            world.put(&format!("item-{item}"), &[("text", &text)]);
+        }
+        let mut running = start(&world, &job(&world));
+        running.caught_up().await;
+        assert_exact(&world);
+        running.stop().await.unwrap();
+    });
+}

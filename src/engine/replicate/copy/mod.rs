@@ -306,7 +306,7 @@ impl<P: Ports> Copier<P> {
             self.paused.until(|paused| paused == Paused::None).await;
             let (least, most) = {
                 let footprint = self.footprint.lock();
-                (footprint.of(LEAST_ITEMS.min(all)), footprint.of(all).min(PAGE_BYTES))
+                (footprint.of(LEAST_ITEMS.min(all)).min(PAGE_BYTES), footprint.of(all).min(PAGE_BYTES))
             };
             let ask = Ask { lane: Lane::Copy, least, most };
             // Segments take turns.
