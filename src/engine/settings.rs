@@ -72,7 +72,8 @@ impl Default for CopySettings {
 /// The applier.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ApplySettings {
-    /// Write requests in flight at most, 1 to 1,024: it starts with few, and throttling lowers it for a while.
+    /// Write requests in flight at most, 1 to 1,024, of each kind (changes, copied images, what is sent again): it starts with
+    /// few, and throttling lowers it for a while.
     pub concurrency: u32,
     /// Write capacity units per second, above 0; `None` is unlimited. Tail goes before copy.
     pub write_units_per_second: Option<f64>,

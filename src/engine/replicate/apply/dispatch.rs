@@ -111,6 +111,12 @@ impl Pace {
         }
     }
 
+    /// No copied image goes while changes may be waiting.
+    fn admission(&self, units: f64) -> Admission {
+        let changes = self.changes.has_room();
+        Admission { changes, copied: changes && self.copied.has_room(), again: self.again.has_room(), units }
+    }
+
     fn has_room(&self) -> bool {
         self.changes.has_room() || self.copied.has_room() || self.again.has_room()
     }
@@ -171,8 +177,7 @@ impl<P: Ports> Applier<P> {
                 return Ok(Some(LEASE_POLL));
             }
             let units = pace.budget.left(now);
-            let (changes, copied) = (pace.changes.has_room(), pace.copied.has_room());
-            let admitted = Admission { changes, copied, again: pace.again.has_room(), units };
+            let admitted = pace.admission(units);
             let (taken, release) = {
                 let mut core = self.core();
                 (core.take(admitted, now)?, core.next_release())
@@ -355,6 +360,14 @@ mod tests {
             pace.changes.window.succeeded();
         }
         (pace.copied.window.size(), pace.changes.window.size())
+    }
+
+    #[test]
+    fn no_copied_image_goes_while_changes_wait() {
+        let mut pace = Pace::new(&ApplySettings::default(), at(0));
+        assert!(pace.admission(1.0).copied);
+        pace.changes.in_flight = pace.changes.window.size();
+        assert!(!pace.admission(1.0).copied && pace.admission(1.0).again);
     }
 
     #[test]
